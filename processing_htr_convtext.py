@@ -22,6 +22,7 @@ import re
 import unicodedata
 import urllib.request
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -133,7 +134,7 @@ def image_from_array(array: np.ndarray | torch.Tensor) -> Image.Image:
     return Image.fromarray(to_eight_bits(pixels))
 
 
-def is_float_tensor(array: np.ndarray | torch.Tensor) -> bool:
+def is_float_tensor(array: np.ndarray | torch.Tensor) -> TypeGuard[torch.Tensor]:
     return isinstance(array, torch.Tensor) and array.is_floating_point()
 
 

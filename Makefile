@@ -1,0 +1,48 @@
+# make read: transcribes the example lines with the embedded model.  make test: every check.  Both install what they need.
+# Elsewhere than in .venv:  make test VENV=DIR.   PyTorch from another index:  make read TORCH="torch==2.13.0 --index-url URL"
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= $(shell grep '^torch==' constraints.txt)
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+# The oldest transformers that reads the models. It wants an older Hub client, so it lies apart from the environment.
+OLDEST := transformers==4.57.6 huggingface_hub==0.36.2 tokenizers==0.22.2
+
+.PHONY: read test lint types tests format
+
+read: $(VENV)/read.stamp
+	$(BIN)/python examples/read.py
+
+test: lint types tests
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# A folder of any name is the package, so mypy finds it under the package's name through a link.
+types: $(VENV)/test.stamp
+	mkdir -p $(VENV)/types
+	ln -sfn "$(CURDIR)" $(VENV)/types/htr_convtext
+	cd $(VENV)/types && $(abspath $(BIN)/mypy) --config-file "$(CURDIR)/pyproject.toml" -p htr_convtext
+
+tests: $(VENV)/test.stamp
+	@command -v chromium >/dev/null || echo "No chromium on the PATH: the browser tests are left out."
+	$(BIN)/pytest tests
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# PyTorch goes first, by itself: asked for by another package, pip may take a newer one with gigabytes of CUDA.
+$(VENV)/read.stamp: setup.cfg constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet $(TORCH)
+	$(PIP) install --quiet -e . -c constraints.txt
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/read.stamp Makefile
+	$(PIP) install --quiet -e ".[train,test]" -c constraints.txt
+	$(PIP) install --quiet --upgrade --no-deps --target $(VENV)/transformers-4.57 $(OLDEST)
+	touch $@

@@ -1,0 +1,32 @@
+"""The network as one writes it down first: NCHW maps, attention weights materialised. What speed is measured against."""
+
+from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC
+from htr_convtext.modeling_htr_convtext import HTRConvTextBackbone, HTRConvTextMobileViTLayer
+
+
+class PlainBackbone(HTRConvTextBackbone):
+    def forward(self, pixel_values):
+        hidden_state = self.pooler(self.stem(pixel_values.contiguous()))
+        for stage in self.stages:
+            hidden_state = stage(hidden_state)
+        return self.pooler(hidden_state).flatten(2).transpose(1, 2)
+
+
+class PlainMobileViTLayer(HTRConvTextMobileViTLayer):
+    def fold(self, tokens, batch_size):
+        return super().fold(tokens, batch_size).contiguous()
+
+
+def plain_network(config: HTRConvTextConfig) -> HTRConvTextForCTC:
+    """
+    A network with the modules and parameters of [`HTRConvTextForCTC`] that spends no thought on speed.
+
+    Args:
+        config: Its sizes.
+    """
+    model = HTRConvTextForCTC._from_config(config, attn_implementation="eager")
+    backbone = model.htr_convtext.backbone
+    backbone.__class__ = PlainBackbone
+    for stage in backbone.stages:
+        stage.mobilevit.__class__ = PlainMobileViTLayer
+    return model

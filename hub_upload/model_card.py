@@ -1,0 +1,106 @@
+"""Model cards of HTR-ConvText models, with the metadata that the Hub reads."""
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+PAPER = "https://arxiv.org/abs/2512.05021"
+
+USAGE = """\
+## Reading a line
+
+```python
+from transformers import pipeline
+
+read = pipeline("image-to-text", model="{model}", trust_remote_code=True, revision="{revision}")
+read("line.png")  # [{{"generated_text": "...", "score": 0.97}}]
+```
+
+`trust_remote_code=True` runs the Python files of this repository on your machine. Read them first, and give `revision`
+the hash of the commit that you read: a pinned revision stays what you checked, whatever is uploaded later.
+"""
+
+CITATION = """\
+## Citation
+
+The network and its training are those of *HTR-ConvText: Leveraging Convolution and Textual Information for Handwritten
+Text Recognition* ([arXiv 2512.05021](https://arxiv.org/abs/2512.05021)).
+"""
+
+
+def error_rates(
+    dataset: str,
+    dataset_type: str,
+    cer: float,
+    wer: float,
+    source: str | None = None,
+    source_name: str | None = None,
+) -> list[EvalResult]:
+    """
+    Error rates on a test split as `model-index` entries.
+
+    Args:
+        dataset: Name of the dataset for people.
+        dataset_type: Its identifier, such as `iam`.
+        cer: Character error rate in percent.
+        wer: Word error rate in percent.
+        source: Address of where the figures were published; left out for figures of our own.
+        source_name: What is published there.
+
+    Returns:
+        One entry for each of the two rates.
+    """
+    return [
+        EvalResult(
+            task_type="image-to-text",
+            task_name="Handwritten text recognition",
+            dataset_type=dataset_type,
+            dataset_name=dataset,
+            dataset_split="test",
+            metric_type=metric,
+            metric_name=f"{metric.upper()} (percent)",
+            metric_value=value,
+            source_name=source_name,
+            source_url=source,
+        )
+        for metric, value in (("cer", cer), ("wer", wer))
+    ]
+
+
+def model_card(
+    name: str,
+    summary: str,
+    language: str | list[str],
+    license: str,
+    results: list[EvalResult],
+    sections: dict[str, str],
+    model: str | None = None,
+    tags: tuple[str, ...] = (),
+) -> ModelCard:
+    """
+    The card of one model.
+
+    Args:
+        name: Name of the model, the card's title and the name in its `model-index`.
+        summary: First paragraph: what it reads, and what it was trained on.
+        language: Language code or codes of what it reads.
+        license: Licence identifier of the weights as the Hub spells it; `other` needs a section that explains it.
+        results: Error rates, from `error_rates`.
+        sections: Headings and texts between the usage and the citation, in order: data, figures, limits.
+        model: Hub name or folder in the usage example; `name` where it is not given.
+        tags: Hub tags beyond those of every model of this kind.
+
+    Returns:
+        The card; `.save(folder / "README.md")` writes it.
+    """
+    data = ModelCardData(
+        language=language,
+        license=license,
+        library_name="transformers",
+        pipeline_tag="image-to-text",
+        tags=["htr", "handwriting", "ocr", "ctc", "htr_convtext", "custom_code", *tags],
+        model_name=name,
+        eval_results=results,
+    )
+    usage = USAGE.format(model=model or name, revision="COMMIT_HASH")
+    texts = [f"## {heading}\n\n{text.strip()}\n" for heading, text in sections.items()]
+    body = "\n".join([f"# {name}\n\n{summary.strip()}\n", usage, *texts, CITATION])
+    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}")

@@ -1,0 +1,76 @@
+"""Uploads a complete model folder to the Hugging Face Hub, in one commit.
+
+python -m htr_convtext.hub_upload.push FOLDER USER/NAME [--private]
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, HfApi
+
+REQUIRED = ("config.json", "model.safetensors", "processor_config.json", "tokenizer_config.json", "README.md")
+HIDDEN_OR_CACHED = (".", "__pycache__")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="model folder, as save_pretrained or convert_original writes it")
+    parser.add_argument("repository", help="USER/NAME on the Hub; created if it does not exist")
+    parser.add_argument("--private", action="store_true", help="create the repository as a private one")
+    parser.add_argument("--message", default="Upload model, processor and code", help="commit message")
+    options = parser.parse_args(arguments)
+    try:
+        operations = upload_operations(options.folder)
+    except ValueError as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
+    api = HfApi()
+    api.create_repo(options.repository, private=options.private, exist_ok=True)
+    commit = api.create_commit(options.repository, operations, commit_message=options.message)
+    print(f'{commit.commit_url}\nPin it: from_pretrained("{options.repository}", revision="{commit.oid}")')
+
+
+def upload_operations(folder: Path) -> list[CommitOperationAdd]:
+    """
+    What a commit of the folder adds; links are uploaded as the files that they point to.
+
+    Args:
+        folder: A model folder.
+
+    Returns:
+        One operation for each file, sorted by name.
+
+    Raises:
+        ValueError: If the folder lacks a file that loading the model needs; the message names them all.
+    """
+    check_folder(folder)
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(HIDDEN_OR_CACHED) for part in path.relative_to(folder).parts)
+    ]
+    return [
+        CommitOperationAdd(path_in_repo=path.relative_to(folder).as_posix(), path_or_fileobj=str(path.resolve()))
+        for path in files
+    ]
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses a folder that would not load from the Hub: files missing, or code that config.json names missing."""
+    missing = [name for name in REQUIRED if not (folder / name).is_file()]
+    if "config.json" not in missing:
+        missing += [name for name in code_files(folder / "config.json") if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(f"{folder} is not a complete model folder. It lacks {', '.join(missing)}.")
+
+
+def code_files(config_path: Path) -> list[str]:
+    """The Python files that config.json sends the Auto classes and the pipeline to."""
+    config = json.loads(config_path.read_text(encoding="utf-8"))
+    references = list(config.get("auto_map", {}).values())
+    references += [task["impl"] for task in config.get("custom_pipelines", {}).values()]
+    return sorted({reference.split(".")[0] + ".py" for reference in references})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""What an upload to the Hub would contain."""
+
+import json
+
+import pytest
+
+from htr_convtext.hub_upload.push import REQUIRED, upload_operations
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model folder by its files' names, with the code as a link."""
+    model = tmp_path / "model"
+    model.mkdir()
+    for name in REQUIRED:
+        (model / name).write_text("{}")
+    config = {"auto_map": {"AutoModel": "modeling_htr_convtext.HTRConvTextForCTC"}}
+    (model / "config.json").write_text(json.dumps(config))
+    (tmp_path / "modeling_htr_convtext.py").write_text("code = True\n")
+    (model / "modeling_htr_convtext.py").symlink_to("../modeling_htr_convtext.py")
+    return model
+
+
+def test_links_are_uploaded_as_files(folder):
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "stale.pyc").touch()
+    (folder / ".hidden").touch()
+    operations = {operation.path_in_repo: operation for operation in upload_operations(folder)}
+    assert set(operations) == {*REQUIRED, "modeling_htr_convtext.py"}
+    with operations["modeling_htr_convtext.py"].as_file() as file:
+        assert file.read() == b"code = True\n"
+
+
+@pytest.mark.parametrize("name", [*REQUIRED, "modeling_htr_convtext.py"])
+def test_an_incomplete_folder_is_refused(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=f"lacks .*{name}"):
+        upload_operations(folder)
