@@ -261,9 +261,9 @@ class HTRConvTextBackbone(nn.Module):
         )
 
     def forward(self, pixel_values):
-        # With channels last, tokens of the MobileViT layers lie as their matrix products read them.
-        hidden_state = pixel_values.contiguous(memory_format=torch.channels_last)
-        hidden_state = self.pooler(self.stem(hidden_state))
+        # Channels last from here on: pooling is faster, and the MobileViT layers' tokens lie as matrix products read
+        # them. Not earlier: an image of one channel has no layout that the first convolution could keep.
+        hidden_state = self.pooler(self.stem(pixel_values).contiguous(memory_format=torch.channels_last))
         for stage in self.stages:
             hidden_state = stage(hidden_state)
         return self.pooler(hidden_state).flatten(2).transpose(1, 2)  # (batch, frames, hidden_size)

@@ -12,6 +12,7 @@ import time
 
 import torch
 import transformers
+from torch.utils.flop_counter import FlopCounterMode
 
 from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC
 from htr_convtext.benchmarks.plain_network import plain_network
@@ -83,7 +84,7 @@ def measure(contenders: dict, rounds: int, device: str) -> dict[str, list[float]
 @torch.no_grad()
 def count_flops(plain: HTRConvTextForCTC, pixel_values: torch.Tensor) -> float:
     """Floating-point operations of matrix products and convolutions for one line, counted by PyTorch."""
-    with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter:
         plain(pixel_values)
     return counter.get_total_flops() / len(pixel_values)
 
@@ -95,21 +96,18 @@ def quartiles(values: list[float]) -> str:
 
 def report(options: argparse.Namespace, seconds: dict[str, list[float]], flops: float, difference: float) -> None:
     lines = options.batch_size
-    print(
-        f"{options.size}, batch {lines}, 64x{options.width}, float32, {options.device}, {platform.processor() or 'CPU'}, "
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}, transformers {transformers.__version__}"
-    )
+    machine = f"{platform.processor() or 'CPU'}, {torch.get_num_threads()} threads"
+    print(f"{options.size}, batch {lines}, 64x{options.width}, float32, {options.device}, {machine}")
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}")
     print(f"{options.rounds} interleaved rounds; median (quartiles); logits differ by at most {difference:.1e}")
     for name in ("model", "plain"):
         print(f"{name:6} {quartiles([1000 * second / lines for second in seconds[name]])} ms a line")
     ratios = [plain / model for plain, model in zip(seconds["plain"], seconds["model"], strict=True)]
     print(f"ratio  {quartiles(ratios)} plain / model")
-    machine = [2 * MATRIX_SIDE**3 / second for second in seconds["matrix product"]]
-    shares = [100 * flops * lines / second / rate for second, rate in zip(seconds["model"], machine, strict=True)]
+    rates = [2 * MATRIX_SIDE**3 / second for second in seconds["matrix product"]]
+    shares = [100 * flops * lines / second / rate for second, rate in zip(seconds["model"], rates, strict=True)]
     print(f"share  {quartiles(shares)} % of the machine's matrix product rate")
-    print(
-        f"({flops / 1e9:.2f} GFLOP a line; {quartiles([rate / 1e9 for rate in machine]).strip()} GFLOP/s of products)"
-    )
+    print(f"({flops / 1e9:.2f} GFLOP a line; {quartiles([rate / 1e9 for rate in rates]).strip()} GFLOP/s of products)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The network as one writes it down first: NCHW maps, attention weights materialised. What speed is measured against."""
+"""The network as one writes it down first, NCHW maps and attention materialised: what speed is measured against."""
 
 from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC
 from htr_convtext.modeling_htr_convtext import HTRConvTextBackbone, HTRConvTextMobileViTLayer
