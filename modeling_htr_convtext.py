@@ -85,6 +85,20 @@ class HTRConvTextConvLayer(nn.Module):
         return self.activation(self.normalization(self.convolution(hidden_state)))
 
 
+class HTRConvTextShortcut(HTRConvTextConvLayer):
+    """1x1 convolution with the stride of the residual block that it goes around."""
+
+    def __init__(self, config, in_channels, out_channels, stride):
+        super().__init__(config, in_channels, out_channels, kernel_size=1, activation=None)
+        self.stride = stride
+
+    def forward(self, hidden_state):
+        # Not the convolution's own stride: on a CPU, torch 2.13's gradient of a 1x1 convolution with stride (2, 1) in
+        # channels last writes past its memory where there are fewer than 16 channels.
+        rows, columns = self.stride
+        return super().forward(hidden_state[..., ::rows, ::columns])
+
+
 class HTRConvTextBasicLayer(nn.Module):
     """Residual block of two 3x3 convolutions, as in ResNet-18."""
 
@@ -94,10 +108,10 @@ class HTRConvTextBasicLayer(nn.Module):
             HTRConvTextConvLayer(config, in_channels, out_channels, stride=stride),
             HTRConvTextConvLayer(config, out_channels, out_channels, activation=None),
         )
-        if stride == 1 and in_channels == out_channels:
+        if stride == (1, 1) and in_channels == out_channels:
             self.shortcut = nn.Identity()
         else:
-            self.shortcut = HTRConvTextConvLayer(config, in_channels, out_channels, 1, stride, activation=None)
+            self.shortcut = HTRConvTextShortcut(config, in_channels, out_channels, stride)
         self.activation = nn.ReLU()
 
     def forward(self, hidden_state):
@@ -236,7 +250,7 @@ class HTRConvTextBackboneStage(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             HTRConvTextBasicLayer(config, in_channels, out_channels, stride),
-            *[HTRConvTextBasicLayer(config, out_channels, out_channels, stride=1) for _ in range(depth - 1)],
+            *[HTRConvTextBasicLayer(config, out_channels, out_channels, stride=(1, 1)) for _ in range(depth - 1)],
         )
         self.mobilevit = HTRConvTextMobileViTLayer(config, out_channels)
 
@@ -269,19 +283,18 @@ class HTRConvTextBackbone(nn.Module):
         return self.pooler(hidden_state).flatten(2).transpose(1, 2)  # (batch, frames, hidden_size)
 
 
-class HTRConvTextRelativePositionBias(nn.Module):
-    """One learned number for each head and each clipped distance between query and key."""
+class HTRConvTextRelativePositionBias(nn.Embedding):
+    """One learned number for each clipped distance between query and key, and each head."""
 
     def __init__(self, config):
-        super().__init__()
         self.max_distance = config.max_relative_position
-        self.bias = nn.Embedding(2 * self.max_distance + 1, config.num_attention_heads)
+        super().__init__(2 * self.max_distance + 1, config.num_attention_heads)
 
     def forward(self, length, device):
         positions = torch.arange(length, device=device)
         distance = positions[:, None] - positions[None, :]
         rows = distance.clamp(-self.max_distance, self.max_distance) + self.max_distance
-        return self.bias(rows).permute(2, 0, 1).unsqueeze(0)  # (1, heads, length, length)
+        return super().forward(rows).permute(2, 0, 1).unsqueeze(0)  # (1, heads, length, length)
 
 
 class HTRConvTextFeedForward(nn.Module):
@@ -367,13 +380,20 @@ class HTRConvTextEncoderLayer(GradientCheckpointingLayer):
         return hidden_states, attn_weights
 
 
+class HTRConvTextMeanConv1d(nn.Conv1d):
+    """Depthwise convolution with stride 2 that starts as the mean of three neighbours."""
+
+    def __init__(self, channels):
+        super().__init__(channels, channels, kernel_size=3, stride=2, padding=1, groups=channels, bias=False)
+
+
 class HTRConvTextDownsample(nn.Module):
-    """Halves the sequence: a depthwise convolution that starts as a mean of three, then a pointwise one."""
+    """Halves the sequence: a depthwise convolution, then a pointwise one."""
 
     def __init__(self, config):
         super().__init__()
         channels = config.hidden_size
-        self.depthwise_conv = nn.Conv1d(channels, channels, 3, stride=2, padding=1, groups=channels, bias=False)
+        self.depthwise_conv = HTRConvTextMeanConv1d(channels)
         self.pointwise_conv = nn.Conv1d(channels, channels, kernel_size=1)
 
     def forward(self, hidden_states):
@@ -438,15 +458,16 @@ class HTRConvTextPreTrainedModel(PreTrainedModel):
     _no_split_modules = ["HTRConvTextMobileViTLayer", "HTRConvTextEncoderLayer"]
 
     def _init_weights(self, module):
+        # By the module that owns the weights: transformers leaves out modules that own none.
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
             nn.init.zeros_(module.bias)
+        elif isinstance(module, HTRConvTextRelativePositionBias):
+            nn.init.zeros_(module.weight)
+        elif isinstance(module, HTRConvTextMeanConv1d):
+            nn.init.constant_(module.weight, 1 / module.kernel_size[0])
         elif isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Embedding, nn.LayerNorm, nn.GroupNorm, nn.BatchNorm2d)):
             module.reset_parameters()
-        elif isinstance(module, HTRConvTextDownsample):
-            nn.init.constant_(module.depthwise_conv.weight, 1 / module.depthwise_conv.kernel_size[0])
-        elif isinstance(module, HTRConvTextRelativePositionBias):
-            nn.init.zeros_(module.bias.weight)
         elif isinstance(module, HTRConvTextResidual):
             nn.init.constant_(module.scale, self.config.layer_scale_init_value)
 

@@ -44,7 +44,7 @@ NETWORK_NAMES = {
     "{mobilevit}.global_rep.1": "{stages}.mobilevit.layernorm",
     "{mobilevit}.conv_proj.block.0": "{stages}.mobilevit.conv_projection.convolution",
     "{mobilevit}.conv_proj.block.1": "{stages}.mobilevit.conv_projection.normalization",
-    "blocks.{layer}.attn.rel_pos_bias.bias": "{layers}.relative_position_bias.bias",
+    "blocks.{layer}.attn.rel_pos_bias.bias": "{layers}.relative_position_bias",
     "blocks.{layer}.attn.qkv": "{layers}.self_attn.qkv_proj",
     "blocks.{layer}.attn.proj": "{layers}.self_attn.out_proj",
     "blocks.{layer}.ffn1.lin1": "{layers}.feed_forward1.linear1",

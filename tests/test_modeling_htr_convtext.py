@@ -1,0 +1,290 @@
+"""The network computes the paper's numbers, at any size, in every mode that transformers offers."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC, HTRConvTextModel, HTRConvTextTCM
+from htr_convtext.modeling_htr_convtext import character_contexts
+
+
+def small_config(**options):
+    sizes = {"vocab_size": 12, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2}
+    return HTRConvTextConfig(**{**sizes, "backbone_head_dim": 8, "tcm_hidden_size": 16, **options})
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    model = HTRConvTextForCTC(small_config()).eval()
+    with torch.no_grad():  # as if trained: the layer scales start at 1e-5 and would hide the encoder
+        for name, parameter in model.named_parameters():
+            if name.endswith("scale"):
+                parameter.fill_(0.5)
+            if name.endswith("relative_position_bias.weight"):
+                parameter.normal_()
+    return model
+
+
+@pytest.fixture
+def pixel_values():
+    return torch.rand(2, 1, 64, 128, generator=torch.Generator().manual_seed(1))
+
+
+LABELS = torch.tensor([[1, 2, 2, 3, 4, 11], [5, 6, -100, -100, -100, -100]])
+
+
+def test_number_of_parameters():
+    with torch.device("meta"):
+        model, tcm = HTRConvTextForCTC(HTRConvTextConfig()), HTRConvTextTCM(HTRConvTextConfig())
+    assert sum(parameter.numel() for parameter in model.parameters()) == 65_920_016
+    assert sum(parameter.numel() for parameter in tcm.parameters()) == 393_297
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden_size": 64, "num_attention_heads": 4},
+        {"num_hidden_layers": 2},
+        {"num_hidden_layers": 6, "downsample_after_layer": 1, "upsample_after_layer": 6},
+        {"backbone_depths": [1, 2, 1], "backbone_num_transformer_layers": 2, "patch_size": 4},
+        {"image_height": 48, "num_channels": 3, "intermediate_size": 20, "conv_kernel_size": 3},
+    ],
+)
+def test_other_sizes(options):
+    config = small_config(**options)
+    model = HTRConvTextForCTC(config).eval()
+    outputs = model(torch.rand(1, config.num_channels, config.image_height, 96), output_hidden_states=True)
+    assert outputs.logits.shape == (1, 24, 12)
+    assert outputs.last_hidden_state.shape == (1, 24, config.hidden_size)
+    assert len(outputs.hidden_states) == config.num_hidden_layers + 1
+
+
+@pytest.mark.parametrize("width", [1, 7, 100, 333, 512, 640])
+def test_any_width(model, width):
+    logits = model(torch.rand(1, 1, 64, width)).logits
+    assert logits.shape == (1, model.config.frames(width), 12)
+    assert logits.isfinite().all()
+
+
+def test_hidden_states_are_the_backbones_and_every_layers(model, pixel_values):
+    outputs = model(pixel_values, output_hidden_states=True)
+    lengths = [state.shape[1] for state in outputs.hidden_states]
+    assert lengths == [32, 32, 16, 16, 32]  # backbone, layer 1, two at half the length, layer 4
+    features = model.htr_convtext.encoder.layer_norm(outputs.hidden_states[-1])
+    torch.testing.assert_close(features, outputs.last_hidden_state)
+    torch.testing.assert_close(model.ctc_head(features), outputs.logits)
+
+
+def test_eager_and_sdpa_agree_and_eager_gives_weights(model, pixel_values):
+    eager = HTRConvTextForCTC._from_config(small_config(), attn_implementation="eager").eval()
+    eager.load_state_dict(model.state_dict())
+    outputs = eager(pixel_values, output_attentions=True)
+    torch.testing.assert_close(outputs.logits, model(pixel_values).logits, atol=1e-5, rtol=1e-4)
+    assert [tuple(weights.shape) for weights in outputs.attentions] == [(2, 2, n, n) for n in (32, 16, 16, 32)]
+    torch.testing.assert_close(outputs.attentions[0].sum(-1), torch.ones(2, 2, 32))
+    with pytest.raises(ValueError, match="eager"):
+        model(pixel_values, output_attentions=True)
+
+
+def test_relative_position_bias_reaches_the_attention(model, pixel_values):
+    changed = HTRConvTextForCTC(small_config()).eval()
+    changed.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        changed.htr_convtext.encoder.layers[0].relative_position_bias.weight.zero_()
+    assert (changed(pixel_values).logits - model(pixel_values).logits).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("reduction", ["batchmean", "mean", "sum"])
+def test_loss_is_the_recipes(model, pixel_values, reduction):
+    outputs = model(pixel_values, labels=LABELS)
+    log_probs = outputs.logits.log_softmax(-1)
+    singles = [
+        torch.nn.functional.ctc_loss(log_probs[i], LABELS[i, :n], (32,), (n,), reduction="sum")
+        for i, n in enumerate((6, 2))
+    ]
+    expected = {
+        "batchmean": (singles[0] + singles[1]) / 2,
+        "mean": (singles[0] / 6 + singles[1] / 2) / 2,
+        "sum": singles[0] + singles[1],
+    }
+    other = HTRConvTextForCTC(small_config(ctc_loss_reduction=reduction))
+    torch.testing.assert_close(other.ctc_loss(outputs.logits, LABELS), expected[reduction])
+
+
+def test_lines_that_ctc_cannot_align_count_zero(model):
+    logits, labels = torch.zeros(1, 2, 12), torch.tensor([[1, 1, 1]])
+    assert model.ctc_loss(logits, labels) == 0
+    assert HTRConvTextForCTC(small_config(ctc_zero_infinity=False)).ctc_loss(logits, labels).isinf()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(torch.tensor([[1, 12]]), "below vocab_size 12. Got 12"), (torch.tensor([[1, 0]]), "blank")],
+)
+def test_impossible_labels_are_refused(model, labels, message):
+    with pytest.raises(ValueError, match=message):
+        model(torch.rand(1, 1, 64, 64), labels=labels)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 128), (1, 3, 64, 128), (1, 1, 32, 128)])
+def test_impossible_images_are_refused(model, shape):
+    with pytest.raises(ValueError, match="pixel_values must have shape"):
+        model(torch.rand(shape))
+
+
+def test_generate_collapses_repeats_and_blanks(model, monkeypatch, pixel_values):
+    frames = torch.tensor([[0, 3, 3, 0, 3, 5, 0, 0], [0, 0, 0, 7, 7, 7, 0, 0]])
+    logits = torch.nn.functional.one_hot(frames, 12).float()
+    monkeypatch.setattr(model, "forward", lambda pixel_values: type("Outputs", (), {"logits": logits}))
+    assert model.generate(pixel_values).tolist() == [[3, 3, 5], [7, 0, 0]]
+
+
+def test_generate_of_nothing_is_empty(model, monkeypatch, pixel_values):
+    logits = torch.nn.functional.one_hot(torch.zeros(2, 4, dtype=torch.long), 12).float()
+    monkeypatch.setattr(model, "forward", lambda pixel_values: type("Outputs", (), {"logits": logits}))
+    assert model.generate(pixel_values).shape == (2, 0)
+
+
+def test_return_dict_false_gives_a_tuple(model, pixel_values):
+    loss, logits, features = model(pixel_values, labels=LABELS, return_dict=False)
+    assert (loss.ndim, logits.ndim, features.ndim) == (0, 3, 3)
+
+
+def test_gradient_checkpointing_changes_no_gradient(pixel_values):
+    gradients = []
+    for checkpointing in (False, True):
+        torch.manual_seed(0)
+        model = HTRConvTextForCTC(small_config()).train()
+        if checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        torch.manual_seed(1)
+        model(pixel_values, labels=LABELS).loss.backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    for plain, checkpointed in zip(*gradients, strict=True):
+        torch.testing.assert_close(plain, checkpointed)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision(model, pixel_values, dtype):
+    half = HTRConvTextForCTC(small_config()).eval()
+    half.load_state_dict(model.state_dict())
+    half = half.to(dtype)
+    outputs = half(pixel_values, labels=LABELS)
+    assert outputs.logits.dtype == dtype
+    assert outputs.loss.dtype == torch.float32
+    reference = model(pixel_values).logits
+    assert (outputs.logits.float() - reference).abs().max() < 0.1 * reference.abs().max()
+
+
+def test_torch_compile(model, pixel_values):
+    compiled = torch.compile(model, backend="aot_eager")
+    torch.testing.assert_close(compiled(pixel_values).logits, model(pixel_values).logits, atol=1e-5, rtol=1e-4)
+    loss = compiled(pixel_values, labels=LABELS).loss
+    torch.testing.assert_close(loss, model(pixel_values, labels=LABELS).loss)
+
+
+def test_torch_export_with_dynamic_batch_and_width(model, pixel_values):
+    batch, columns = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("columns", min=2, max=128)
+    program = torch.export.export(
+        model, (), {"pixel_values": pixel_values}, dynamic_shapes={"pixel_values": {0: batch, 3: 16 * columns}}
+    )
+    other = torch.rand(3, 1, 64, 208)
+    exported = program.module()(pixel_values=other)
+    torch.testing.assert_close(exported.logits, model(other).logits, atol=1e-5, rtol=1e-4)
+
+
+def test_save_and_load(model, pixel_values, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = HTRConvTextForCTC.from_pretrained(tmp_path)
+    torch.testing.assert_close(loaded(pixel_values).logits, model(pixel_values).logits, atol=0, rtol=0)
+    assert not loaded.training
+
+
+def test_weights_missing_from_a_checkpoint_are_initialised(model, tmp_path):
+    body = HTRConvTextModel(small_config()).eval()
+    body.save_pretrained(tmp_path)
+    loaded = HTRConvTextForCTC.from_pretrained(tmp_path)
+    for name, tensor in body.state_dict().items():
+        torch.testing.assert_close(loaded.htr_convtext.state_dict()[name], tensor)
+    assert 0 < loaded.ctc_head.weight.std() < 1
+    assert not loaded.ctc_head.bias.any()
+
+
+def test_initialisation():
+    torch.manual_seed(0)
+    model = HTRConvTextForCTC(small_config())
+    encoder = model.htr_convtext.encoder
+    assert not encoder.layers[0].relative_position_bias.weight.any()
+    assert encoder.layers[0].residual_conv.scale.unique().item() == pytest.approx(1e-5)
+    assert encoder.downsample.depthwise_conv.weight.unique().item() == pytest.approx(1 / 3)
+    linear = encoder.layers[0].feed_forward1.linear1
+    assert linear.weight.abs().max() <= (6 / (32 + 128)) ** 0.5
+    assert not linear.bias.any()
+
+
+def test_drop_path_rises_linearly_and_acts_in_training_only(model, pixel_values):
+    rates = [layer.residual_conv.drop_path_rate for layer in model.htr_convtext.encoder.layers]
+    assert rates == pytest.approx([0, 0.1 / 3, 0.2 / 3, 0.1])
+    residual = model.htr_convtext.encoder.layers[-1].residual_conv
+    states = torch.ones(1000, 1, 32)
+    torch.testing.assert_close(residual.drop_path(states), states)
+    residual.train()
+    dropped = residual.drop_path(states)
+    residual.eval()
+    assert set(dropped.unique().tolist()) == {0.0, pytest.approx(1 / 0.9)}
+    assert 0.85 < (dropped[:, 0, 0] > 0).float().mean() < 0.95
+
+
+def test_contexts_leave_out_the_character_and_stop_at_the_labels_ends():
+    labels = torch.tensor([[1, 2, 3], [4, -100, -100]])
+    left, right = character_contexts(labels, size=2, pad=9)
+    assert left.tolist() == [[[9, 9], [9, 1], [1, 2]], [[9, 9], [9, 4], [4, 9]]]
+    assert right.tolist() == [[[2, 3], [3, 9], [9, 9]], [[9, 9], [9, 9], [9, 9]]]
+
+
+def test_contexts_are_the_golden_ones(golden):
+    numbers = np.load(golden / "tcm.npz")
+    mask = torch.from_numpy(numbers["mask"]).bool()
+    labels = torch.from_numpy(numbers["targets"]).masked_fill(~mask, -100)
+    left, right = character_contexts(labels, size=5, pad=80)
+    np.testing.assert_array_equal(left[mask].numpy(), numbers["left_context"][mask.numpy()])
+    np.testing.assert_array_equal(right[mask].numpy(), numbers["right_context"][mask.numpy()])
+
+
+def test_tcm_loss_is_the_mean_over_real_positions():
+    torch.manual_seed(0)
+    tcm = HTRConvTextTCM(small_config()).eval()
+    features = torch.rand(2, 8, 32)
+    outputs = tcm(features, LABELS)
+    assert outputs.left_logits.shape == outputs.right_logits.shape == (2, 6, 13)
+    assert outputs.position_mask.sum() == 8
+    assert not outputs.position_losses[1, 2:].any()
+    single = tcm(features[1:], LABELS[1:, :2])
+    torch.testing.assert_close(outputs.position_losses[1, :2], single.position_losses[0])
+    torch.testing.assert_close(outputs.loss, outputs.position_losses.sum() / 8)
+    torch.testing.assert_close(tcm(features, LABELS.clamp(min=-1)).loss, outputs.loss)
+
+
+def test_tcm_reaches_the_encoder_and_is_no_part_of_the_model(model, pixel_values):
+    tcm = HTRConvTextTCM(small_config())
+    outputs = model(pixel_values)
+    tcm(outputs.last_hidden_state, LABELS).loss.backward()
+    assert model.htr_convtext.backbone.stem.convolution.weight.grad.abs().sum() > 0
+    assert model.ctc_head.weight.grad is None
+    assert not any("tcm" in name for name in model.state_dict())
+    model.zero_grad()
+
+
+def test_as_pipeline_reads(model):
+    from htr_convtext import HTRConvTextImageProcessor, HTRConvTextProcessor, HTRConvTextTokenizer
+
+    processor = HTRConvTextProcessor(HTRConvTextImageProcessor(), HTRConvTextTokenizer.from_alphabet("abcdefghijk"))
+    reading = model.as_pipeline(processor)(np.zeros((64, 100), dtype=np.uint8))
+    assert set(reading[0]) == {"generated_text", "score"}
+
+
+def test_golden_losses_are_at_hand(golden):
+    assert json.loads((golden / "losses.json").read_text())["ctc"] == pytest.approx(373.73455810546875)
