@@ -22,6 +22,9 @@ from transformers import Pipeline
 
 from .processing_htr_convtext import load_image
 
+# What has a length or can be iterated over, and still is one line.
+SINGLE_LINES = (dict, str, bytes, bytearray, np.ndarray, torch.Tensor)
+
 
 class HTRConvTextPipeline(Pipeline):
     """
@@ -53,8 +56,12 @@ class HTRConvTextPipeline(Pipeline):
             For one line `[{"generated_text": ..., "score": ...}]`, for many one such list each: a list for lists, a
             generator for generators and datasets.
         """
+        if isinstance(inputs, list) and not inputs:
+            return []
         if is_collection(inputs):
             inputs = Lines(inputs)
+        elif is_stream(inputs):
+            inputs = (line for line in inputs)
         return super().__call__(inputs, **kwargs)
 
     def save_pretrained(self, save_directory, **kwargs):
@@ -121,9 +128,16 @@ class Lines(torch.utils.data.Dataset):
 
 def is_collection(inputs) -> bool:
     """Whether inputs are many lines, but neither a list nor a torch dataset, which pipelines know themselves."""
-    if isinstance(inputs, (list, dict, str, bytes, bytearray, np.ndarray, torch.Tensor, torch.utils.data.Dataset)):
+    if isinstance(inputs, (list, *SINGLE_LINES, torch.utils.data.Dataset)):
         return False
     return hasattr(inputs, "__len__") and hasattr(inputs, "__getitem__")
+
+
+def is_stream(inputs) -> bool:
+    """Whether inputs are lines one after the other, such as a streamed dataset, which pipelines take for one line."""
+    if isinstance(inputs, (list, *SINGLE_LINES, torch.utils.data.Dataset)):
+        return False
+    return hasattr(inputs, "__iter__")
 
 
 __all__ = ["HTRConvTextPipeline"]

@@ -35,6 +35,7 @@ BLANK_TOKEN = "<blank>"
 LABEL_PADDING = -100
 IMAGE_CHANNELS = (1, 3, 4)
 DOWNLOAD_TIMEOUT_SECONDS = 30
+SOURCE_KEY = "htr_convtext_source"
 
 # The characters of the paper's four datasets in the order of their classes 1, 2, ...; class 0 is the CTC blank.
 # READ2016 counts the combining macron (U+0304) and diaeresis (U+0308) as characters of their own.
@@ -65,14 +66,15 @@ def load_image(image) -> Image.Image:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        OSError: If a URL cannot be downloaded.
         ValueError: If it is empty, damaged, too large to be a line, or no image; the message names it.
     """
-    if isinstance(image, dict):
-        image = image["bytes"] if image.get("bytes") is not None else image["path"]
+    if isinstance(image, dict) and {"bytes", "path"} & set(image):
+        image = image["bytes"] if image.get("bytes") is not None else image.get("path")
     if isinstance(image, (np.ndarray, torch.Tensor)):
         return image_from_array(image)
     if isinstance(image, Image.Image):
-        return decode(image, getattr(image, "filename", "") or "PIL image")
+        return decode(image, source_of(image))
     if isinstance(image, (bytes, bytearray)):
         return open_image(io.BytesIO(image), f"{len(image)} bytes")
     if isinstance(image, (str, os.PathLike)):
@@ -84,15 +86,25 @@ def load_image(image) -> Image.Image:
 
 def load_image_from_name(name: str) -> Image.Image:
     if name.startswith(("http://", "https://")):
-        with urllib.request.urlopen(name, timeout=DOWNLOAD_TIMEOUT_SECONDS) as response:
-            return open_image(io.BytesIO(response.read()), name)
+        return open_image(io.BytesIO(download(name)), name)
     if os.path.isfile(name):
         return open_image(name, name)
+    is_data_uri = name.startswith("data:image/")
     try:
-        encoded = base64.b64decode(name.split(",", 1)[-1] if name.startswith("data:image/") else name, validate=True)
+        encoded = base64.b64decode("".join((name.split(",", 1)[-1] if is_data_uri else name).split()), validate=True)
         return open_image(io.BytesIO(encoded), f"base64 string {name[:40]!r}")
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError) as error:
+        if is_data_uri:
+            raise ValueError(f"Damaged data URI {name[:40]!r}: {error}") from error
         raise FileNotFoundError(f"No such image file: {name[:200]!r}.") from None
+
+
+def download(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as response:
+            return response.read()
+    except OSError as error:
+        raise OSError(f"{url}: the image cannot be downloaded ({error}).") from error
 
 
 def open_image(file, name: str) -> Image.Image:
@@ -111,14 +123,25 @@ def decode(image: Image.Image, name: str) -> Image.Image:
     if 0 in image.size:
         raise ValueError(f"{name}: the image has no pixels; its size is {image.width}x{image.height}.")
     try:
-        return ImageOps.exif_transpose(image)
+        upright = ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{name}: the image is truncated or damaged ({error}).") from error
+    upright.info[SOURCE_KEY] = name
+    return upright
+
+
+def source_of(image: Image.Image) -> str:
+    """What errors call an image: the file that it was read from, where that is known."""
+    return image.info.get(SOURCE_KEY) or getattr(image, "filename", "") or "PIL image"
 
 
 def image_from_array(array: np.ndarray | torch.Tensor) -> Image.Image:
     """Grey or colour array with values 0 to 255, 0 to 65535 (16-bit) or 0 to 1 (floats) to an 8-bit PIL image."""
-    pixels = array.detach().cpu().float().numpy() if is_float_tensor(array) else np.asarray(array)
+    if isinstance(array, torch.Tensor):
+        array = array.detach().cpu()
+    pixels = array.float().numpy() if is_float_tensor(array) else np.asarray(array)
+    if pixels.dtype.kind not in "buif":
+        raise ValueError(f"An image array must hold real numbers. Got dtype {pixels.dtype}.")
     if pixels.ndim == 3:
         if pixels.shape[-1] not in IMAGE_CHANNELS:
             pixels = np.moveaxis(pixels, 0, -1)
@@ -146,7 +169,7 @@ def to_eight_bits(pixels: np.ndarray) -> np.ndarray:
         return pixels.astype(np.uint8) * 255
     if not np.isfinite(pixels).all() or pixels.min() < 0:
         raise ValueError("An image array must not contain negative numbers, NaN or infinity.")
-    if pixels.dtype == np.uint16 or pixels.max() > 255:
+    if (pixels.dtype.kind, pixels.dtype.itemsize) == ("u", 2) or pixels.max() > 255:
         pixels = pixels / 257
     elif np.issubdtype(pixels.dtype, np.floating) and pixels.max() <= 1:
         pixels = pixels * 255
@@ -159,6 +182,8 @@ def to_grey(image: Image.Image) -> Image.Image:
     """Any PIL image in 8-bit grey (mode L); what is transparent becomes white paper."""
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(to_eight_bits(np.asarray(image)))
+    if image.mode == "La":
+        image = image.convert("LA")
     if "A" in image.mode.upper()[1:] or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -267,9 +292,13 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
 
     def preprocess_line(self, image) -> np.ndarray:
         """One image of any kind that [`load_image`] opens to float32 pixels of shape `(1, height, padded_width)`."""
-        grey = to_grey(load_image(image))
+        loaded = load_image(image)
+        try:
+            grey = to_grey(loaded)
+            width = self.resized_width(grey.height, grey.width)
+        except ValueError as error:
+            raise ValueError(f"{source_of(loaded)}: {error}") from error
         height = self.size["height"]
-        width = self.resized_width(grey.height, grey.width)
         line = np.full((1, height, self.padded_width(grey.height, grey.width)), self.padding_value, dtype=np.float32)
         resized = grey.resize((width, height), self.resample)
         line[0, :, :width] = np.asarray(resized, dtype=np.float32) * np.float32(self.rescale_factor)

@@ -6,7 +6,8 @@ Trains or fine-tunes HTR-ConvText on lines of handwriting, by the paper's recipe
     accelerate launch train_hf.py --dataset lines --data_dir my_lines --size tiny --output_dir runs/mine --bf16
     accelerate launch train_hf.py recipes/iam.yaml --data_dir path/to/iam --output_dir runs/iam
 
-A YAML file sets any option; what follows on the command line wins. `--help` lists the options.
+A YAML file sets any option; what follows on the command line wins. `--help` lists the options. Without --do_train,
+--do_eval or --do_predict it trains.
 """
 
 import json
@@ -99,6 +100,9 @@ def main() -> None:
 
     # 2. Lines, vocabulary, model
     lines = load_splits(data_args)
+    if training_args.do_train and "validation" not in lines:
+        logger.warning("The data has no validation split: nothing tells how good the model gets.")
+        training_args.do_eval, training_args.eval_strategy = False, "no"
     processor, model, tcm = load_model(model_args, data_args, training_args, lines)
     prepared = prepare_splits(lines, processor, model.config, data_args, training_args)
 
@@ -126,6 +130,7 @@ def main() -> None:
 def parse_arguments(arguments: list[str]) -> tuple[ModelArguments, DataArguments, HTRConvTextTrainingArguments]:
     """Options from an optional leading YAML file and the command line, which wins."""
     parser = HfArgumentParser((ModelArguments, DataArguments, HTRConvTextTrainingArguments))
+    asked = {argument.removeprefix("--").partition("=")[0] for argument in arguments}
     if arguments and arguments[0].endswith((".yaml", ".yml")):
         path = arguments.pop(0)
         options = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
@@ -133,7 +138,10 @@ def parse_arguments(arguments: list[str]) -> tuple[ModelArguments, DataArguments
         if unknown := sorted(set(options) - known):
             raise SystemExit(f"{path}: unknown options {', '.join(unknown)}. See train_hf.py --help.")
         parser.set_defaults(**options)
-    return parser.parse_args_into_dataclasses(arguments)
+        asked.update(options)
+    model_args, data_args, args = parser.parse_args_into_dataclasses(arguments)
+    args.do_train = args.do_train or not asked & {"do_train", "do_eval", "do_predict"}
+    return model_args, data_args, args
 
 
 def check_output_dir(args: HTRConvTextTrainingArguments) -> None:
@@ -141,7 +149,7 @@ def check_output_dir(args: HTRConvTextTrainingArguments) -> None:
     used = checkpoints(args.output_dir) or list(Path(args.output_dir).glob("best_*er"))
     if args.do_train and used and not args.resume_from_checkpoint:
         raise SystemExit(
-            f"{args.output_dir} holds another run ({used[-1].name}). Go on with --resume_from_checkpoint last, or choose "
+            f"{args.output_dir} holds another run ({used[-1].name}). Go on with --resume_from_checkpoint, or choose "
             "another --output_dir."
         )
 

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # No test may depend on the network.
 
@@ -61,3 +64,61 @@ def oldest_transformers() -> Path:
     if not (OLDEST_TRANSFORMERS / "transformers").is_dir():
         pytest.skip(f"no transformers 4.57 at {OLDEST_TRANSFORMERS}: `make test` installs it")
     return OLDEST_TRANSFORMERS
+
+
+@pytest.fixture(scope="session")
+def line_images(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """
+    Paths of 64 line images, narrower and wider than 512 pixels at height 64: real handwriting where it is at hand,
+    or else pieces of the examples.
+    """
+    try:
+        lines = request.getfixturevalue("shared_lines")
+    except pytest.skip.Exception:
+        return cut_examples(tmp_path_factory.mktemp("lines"), count=64)
+    return [str(path) for path in sorted((lines / "peraire" / "lines").glob("*.jpg"))[:64]]
+
+
+def cut_examples(folder: Path, count: int) -> list[str]:
+    examples = [Image.open(path).convert("L") for path in sorted((ROOT / "examples").glob("*.jpg"))]
+    strip = np.hstack([np.asarray(example) for example in examples])
+    random = np.random.default_rng(0)
+    paths = [str(folder / f"line_{number:02}.png") for number in range(count)]
+    for path in paths:
+        width = random.integers(150, 1200)
+        start = random.integers(0, strip.shape[1] - width)
+        Image.fromarray(strip[:, start : start + width]).save(path)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def model_folder(line_images: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny network and its processor. It was never trained, but each line reads differently."""
+    import htr_convtext
+
+    torch.manual_seed(0)
+    alphabet = htr_convtext.ALPHABETS["iam"] + "<>|\u0301"
+    processor = htr_convtext.HTRConvTextProcessor(
+        htr_convtext.HTRConvTextImageProcessor(), htr_convtext.HTRConvTextTokenizer.from_alphabet(alphabet)
+    )
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "backbone_head_dim": 4, "num_hidden_layers": 3}
+    config = htr_convtext.HTRConvTextConfig(vocab_size=processor.tokenizer.vocab_size, **sizes)
+    model = htr_convtext.HTRConvTextForCTC(config)
+    spread_readings(model, processor(images=line_images[:4], return_tensors="pt").pixel_values)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@torch.no_grad()
+def spread_readings(model: torch.nn.Module, pixel_values: torch.Tensor) -> None:
+    """Fits the batch norms to real lines and draws a head that hears every feature: readings vary with the ink."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    model.train()(pixel_values)
+    features = model.eval()(pixel_values).last_hidden_state.flatten(0, 1)
+    model.ctc_head.weight.normal_().div_(features.std(0))
+    model.ctc_head.bias.copy_(-model.ctc_head.weight @ features.mean(0))
+    model.ctc_head.bias[0] += 8

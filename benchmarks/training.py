@@ -1,0 +1,162 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Training lines a second: a plain loop, and what each option of training adds or costs.
+
+    python -m htr_convtext.benchmarks.training --size tiny --rounds 5
+
+The plain loop is the network of plain_network.py (eager attention, NCHW) in float32 with torch's plain AdamW, without
+SAM, average or augmentation, on batches that lie ready. Every variant steps once in each round, in turn, so that what
+else the machine does hits all alike; the table has the median and quartiles over the rounds. The last line is how fast
+lines come out of the data loader.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from datasets import Dataset
+
+from ..configuration_htr_convtext import HTRConvTextConfig
+from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
+from ..processing_htr_convtext import HTRConvTextProcessor
+from ..training import ExponentialMovingAverage, HTRConvTextWithTCM, LineAugmentation, LineCollator
+from ..training.sam import perturbed
+from .plain_network import plain_network
+
+SIZES = {
+    "tiny": {"hidden_size": 128, "num_attention_heads": 4, "backbone_head_dim": 32},
+    "small": {"hidden_size": 256},
+    "base": {},
+}
+LABEL_LENGTH = 50
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train: the recipe's parts and the means to make them fast."""
+
+    plain: bool = False
+    bf16: bool = True
+    fused: bool = True
+    compiled: bool = False
+    sam: bool = False
+    ema: bool = False
+    augment: bool = False
+
+
+FAST = Variant()
+VARIANTS = {
+    "plain loop (plain network, float32)": Variant(plain=True, bf16=False, fused=False),
+    "+ SDPA, channels last": Variant(bf16=False, fused=False),
+    "  ... and bf16": Variant(fused=False),
+    "  ... and fused AdamW (fast)": FAST,
+    "fast + augmentation": replace(FAST, augment=True),
+    "fast + EMA": replace(FAST, ema=True),
+    "fast + SAM": replace(FAST, sam=True),
+    "fast + all three (the recipe)": replace(FAST, augment=True, ema=True, sam=True),
+}
+COMPILED = {"fast + torch.compile": replace(FAST, compiled=True)}
+
+
+def make_step(variant: Variant, config: HTRConvTextConfig, batch: dict, device: str) -> Callable[[], None]:
+    """One training step of a variant on a batch, as a function."""
+    torch.manual_seed(0)
+    model = plain_network(config) if variant.plain else HTRConvTextForCTC(config)
+    joint = HTRConvTextWithTCM(model, HTRConvTextTCM(config)).to(device).train()
+    parameters = list(joint.parameters())
+    optimizer = torch.optim.AdamW(parameters, 1e-4, foreach=False, fused=variant.fused or None)
+    ema = ExponentialMovingAverage(model, 0.9999) if variant.ema else None
+    forward = torch.compile(joint) if variant.compiled else joint
+    augmentation, generator = LineAugmentation(), torch.Generator().manual_seed(0)
+
+    def backward(pixel_values: torch.Tensor) -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=variant.bf16):
+            losses = forward(pixel_values=pixel_values, labels=batch["labels"])
+        (0.1 * losses["ctc"] / len(pixel_values) + losses["tcm"] / batch["labels"].numel()).backward()
+
+    def step() -> None:
+        pixel_values = batch["pixel_values"]
+        if variant.augment:
+            pixel_values = augmentation(pixel_values, generator)
+        backward(pixel_values)
+        if variant.sam:
+            with perturbed(parameters, 0.05):
+                optimizer.zero_grad()
+                backward(pixel_values)
+        optimizer.step()
+        optimizer.zero_grad()
+        if ema is not None:
+            ema.update_parameters(model)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return step
+
+
+def measure(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every step in every round, the steps taking turns, after one round to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(rounds + 1):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def loading_rate(batch_size: int, workers: int, lines: int = 2000) -> float:
+    """Lines a second out of the prepared dataset and the collator, without a network behind them."""
+    processor = HTRConvTextProcessor.for_dataset("iam")
+    content = {"pixels": [bytes(64 * 512)] * lines, "width": [512] * lines, "labels": [[1] * LABEL_LENGTH] * lines}
+    dataset = Dataset.from_dict(content)
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size, shuffle=True, num_workers=workers, collate_fn=LineCollator(processor)
+    )
+    start = time.perf_counter()
+    number = sum(len(batch["labels"]) for batch in loader)
+    return number / (time.perf_counter() - start)
+
+
+def table(seconds: dict[str, list[float]], batch_size: int) -> Iterator[str]:
+    """Lines of the table: median lines a second, quartiles, times the first row."""
+    baseline = statistics.median(next(iter(seconds.values())))
+    yield f"{'':45}{'lines/s':>9}{'quartiles':>18}{'times':>8}"
+    for name, times in seconds.items():
+        low, median, high = statistics.quantiles(times, n=4)
+        rates = f"{batch_size / high:.1f} to {batch_size / low:.1f}"
+        yield f"{name:45}{batch_size / median:9.1f}{rates:>18}{baseline / median:8.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=list(SIZES), default="tiny")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--width", type=int, default=512, help="pixels")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="torch.compile too; compiling takes minutes on a CPU")
+    parser.add_argument("--workers", type=int, default=0, help="processes of the data loader")
+    options = parser.parse_args()
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = HTRConvTextConfig(**SIZES[options.size])
+    batch = {
+        "pixel_values": torch.rand(options.batch_size, 1, 64, options.width, device=device),
+        "labels": torch.randint(1, config.vocab_size, (options.batch_size, LABEL_LENGTH), device=device),
+    }
+    variants = VARIANTS | (COMPILED if options.compile else {})
+    steps = {name: make_step(variant, config, batch, device) for name, variant in variants.items()}
+    where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    print(f"{options.size}, batch {options.batch_size} of 64x{options.width}, {options.rounds} rounds, {where}")
+    for line in table(measure(steps, options.rounds), options.batch_size):
+        print(line)
+    rate = loading_rate(options.batch_size, options.workers)
+    print(f"data loading with {options.workers} workers: {rate:.0f} lines/s")
+
+
+if __name__ == "__main__":
+    main()

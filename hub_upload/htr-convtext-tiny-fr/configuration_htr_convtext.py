@@ -1,0 +1,1 @@
+../../configuration_htr_convtext.py

@@ -1,0 +1,1 @@
+../../modeling_htr_convtext.py

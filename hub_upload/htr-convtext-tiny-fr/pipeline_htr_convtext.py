@@ -1,0 +1,1 @@
+../../pipeline_htr_convtext.py

@@ -1,0 +1,1 @@
+../../processing_htr_convtext.py

@@ -1,0 +1,58 @@
+"""Lines that users bring: which layout a folder has, and its reader."""
+
+import dataclasses
+from pathlib import Path
+
+from .image_folder import has_metadata, read_image_folder
+from .line_folder import Lines, ln_lists, read_ln, read_pairs, read_tables, tables
+from .lines import split_folders
+from .pages import has_pages, read_pages
+from .problems import Problems
+
+
+@dataclasses.dataclass(frozen=True)
+class LinesOptions:
+    """
+    Options of `load_lines("lines", ...)`.
+
+    Args:
+        crop: How lines are cut out of pages (PAGE XML, ALTO): "polygon", with the surroundings of the line's outline
+            painted in the colour of the paper, or "box", the axis-aligned box around it.
+    """
+
+    crop: str = "polygon"
+
+
+def read(root: Path, options: LinesOptions, problems: Problems) -> Lines:
+    """
+    Lines of a folder; the first of these layouts that it has.
+
+    1. `train.ln`, `val.ln`, `test.ln` with the images in `lines/`, each with a `.txt` beside it.
+    2. Images with `metadata.jsonl` or `metadata.csv`.
+    3. Tables (`train.txt`, `test.tsv`, ...) with an image and its transcription on each line.
+    4. Pages with PAGE XML or ALTO.
+    5. Images with `.gt.txt` or `.txt` beside each, in `train/`, `val/`, `test/` or all together.
+
+    [`load_lines`] itself takes folders with parquet files or webdataset shards before any of these.
+    """
+    if ln_lists(root):
+        return read_ln(root, problems)
+    if has_metadata(root):
+        return read_image_folder(root, problems)
+    if tables(root):
+        return read_tables(root, problems)
+    if has_pages(root):
+        return read_pages(root, problems, options.crop)
+    lines = read_pairs(root, problems)
+    if not any(lines.values()) and not problems.found:
+        problems.add(
+            root,
+            "no lines in any known layout: lists (train.ln), metadata.jsonl, tables, PAGE or ALTO, images with .txt",
+        )
+    return lines
+
+
+def has_columns(root: Path) -> bool:
+    """Whether the folder holds parquet files or webdataset shards."""
+    folders = [root, root / "data", *split_folders(root).values()]
+    return any(next(folder.glob(f"*{suffix}"), None) for folder in folders for suffix in (".parquet", ".tar"))

@@ -1,0 +1,107 @@
+"""Archives of a release, unpacked into the cache once, after a look at where their members would go."""
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import datasets
+
+from .problems import Problems
+
+ARCHIVE_SUFFIXES = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+TO_CONTENT = {"lines.tgz": "lines", "ascii.tgz": "ascii", "xml.tgz": "xml"}
+
+
+def archives_of(root: Path) -> list[Path]:
+    """Archives in a folder."""
+    return sorted(path for path in root.iterdir() if path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES))
+
+
+def unpacked(root: Path, cache_dir: str | None) -> Path:
+    """
+    A folder with the content of the archives of `root` beside links to its other files; `root` if it holds none.
+
+    The archives of IAM, which have no folder at their top, go into folders named like them. Only plain files are
+    unpacked, no links and devices.
+
+    Raises:
+        LineDataError: If an archive is damaged or a member would lie outside the folder; nothing is kept then.
+    """
+    archives = archives_of(root)
+    if not archives:
+        return root
+    entries = sorted(root.iterdir())
+    states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in entries]
+    key = hashlib.sha256(repr(states).encode()).hexdigest()[:32]
+    target = (
+        Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser()
+        / "unpacked_lines"
+        / key
+        / root.resolve().name
+    )
+    if target.is_dir():
+        return target
+    problems = Problems(root)
+    for archive in archives:
+        check_members(archive, problems)
+    problems.raise_if_any()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=target.parent))
+    try:
+        for archive in archives:
+            extract(archive, partial / TO_CONTENT.get(archive.name, "."))
+        for path in entries:
+            if path not in archives and not path.name.startswith("."):
+                link_tree(path.resolve(), partial / path.name)
+        os.replace(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Links to a file, or to all files below a folder, where the archives did not have the same name."""
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=link_new, dirs_exist_ok=True)
+    else:
+        link_new(str(source), str(target))
+
+
+def link_new(source: str, target: str) -> None:
+    if not os.path.lexists(target):
+        os.symlink(source, target)
+
+
+def check_members(archive: Path, problems: Problems) -> None:
+    try:
+        for name in member_names(archive):
+            path = PurePosixPath(name.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts:
+                problems.add(archive, f"member {name} would lie outside the folder")
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+        problems.add(archive, f"damaged archive ({error})")
+
+
+def member_names(archive: Path) -> Iterator[str]:
+    if archive.suffix.lower() == ".zip":
+        with zipfile.ZipFile(archive) as opened:
+            yield from opened.namelist()
+    else:
+        with tarfile.open(archive) as opened_tar:
+            yield from (member.name for member in opened_tar)
+
+
+def extract(archive: Path, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    if archive.suffix.lower() == ".zip":
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(folder)
+    else:
+        with tarfile.open(archive) as opened_tar:
+            files = (member for member in opened_tar if member.isfile() or member.isdir())
+            opened_tar.extractall(folder, members=files, filter="data")

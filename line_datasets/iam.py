@@ -1,0 +1,179 @@
+"""IAM: lines of the official release, with the split lists that users bring."""
+
+import dataclasses
+import html
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .line_folder import Lines, ln_lists, numbered_lines, read_ln
+from .lines import SPLITS, ImageFile, Line
+from .pages import parse_xml
+from .problems import Problems, read_utf8
+
+LINE_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?-\d{2}")
+FORM_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?")
+CONTRACTION = re.compile(r" ('(?:s|d|ll|m|ve|t|re))\b", re.IGNORECASE)
+LARGE_WRITER_INDEPENDENT = {
+    "train": ("trainset.txt",),
+    "validation": ("validationset1.txt", "validationset2.txt"),
+    "test": ("testset.txt",),
+}
+LIST_STEMS = {
+    "train": ("train", "tr", "train_lines"),
+    "validation": ("val", "valid", "validation", "va"),
+    "test": ("test", "te"),
+}
+LIST_SUFFIXES = (".ln", ".txt", ".lst", ".uttlist")
+SPLIT_KINDS = ("aachen", "large_writer_independent")
+
+
+def raw(transcription: str) -> str:
+    return transcription.replace("|", " ")
+
+
+def laia(transcription: str) -> str:
+    return CONTRACTION.sub(r"\1", transcription.replace(" ", "").replace("|", " "))
+
+
+def rwth(transcription: str) -> str:
+    return re.sub(r" ([,.])", r"\1", transcription.replace(" ", "").replace("|", " "))
+
+
+STYLES: dict[str, Callable[[str], str] | None] = {"rwth": rwth, "raw": raw, "laia": laia, "xml": None}
+
+
+@dataclasses.dataclass(frozen=True)
+class IamOptions:
+    """
+    Options of `load_lines("iam", ...)`.
+
+    Args:
+        split: "aachen", the lists of most papers (6482 / 976 / 2915 lines), which the release does not hold: put them
+            into the data folder as `train`, `val` (or `valid`) and `test` with the ending `.ln`, `.txt`, `.lst` or
+            `.uttlist`; or "large_writer_independent", the official `trainset.txt`, `validationset1.txt`,
+            `validationset2.txt` and `testset.txt`. Results on the two are not comparable, and the validation sets of
+            the one lie in the test set of the other.
+        transcription: "rwth" (the papers': only `.` and `,` are joined to the word before), "raw" (`|` becomes a
+            blank), "laia" (also contractions such as `'s` are joined), or "xml" (the natural text of `xml/*.xml`).
+    """
+
+    split: str = "aachen"
+    transcription: str = "rwth"
+
+    def __post_init__(self):
+        for name, known in (("split", SPLIT_KINDS), ("transcription", STYLES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"Unknown {name} {getattr(self, name)!r} of IAM. Known: {', '.join(known)}.")
+
+
+def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
+    """
+    Lines of the unpacked release, or of the layout with `.ln` lists and a `.txt` beside each image.
+
+    Needs `lines.txt` (or `xml/` for the style "xml"), the folders of `lines.tgz` (`a01/a01-000u/`) and the lists,
+    each anywhere below `root`. A list holds line ids, form ids, names or paths of images, one on each line. Lines
+    whose words were segmented badly (`err`) are kept, as in the papers.
+    """
+    if ln_lists(root) and any((root / "lines").glob("*.txt")):
+        return read_ln(root, problems)
+    lists = find_lists(root, options.split)
+    if missing := [split for split in SPLITS if split not in lists]:
+        problems.add(root, f"no list for {', '.join(missing)} of the {options.split} split; see the option split")
+        return {}
+    entries = read_entries(root, options.transcription, problems)
+    images = {path.stem: path for path in root.rglob("*.png") if LINE_ID.fullmatch(path.stem)}
+    writers = read_writers(root, problems)
+    forms: dict[str, list[str]] = {}
+    for line_id in entries:
+        forms.setdefault(form(line_id), []).append(line_id)
+    return {
+        split: [
+            Line(line_id, entries[line_id], ImageFile(images[line_id]), form(line_id), writers.get(form(line_id)))
+            for path in paths
+            for line_id in listed_ids(path, entries, forms, images, problems)
+        ]
+        for split, paths in lists.items()
+    }
+
+
+def form(line_id: str) -> str:
+    return line_id.rpartition("-")[0]
+
+
+def find_lists(root: Path, kind: str) -> dict[str, list[Path]]:
+    """Lists of a split by name, the shallowest of each name, anywhere below the folder."""
+    names = LARGE_WRITER_INDEPENDENT
+    if kind == "aachen":
+        names = {split: tuple(stem + end for stem in LIST_STEMS[split] for end in LIST_SUFFIXES) for split in SPLITS}
+    paths = sorted((path for path in root.rglob("*") if path.is_file()), key=lambda path: (len(path.parts), path))
+    found: dict[str, list[Path]] = {}
+    for split, wanted in names.items():
+        matches = [next((path for path in paths if path.name == name), None) for name in wanted]
+        present = [path for path in matches if path]
+        if present:
+            found[split] = present if kind != "aachen" else present[:1]
+    return found
+
+
+def listed_ids(
+    path: Path,
+    entries: dict[str, str],
+    forms: dict[str, list[str]],
+    images: dict[str, Path],
+    problems: Problems,
+) -> Iterator[str]:
+    for number, item in numbered_lines(path, problems):
+        name = Path(item.split()[0]).name
+        name = name.rpartition(".")[0] if Path(name).suffix else name
+        name = re.sub(r"_(\d{2})$", r"-\1", name)
+        identifiers = forms.get(name, []) if FORM_ID.fullmatch(name) else [name]
+        if not identifiers or not (LINE_ID.fullmatch(name) or FORM_ID.fullmatch(name)):
+            problems.add(path, f"{item} is no known line or form", number)
+            continue
+        for line_id in identifiers:
+            if line_id not in entries:
+                problems.add(path, f"{line_id} has no transcription", number)
+            elif line_id not in images:
+                problems.add(path, f"there is no image {line_id}.png", number)
+            else:
+                yield line_id
+
+
+def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
+    """Transcriptions by line id in one of the `STYLES`."""
+    apply = STYLES[style]
+    if apply is None:
+        return xml_entries(root, problems)
+    path = next(iter(sorted(root.rglob("lines.txt"), key=lambda path: len(path.parts))), None)
+    if path is None:
+        problems.add(root, "no lines.txt (of ascii.tgz)")
+        return {}
+    entries = {}
+    for number, line in numbered_lines(path, problems):
+        fields = line.split(" ", 8)
+        if len(fields) == 9 and LINE_ID.fullmatch(fields[0]):
+            entries[fields[0]] = apply(fields[8])
+        else:
+            problems.add(path, "not a line id, 7 fields and a transcription", number)
+    return entries
+
+
+def xml_entries(root: Path, problems: Problems) -> dict[str, str]:
+    """The attribute `text` of the lines of `xml/*.xml`, some of which are escaped twice."""
+    entries = {}
+    for path in sorted(root.rglob("*.xml")):
+        if FORM_ID.fullmatch(path.stem) and (tree := parse_xml(path, problems)) is not None:
+            for line in tree.findall("handwritten-part/line"):
+                entries[line.get("id", "")] = html.unescape(line.get("text", ""))
+    if not entries:
+        problems.add(root, "no lines in xml/*.xml (of xml.tgz)")
+    return entries
+
+
+def read_writers(root: Path, problems: Problems) -> dict[str, str]:
+    """Writers by form, from `forms.txt` where there is one."""
+    path = next(root.rglob("forms.txt"), None)
+    text = (read_utf8(path, problems) or "") if path else ""
+    rows = (line.split() for line in text.splitlines() if not line.startswith("#"))
+    return {row[0]: row[1] for row in rows if len(row) > 1}

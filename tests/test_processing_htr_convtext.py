@@ -1,0 +1,568 @@
+"""Images of every kind to pixels, characters to classes and back, frames to readings; and what is refused, and how."""
+
+import base64
+import json
+import random
+import struct
+import zlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoTokenizer
+
+from htr_convtext import (
+    ALPHABETS,
+    HTRConvTextImageProcessor,
+    HTRConvTextProcessor,
+    HTRConvTextTokenizer,
+    load_image,
+)
+
+GREY_LEVEL = 1 / 255
+GOLDEN_IMAGES = [
+    "bilevel.png",
+    "line.jpg",
+    "long_gray.png",
+    "palette.png",
+    "rgba.png",
+    "short_rgb.png",
+    "tall_gray.png",
+]
+
+
+@pytest.fixture
+def image_processor() -> HTRConvTextImageProcessor:
+    return HTRConvTextImageProcessor()
+
+
+@pytest.fixture
+def aspect() -> HTRConvTextImageProcessor:
+    size = {"height": 64, "width": 1024}
+    return HTRConvTextImageProcessor(size=size, keep_aspect_ratio=True, pad_to_multiple_of=64)
+
+
+@pytest.fixture(scope="session")
+def grey(golden) -> np.ndarray:
+    """A real line as 8-bit grey pixels."""
+    return np.asarray(Image.open(golden / "images" / "line.jpg").convert("L"))
+
+
+# Preprocessing
+
+
+@pytest.mark.parametrize("name", GOLDEN_IMAGES)
+def test_golden_preprocessing(golden, image_processor, name):
+    expected = np.load(golden / "preprocessing.npz")[name.replace(".", "_")]
+    pixel_values = image_processor(golden / "images" / name, return_tensors="np").pixel_values
+    assert pixel_values.shape == (1, 1, 64, 512) and pixel_values.dtype == np.float32
+    assert np.abs(pixel_values[0, 0] - expected).max() <= GREY_LEVEL + 1e-6
+
+
+def test_every_golden_image_is_tested(golden):
+    assert sorted(path.name for path in (golden / "images").iterdir()) == GOLDEN_IMAGES
+
+
+def image_of_mode(mode: str, grey: np.ndarray) -> Image.Image:
+    image = Image.fromarray(grey)
+    if mode in ("YCbCr", "CMYK", "HSV", "LAB"):
+        return image.convert("RGB").convert(mode)
+    if mode == "I;16":
+        return Image.fromarray(grey.astype(np.uint16) * 257)
+    if mode == "I;16B":
+        return Image.fromarray(grey.astype(np.int32) * 257).convert("I;16B")
+    if mode in ("La", "RGBa", "PA"):
+        return image.convert({"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}[mode]).convert(mode)
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "levels"),
+    [("L", 0), ("P", 0), ("LA", 0), ("La", 0), ("PA", 0), ("RGB", 0), ("RGBX", 0), ("RGBA", 0), ("RGBa", 0)]
+    + [("CMYK", 0), ("HSV", 0), ("I;16", 0), ("I;16B", 0), ("I", 0), ("F", 0), ("YCbCr", 2), ("LAB", 2)],
+)
+def test_every_mode_reads_alike(image_processor, grey, mode, levels):
+    image = image_of_mode(mode, grey)
+    assert image.mode == mode
+    difference = image_processor.preprocess_line(image) - image_processor.preprocess_line(grey)
+    assert np.abs(difference).max() <= levels * GREY_LEVEL + 1e-6
+
+
+def test_bilevel(image_processor, grey):
+    ink = grey > 127
+    expected = image_processor.preprocess_line(ink.astype(np.uint8) * 255)
+    np.testing.assert_array_equal(image_processor.preprocess_line(Image.fromarray(ink)), expected)
+    np.testing.assert_array_equal(image_processor.preprocess_line(ink), expected)
+    np.testing.assert_array_equal(image_processor.preprocess_line(torch.from_numpy(ink)), expected)
+
+
+def with_alpha(mode: str, grey: np.ndarray, alpha: np.ndarray) -> Image.Image:
+    image = Image.fromarray(grey).convert(mode)
+    image.putalpha(Image.fromarray(alpha))
+    return image
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_what_is_transparent_is_paper(image_processor, grey, mode):
+    alpha = np.full_like(grey, 255)
+    alpha[:, : grey.shape[1] // 2] = 0
+    expected = np.where(alpha == 0, 255, grey).astype(np.uint8)
+    pixel_values = image_processor.preprocess_line(with_alpha(mode, np.where(alpha, grey, 0).astype(np.uint8), alpha))
+    np.testing.assert_array_equal(pixel_values, image_processor.preprocess_line(expected))
+
+
+def test_a_transparent_palette_entry_is_paper(image_processor, tmp_path, grey):
+    image = Image.frombytes("P", grey.shape[::-1], (grey // 64).tobytes())
+    image.putpalette([level for value in (0, 60, 120, 180) for level in (value, value, value)])
+    image.save(tmp_path / "palette.png", transparency=0)
+    loaded = Image.open(tmp_path / "palette.png")
+    assert loaded.mode == "P" and loaded.info["transparency"] is not None
+    expected = np.array([255, 60, 120, 180], dtype=np.uint8)[grey // 64]
+    np.testing.assert_array_equal(image_processor.preprocess_line(loaded), image_processor.preprocess_line(expected))
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [(3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90), (8, Image.Transpose.ROTATE_270)],
+)
+def test_exif_rotation(image_processor, tmp_path, grey, orientation, stored):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(grey).transpose(stored).save(tmp_path / "turned.png", exif=exif)
+    expected = image_processor.preprocess_line(grey)
+    for image in (tmp_path / "turned.png", Image.open(tmp_path / "turned.png")):
+        np.testing.assert_array_equal(image_processor.preprocess_line(image), expected)
+    assert load_image(tmp_path / "turned.png").size == grey.shape[::-1]
+
+
+ARRAYS = {
+    "int64": lambda grey: grey.astype(np.int64),
+    "uint16": lambda grey: grey.astype(np.uint16) * 257,
+    "big-endian uint16": lambda grey: grey.astype(">u2") * 257,
+    "float64 to 1": lambda grey: grey / 255,
+    "float32 to 1": lambda grey: (grey / 255).astype(np.float32),
+    "float32 to 255": lambda grey: grey.astype(np.float32),
+    "float16 to 1": lambda grey: (grey / 255).astype(np.float16),
+    "rows, columns, 1": lambda grey: grey[..., None],
+    "1, rows, columns": lambda grey: grey[None],
+    "rows, columns, 3": lambda grey: np.stack([grey] * 3, axis=-1),
+    "3, rows, columns": lambda grey: np.stack([grey] * 3),
+    "4, rows, columns": lambda grey: np.stack([grey] * 3 + [np.full_like(grey, 255)]),
+    "reversed twice": lambda grey: grey[:, ::-1].copy()[:, ::-1],
+    "torch uint8": lambda grey: torch.from_numpy(grey.copy()),
+    "torch uint8, 3, rows, columns": lambda grey: torch.from_numpy(np.stack([grey] * 3)),
+    "torch transposed": lambda grey: torch.from_numpy(grey.T.copy()).T,
+    "torch float32 with gradient": lambda grey: torch.from_numpy(grey / 255).float().requires_grad_(),
+    "torch float16": lambda grey: torch.from_numpy(grey / 255).half(),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_arrays_read_like_the_image(image_processor, grey, kind):
+    pixel_values = image_processor.preprocess_line(ARRAYS[kind](grey))
+    np.testing.assert_array_equal(pixel_values, image_processor.preprocess_line(Image.fromarray(grey)))
+
+
+def test_bfloat16_keeps_its_eight_bits(image_processor, grey):
+    pixel_values = image_processor.preprocess_line(torch.from_numpy(grey / 255).bfloat16())
+    expected = image_processor.preprocess_line(Image.fromarray(grey))
+    assert np.abs(pixel_values - expected).max() <= 2 * GREY_LEVEL
+
+
+@pytest.mark.parametrize("layout", ["list", "channels first", "channels last", "torch", "nested"])
+def test_batches(image_processor, grey, layout):
+    lines = [grey, 255 - grey, grey[:, ::-1]]
+    batch = {
+        "list": lines,
+        "channels first": np.stack(lines)[:, None],
+        "channels last": np.stack([np.stack([line] * 3, axis=-1) for line in lines]),
+        "torch": torch.from_numpy(np.stack(lines)[:, None]),
+        "nested": [[lines[0]], (lines[1], lines[2])],
+    }[layout]
+    pixel_values = image_processor(batch, return_tensors="pt").pixel_values
+    assert pixel_values.shape == (3, 1, 64, 512) and pixel_values.dtype == torch.float32
+    for line, expected in zip(pixel_values.numpy(), lines, strict=True):
+        np.testing.assert_array_equal(line, image_processor.preprocess_line(Image.fromarray(expected.copy())))
+
+
+def test_base64_and_bytes(image_processor, golden):
+    path = golden / "images" / "line.jpg"
+    data = path.read_bytes()
+    expected = image_processor.preprocess_line(path)
+    encoded = base64.b64encode(data).decode()
+    broken_lines = base64.encodebytes(data).decode()
+    undecoded = {"bytes": data, "path": None}
+    for image in (
+        str(path),
+        data,
+        bytearray(data),
+        encoded,
+        broken_lines,
+        f"data:image/jpeg;base64,{encoded}",
+        undecoded,
+    ):
+        np.testing.assert_array_equal(image_processor.preprocess_line(image), expected)
+
+
+# Lines that keep their aspect ratio
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "padded"),
+    [(64, 1, 64), (64, 64, 64), (64, 65, 128), (96, 350, 256), (32, 500, 1024), (64, 5000, 1024), (128, 1025, 512)],
+)
+def test_widths_of_their_own(aspect, height, width, padded):
+    image = Image.new("L", (width, height), 100)
+    assert aspect.padded_width(height, width) == padded
+    pixel_values = aspect.preprocess_line(image)
+    assert pixel_values.shape == (1, 64, padded)
+    resized = aspect.resized_width(height, width)
+    assert (pixel_values[..., resized:] == 1).all()
+    np.testing.assert_allclose(pixel_values[..., :resized], 100 / 255, atol=1e-6)
+
+
+def test_another_multiple():
+    narrow = HTRConvTextImageProcessor(keep_aspect_ratio=True, pad_to_multiple_of=32)
+    assert [narrow.padded_width(64, width) for width in (32, 33, 500, 900)] == [32, 64, 512, 512]
+
+
+def test_a_line_does_not_depend_on_its_batch(aspect, grey):
+    lines = [grey, grey[:, :200], np.hstack([grey, grey])]
+    together = aspect(lines).pixel_values
+    assert len({line.shape for line in together}) > 1
+    for line, pixel_values in zip(lines, together, strict=True):
+        np.testing.assert_array_equal(aspect.preprocess_line(line), pixel_values)
+    same_width = aspect([grey, 255 - grey], return_tensors="pt").pixel_values
+    np.testing.assert_array_equal(same_width[0].numpy(), together[0])
+
+
+@pytest.mark.parametrize("return_tensors", ["pt", "np"])
+def test_mixed_widths_are_no_array(aspect, grey, return_tensors):
+    with pytest.raises(ValueError, match=r"several widths, \[.*\].*Batch lines of equal padded_width"):
+        aspect([grey, grey[:, :100]], return_tensors=return_tensors)
+
+
+@pytest.mark.parametrize(
+    "options", [{"size": {"height": 64}}, {"size": {"height": 0, "width": 512}}, {"pad_to_multiple_of": 0}]
+)
+def test_impossible_options_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        HTRConvTextImageProcessor(**options)
+
+
+# Extreme and bad images
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20000, 3), (64, 1), (1, 64)])
+@pytest.mark.parametrize("keep_aspect_ratio", [False, True])
+def test_odd_sizes_are_read(tmp_path, size, keep_aspect_ratio):
+    image_processor = HTRConvTextImageProcessor(keep_aspect_ratio=keep_aspect_ratio)
+    Image.new("RGB", size, "white").save(tmp_path / "odd.png")
+    pixel_values = image_processor.preprocess_line(str(tmp_path / "odd.png"))
+    assert pixel_values.shape[:2] == (1, 64) and (pixel_values == 1).all()
+
+
+def small_file_with_many_pixels() -> bytes:
+    """A PNG of a few bytes whose header promises 200 megapixels."""
+    header = struct.pack(">IIBBBBB", 20000, 10000, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+@pytest.fixture(scope="module")
+def bad_files(golden, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bad")
+    jpeg = (golden / "images" / "line.jpg").read_bytes()
+    (folder / "truncated.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (folder / "empty.jpg").touch()
+    (folder / "text.png").write_text("This is no image.\n")
+    (folder / "bomb.png").write_bytes(small_file_with_many_pixels())
+    Image.new("L", (3, 20000), 255).save(folder / "tall.png")
+    Image.fromarray(np.full((64, 100), np.nan, dtype=np.float32)).save(folder / "nan.tiff")
+    (folder / "folder.png").mkdir()
+    return folder
+
+
+BAD_FILES = {
+    "truncated.jpg": (ValueError, "truncated"),
+    "empty.jpg": (ValueError, "0 bytes"),
+    "text.png": (ValueError, "not an image"),
+    "bomb.png": (ValueError, "too large"),
+    "tall.png": (ValueError, "3x20000 pixels has no width left at height 64"),
+    "nan.tiff": (ValueError, "NaN"),
+    "missing.png": (FileNotFoundError, "No such image file"),
+    "folder.png": (FileNotFoundError, "No such image file"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_files_are_named(image_processor, bad_files, name):
+    error, reason = BAD_FILES[name]
+    with pytest.raises(error, match=reason) as raised:
+        image_processor([bad_files / name], return_tensors="pt")
+    assert str(bad_files / name) in str(raised.value)
+
+
+def test_a_bad_image_that_is_open_already_is_named(image_processor, bad_files):
+    for name in ("truncated.jpg", "tall.png"):
+        with Image.open(bad_files / name) as image, pytest.raises(ValueError, match=name):
+            image_processor(image)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((64, 100), np.nan), "NaN"),
+        (torch.full((64, 100), float("inf")), "infinity"),
+        (np.full((64, 100), -1), "negative"),
+        (np.full((64, 100), 70000), "65535"),
+        (np.zeros((64, 100, 2)), r"\(64, 100, 2\)"),
+        (np.zeros(100), r"\(100,\)"),
+        (np.zeros((1, 1, 1, 64, 100)), r"\(1, 1, 1, 64, 100\)"),
+        (np.zeros((0, 100)), "no pixels"),
+        (np.zeros((64, 100), dtype=complex), "complex128"),
+        (np.full((64, 100), "ink"), "dtype"),
+    ],
+)
+def test_bad_arrays(image_processor, array, message):
+    with pytest.raises(ValueError, match=message):
+        image_processor(array)
+
+
+@pytest.mark.parametrize("image", [None, 7, {"text": "no image"}, object()])
+def test_what_is_no_image(image_processor, image):
+    with pytest.raises(ValueError, match=f"Got {type(image).__name__}"):
+        image_processor(image)
+
+
+def test_a_damaged_data_uri_is_no_missing_file(image_processor, golden):
+    data = (golden / "images" / "line.jpg").read_bytes()
+    encoded = base64.b64encode(data[: len(data) // 2]).decode()
+    with pytest.raises(ValueError, match="data:image/jpeg.*truncated"):
+        image_processor(f"data:image/jpeg;base64,{encoded}")
+
+
+# Tokenizer
+
+
+def test_alphabets(golden):
+    assert json.loads((golden / "alphabets.json").read_text(encoding="utf-8")) == ALPHABETS
+
+
+HARD_TEXTS = [
+    "",
+    "aab",
+    "bookkeeper",
+    " space at both edges ",
+    "two  spaces   three",
+    "a|b||",
+    "e\u0301e\u0301 \u0304a",
+    "<blank>",
+    "a<blank>b",
+    "<pad></s>[UNK]",
+    "\t tab \n",
+    "\u0710\u0712 \U0001f58b \u200d",
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> HTRConvTextTokenizer:
+    return HTRConvTextTokenizer.from_texts(HARD_TEXTS)
+
+
+@pytest.fixture(scope="module")
+def reloaded(tokenizer, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    tokenizer.save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+
+
+@pytest.mark.parametrize("text", HARD_TEXTS)
+def test_texts_come_back_as_they_went_in(tokenizer, reloaded, text):
+    ids = tokenizer.encode(text)
+    assert len(ids) == len(text) and 0 not in ids
+    assert reloaded.encode(text) == ids == reloaded(text).input_ids
+    assert tokenizer.decode(ids) == reloaded.decode(ids, skip_special_tokens=True) == text
+    padded = torch.tensor([ids + [0] * 3, [0] * (len(ids) + 3)])
+    assert reloaded.batch_decode(padded, skip_special_tokens=True) == [text, ""]
+
+
+@pytest.mark.parametrize("name", ALPHABETS)
+def test_random_texts_of_every_alphabet(name):
+    tokenizer = HTRConvTextProcessor.for_dataset(name).tokenizer
+    assert tokenizer.vocab_size == len(tokenizer) == len(ALPHABETS[name]) + 1
+    assert tokenizer.encode(ALPHABETS[name]) == list(range(1, tokenizer.vocab_size))
+    rng = random.Random(name)
+    texts = ["".join(rng.choices(ALPHABETS[name], k=rng.randrange(60))) for _ in range(20)]
+    assert tokenizer.batch_decode([tokenizer.encode(text) for text in texts]) == texts
+
+
+def test_blank_is_the_padding(reloaded, tokenizer):
+    assert reloaded.alphabet == tokenizer.alphabet
+    assert reloaded.get_vocab() == tokenizer.get_vocab()
+    assert reloaded.pad_token_id == 0 and reloaded.pad_token == "<blank>"
+    batch = reloaded(["a", "aab"], padding=True)
+    assert batch.input_ids[0][1:] == [0, 0] and reloaded.batch_decode(batch.input_ids, True) == ["a", "aab"]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("caf\u00e9", ["'\u00e9'", "U+00E9", "LATIN SMALL LETTER E WITH ACUTE", "position 3", "'caf\u00e9'"]),
+        ("a\u0301", ["U+0301", "COMBINING ACUTE ACCENT"]),
+        ("a\x07", ["U+0007"]),
+    ],
+)
+def test_unknown_characters_are_named(text, parts):
+    tokenizer = HTRConvTextTokenizer.from_alphabet("abcdef")
+    with pytest.raises(ValueError) as raised:
+        tokenizer.encode(text)
+    for part in parts:
+        assert part in str(raised.value)
+
+
+def test_from_texts_sorts_the_characters():
+    assert HTRConvTextTokenizer.from_texts(["ba", "ab c"]).alphabet == " abc"
+
+
+@pytest.mark.parametrize("make", [HTRConvTextTokenizer.from_alphabet, HTRConvTextTokenizer.from_texts])
+def test_an_empty_vocabulary_is_refused(make):
+    with pytest.raises(ValueError, match="needs a vocabulary"):
+        make("")
+
+
+def test_a_doubled_character_is_refused():
+    with pytest.raises(ValueError, match=r"'b' \(U\+0062 LATIN SMALL LETTER B\) is twice"):
+        HTRConvTextTokenizer.from_alphabet("abcb")
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "message"),
+    [({"<blank>": 0, "a": 2}, "without a gap"), ({"a": 0}, "<blank>"), ({"<blank>": 0, "ab": 1}, "'ab'")],
+)
+def test_a_bad_vocabulary_file_is_named(tmp_path, vocabulary, message):
+    path = tmp_path / "vocab.json"
+    path.write_text(json.dumps(vocabulary))
+    with pytest.raises(ValueError, match=message) as raised:
+        HTRConvTextTokenizer(str(path))
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("index", [4, -100])
+def test_a_class_outside_the_vocabulary_is_refused(index):
+    with pytest.raises(ValueError, match=f"Class {index} is not in the vocabulary of 4 classes"):
+        HTRConvTextTokenizer.from_alphabet("abc").decode([1, index])
+
+
+# Processor
+
+
+def test_images_and_labels(grey):
+    processor = HTRConvTextProcessor.for_dataset("iam")
+    batch = processor(images=[grey, grey], text=["aab", ""], return_tensors="pt")
+    assert batch["pixel_values"].shape == (2, 1, 64, 512)
+    assert batch["labels"].tolist() == [processor.tokenizer.encode("aab"), [-100] * 3]
+    assert batch["labels"].dtype == torch.int64
+    lists = processor(images=[grey], text="aab")
+    assert lists["labels"] == [processor.tokenizer.encode("aab")] and len(lists["pixel_values"]) == 1
+    with pytest.raises(ValueError, match="images, text or both"):
+        processor()
+
+
+def test_unknown_dataset():
+    with pytest.raises(ValueError, match="'rimes'.*iam, lam, read2016, vnondb"):
+        HTRConvTextProcessor.for_dataset("rimes")
+
+
+ALPHABET = "abc "
+
+
+@pytest.fixture
+def processor() -> HTRConvTextProcessor:
+    return HTRConvTextProcessor(HTRConvTextImageProcessor(), HTRConvTextTokenizer.from_alphabet(ALPHABET))
+
+
+def outputs_of(*lines: str, logit: float = 5.0) -> SimpleNamespace:
+    """Frames that show these characters, "-" for the blank, each with the same probability."""
+    classes = torch.tensor([["-abc ".index(character) for character in line] for line in lines])
+    return SimpleNamespace(logits=torch.nn.functional.one_hot(classes, len(ALPHABET) + 1) * logit)
+
+
+def probability(logit: float) -> float:
+    return np.exp(logit) / (np.exp(logit) + len(ALPHABET))
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [
+        ("--aa-b-", "ab"),
+        ("aabbcc", "abc"),
+        ("a-aab-b", "aabb"),
+        (" a  - b ", " a  b "),
+        ("-------", ""),
+        ("a", "a"),
+    ],
+)
+def test_greedy_reading(processor, frames, text):
+    (reading,) = processor.post_process_text_recognition(outputs_of(frames))
+    assert reading["text"] == text
+    assert [word["word"] for word in reading["words"]] == text.split()
+    assert "".join(character["character"] for character in reading["characters"]) == text
+    assert reading["score"] == pytest.approx(probability(5.0)) and type(reading["score"]) is float
+
+
+def test_positions_in_the_network_input_and_in_the_image(processor):
+    outputs = outputs_of("-aab- -cc" + "-" * 7)
+    (reading,) = processor.post_process_text_recognition(outputs)
+    spans = [(item["character"], item["start"], item["end"]) for item in reading["characters"]]
+    assert spans == [("a", 4, 12), ("b", 12, 16), (" ", 20, 24), ("c", 28, 36)]
+    assert [(item["word"], item["start"], item["end"]) for item in reading["words"]] == [("ab", 4, 16), ("c", 28, 36)]
+    # 16 frames of 4 pixels; the image was 32 pixels high, so it was doubled.
+    (reading,) = processor.post_process_text_recognition(outputs, target_sizes=[(32, 32)])
+    spans = [(item["character"], item["start"], item["end"]) for item in reading["characters"]]
+    assert spans == [("a", 2, 6), ("b", 6, 8), (" ", 10, 12), ("c", 14, 18)]
+    numbers = [item[key] for item in reading["characters"] + reading["words"] for key in ("score", "start", "end")]
+    assert {type(number) for number in numbers} == {float}
+
+
+def test_positions_in_a_line_that_was_squeezed(processor):
+    (reading,) = processor.post_process_text_recognition(outputs_of("a" + "-" * 126 + "b"), target_sizes=[(64, 5120)])
+    assert [(item["start"], item["end"]) for item in reading["characters"]] == [(0, 40), (5080, 5120)]
+
+
+@pytest.mark.parametrize("size", [(96, 350), (64, 512), (30, 3000), (1, 1)])
+def test_positions_rise_and_stay_in_the_image(processor, size):
+    generator = torch.Generator().manual_seed(0)
+    outputs = SimpleNamespace(logits=torch.randn(1, 128, 5, generator=generator))
+    (reading,) = processor.post_process_text_recognition(outputs, target_sizes=[size])
+    edges = [edge for item in reading["characters"] for edge in (item["start"], item["end"])]
+    assert len(edges) > 100 and edges == sorted(edges)
+    assert edges[0] >= 0 and edges[-1] <= size[1]
+
+
+def test_scores(processor):
+    outputs = outputs_of("aa-b")
+    outputs.logits[0, 0] *= 0.5
+    outputs.logits[0, 3] *= 0.2
+    (reading,) = processor.post_process_text_recognition(outputs)
+    scores = [character["score"] for character in reading["characters"]]
+    assert scores == pytest.approx([probability(5.0), probability(1.0)])
+    assert reading["score"] == pytest.approx(sum(scores) / 2)
+    assert reading["words"][0]["score"] == pytest.approx(sum(scores) / 2)
+
+
+def test_half_precision_outputs(processor):
+    outputs = outputs_of("-ab-", "cc c")
+    outputs.logits = outputs.logits.bfloat16().requires_grad_()
+    readings = processor.post_process_text_recognition(outputs)
+    assert [reading["text"] for reading in readings] == ["ab", "c c"]
+
+
+def test_a_size_for_each_line(processor):
+    with pytest.raises(ValueError, match="target_sizes has 1 sizes for 2 lines"):
+        processor.post_process_text_recognition(outputs_of("a-", "-b"), target_sizes=[(64, 512)])

@@ -1,0 +1,301 @@
+"""The training script, as users start it."""
+
+import importlib.util
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image, ImageDraw, ImageFont
+from safetensors.torch import load_file
+from transformers import TrainerState
+
+WORDS = "the hand that wrote these lines was small and patient; it left no margin, and few blots".split()
+QUICK = [
+    "--size",
+    "tiny",
+    "--image_width",
+    "128",
+    "--use_cpu",
+    "--disable_tqdm",
+    "true",
+    "--do_train",
+    "--report_to",
+    "none",
+]
+NO_DROPOUT = ["--hidden_dropout_prob", "0", "--attention_probs_dropout_prob", "0", "--drop_path_rate", "0"]
+
+
+@pytest.fixture(scope="module")
+def train_hf(root):
+    """The script as a module, to call what does not need a process of its own."""
+    spec = importlib.util.spec_from_file_location("train_hf", root / "train_hf.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["train_hf"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def line_folder(tmp_path_factory) -> Path:
+    """A folder of drawn lines in three splits."""
+    folder = tmp_path_factory.mktemp("drawn")
+    (folder / "lines").mkdir()
+    dice = random.Random(0)
+    font = ImageFont.load_default(size=26)
+    for split, number in (("train", 24), ("val", 4), ("test", 4)):
+        names = [f"{split}-{i:02d}.jpg" for i in range(number)]
+        for name in names:
+            text = " ".join(dice.sample(WORDS, dice.randint(1, 2)))
+            image = Image.new("L", (int(font.getlength(text)) + 20, 40), 245)
+            ImageDraw.Draw(image).text((8, 4), text, font=font, fill=30)
+            image.save(folder / "lines" / name)
+            (folder / "lines" / name).with_suffix(".txt").write_text(text, encoding="utf-8")
+        (folder / f"{split}.ln").write_text("\n".join(names) + "\n", encoding="utf-8")
+    return folder
+
+
+def command(root: Path, *options: object, launcher: tuple[str, ...] = (sys.executable,)) -> list[str]:
+    return [*launcher, str(root / "train_hf.py"), *map(str, options)]
+
+
+def launch(root: Path, *options: object, launcher: tuple[str, ...] = (sys.executable,)) -> None:
+    """Runs the script to its end, from the checkout, with one thread."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        command(root, *options, launcher=launcher), cwd=root, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+
+
+def accelerate(*options: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "accelerate.commands.launch", *options)
+
+
+def history(output: Path) -> list[dict]:
+    log = TrainerState.load_from_json(str(output / "trainer_state.json")).log_history
+    return [entry for entry in log if "ctc_loss" in entry]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def distance(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
+    return sum((one[name] - two[name]).double().square().sum().item() for name in one) ** 0.5
+
+
+def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_folder, tmp_path):
+    output = tmp_path / "run"
+    launcher = accelerate("--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no", "--cpu")
+    options = ["--max_steps", 60, "--warmup_steps", 10, "--per_device_train_batch_size", 8, "--logging_steps", 10]
+    options += [
+        "--sam_rho",
+        0,
+        "--eval_steps",
+        60,
+        "--save_steps",
+        60,
+        "--ema_decay",
+        0.9,
+        "--do_eval",
+        "--do_predict",
+    ]
+    launch(root, "--data_dir", line_folder, "--output_dir", output, *QUICK, *options, launcher=launcher)
+
+    log = history(output)
+    assert log[-1]["loss"] < log[0]["loss"] / 2
+    assert log[-1]["tcm_loss"] < log[0]["tcm_loss"]
+    predictions = json.loads((output / "test_predictions.json").read_text(encoding="utf-8"))
+    assert [line["line_id"] for line in predictions["lines"]] == [f"test-{i:02d}" for i in range(4)]
+    for name in ("test_report.html", "validation_report.html", "learning_curves.png", "best_cer", "best_wer"):
+        assert (output / name).exists()
+
+    read = (
+        "import json, sys; from transformers import pipeline;"
+        "reader = pipeline('image-to-text', model=sys.argv[1], trust_remote_code=True);"
+        "print(json.dumps([result[0]['generated_text'] for result in reader(sys.argv[2:])]))"
+    )
+    images = [line_folder / "lines" / f"test-{i:02d}.jpg" for i in range(4)]
+    for folder in (output, output / "checkpoint-60"):
+        assert not (folder / "tcm.safetensors").exists() or folder != output
+        result = subprocess.run(
+            [sys.executable, "-c", read, folder, *images], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert json.loads(result.stdout) == [line["prediction"] for line in predictions["lines"]]
+
+
+def test_two_processes_compute_what_one_does_with_the_whole_batch(root, line_folder, tmp_path):
+    """TCM and SAM on, labels of unequal length on the ranks, dropout off, batch norms frozen."""
+    options = ["--max_steps", 3, "--warmup_steps", 0, "--logging_steps", 1, "--eval_strategy", "no", "--save_steps", 3]
+    options += ["--augment", "false", "--freeze_batch_norm", "--tcm_dropout_prob", 0, *NO_DROPOUT]
+    # SGD, because AdamW would make steps of the rounding errors of gradients that are zero.
+    options += ["--optim", "sgd", "--learning_rate", 1e-3, "--max_grad_norm", 1]
+    two = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
+    for output, launcher, batch in (("two", two, 4), ("one", (sys.executable,), 8)):
+        batch_size = ["--per_device_train_batch_size", batch]
+        run = ["--data_dir", line_folder, "--output_dir", tmp_path / output, *QUICK, *options, *batch_size]
+        launch(root, *run, launcher=launcher)
+    # Every process writes its own random state: there were two, and one.
+    assert len(list((tmp_path / "two" / "checkpoint-3").glob("rng_state_*.pth"))) == 2
+    assert not list((tmp_path / "one" / "checkpoint-3").glob("rng_state_*.pth"))
+
+    for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
+        for name in ("loss", "ctc_loss", "tcm_loss"):
+            assert one[name] == pytest.approx(two[name], rel=1e-4)
+    one, two = (
+        load_file(tmp_path / output / "checkpoint-3" / "weights_without_ema.safetensors") for output in ("one", "two")
+    )
+    # How far the weights have moved from their average is the measure of how near they must be to each other.
+    assert distance(one, two) < 0.05 * distance(one, weights(tmp_path / "one"))
+
+
+@pytest.mark.slow
+def test_run_killed_at_random_points_ends_with_the_same_weights(root, line_folder, tmp_path):
+    options = ["--max_steps", 14, "--warmup_steps", 2, "--logging_steps", 1, "--per_device_train_batch_size", 4]
+    options += ["--eval_strategy", "no", "--save_steps", 1, "--save_total_limit", 2, "--data_dir", line_folder, *QUICK]
+    launch(root, "--output_dir", tmp_path / "whole", *options)
+
+    output = tmp_path / "killed"
+    dice = random.Random()
+    for reached in (2, 6, 10):
+        resume = ["--resume_from_checkpoint"] if output.exists() else []
+        with subprocess.Popen(
+            command(root, "--output_dir", output, *options, *resume), cwd=root, stderr=subprocess.DEVNULL
+        ) as process:
+            while process.poll() is None and not list(output.glob(f"checkpoint-{reached}")):
+                time.sleep(0.005)
+            time.sleep(dice.random() * 0.5)
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+    launch(root, "--output_dir", output, *options, "--resume_from_checkpoint")
+
+    assert [entry["loss"] for entry in history(output)] == [entry["loss"] for entry in history(tmp_path / "whole")]
+    torch.testing.assert_close(weights(output), weights(tmp_path / "whole"), rtol=0, atol=0)
+    for name in ("weights_without_ema.safetensors", "tcm.safetensors"):
+        found, expected = (load_file(run / "checkpoint-14" / name) for run in (output, tmp_path / "whole"))
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_sixty_four_real_lines_are_learnt_by_heart(root, shared_lines, tmp_path):
+    output = tmp_path / "run"
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    (folder / "lines").symlink_to(shared_lines / "peraire" / "lines")
+    names = (shared_lines / "peraire" / "train.ln").read_text(encoding="utf-8").splitlines()[:64]
+    for split in ("train", "val"):
+        (folder / f"{split}.ln").write_text("\n".join(names) + "\n", encoding="utf-8")
+    options = ["--size", "tiny", "--use_cpu", "--bf16", "--do_train", "--do_eval", "--max_steps", 1500]
+    options += ["--per_device_train_batch_size", 8, "--warmup_steps", 100, "--sam_rho", 0.05, "--ema_decay", 0.99]
+    options += ["--augment", "false", "--eval_steps", 250, "--save_strategy", "no", "--max_grad_norm", 5]
+    launch(root, "--data_dir", folder, "--output_dir", output, *options)
+    results = json.loads((output / "validation_results.json").read_text(encoding="utf-8"))
+    assert results["validation_cer"] < 0.01
+
+
+@pytest.mark.parametrize("recipe", ["iam", "lam", "read2016", "vnondb"])
+def test_recipes_run_three_steps(train_hf, root, line_folder, tmp_path, monkeypatch, recipe):
+    path = root / "recipes" / f"{recipe}.yaml"
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["dataset"] == recipe
+    options = ["--dataset", "lines", "--data_dir", line_folder, "--output_dir", tmp_path, *QUICK]
+    options += [
+        "--max_steps",
+        3,
+        "--per_device_train_batch_size",
+        4,
+        "--dataloader_num_workers",
+        0,
+        "--logging_steps",
+        1,
+    ]
+    monkeypatch.setattr(sys, "argv", ["train_hf.py", str(path), *map(str, options)])
+    train_hf.main()
+    # The paper's schedule: the warm-up's second, third and fourth rate, as its iterations count from 1.
+    rates = [entry["learning_rate"] for entry in history(tmp_path)]
+    assert rates == pytest.approx([2e-3 / 1001, 3e-3 / 1001, 4e-3 / 1001])
+
+
+def test_every_recipe_is_understood(train_hf, root):
+    names = [path for path in (root / "recipes").glob("*.yaml") if "two_" not in path.name]
+    assert len(names) == 5
+    for path in names:
+        _, _, args = train_hf.parse_arguments([str(path), "--output_dir", "unused", "--seed", "5"])
+        assert args.seed == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "trains"),
+    [([], True), (["--do_eval"], False), (["--do_predict"], False), (["--do_train", "--do_predict"], True)],
+)
+def test_without_a_task_it_trains(train_hf, options, trains):
+    _, _, args = train_hf.parse_arguments(["--output_dir", "unused", *options])
+    assert args.do_train == trains
+
+
+def test_unknown_option_of_a_recipe_is_named(train_hf, tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("learning_rte: 1.0e-3\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="mine.yaml: unknown options learning_rte"):
+        train_hf.parse_arguments([str(recipe)])
+
+
+def run_inside(train_hf, monkeypatch, *options: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["train_hf.py", *map(str, options)])
+    train_hf.main()
+
+
+def test_folder_of_another_run_is_refused_and_kept(train_hf, line_folder, tmp_path, monkeypatch):
+    options = ["--data_dir", line_folder, "--output_dir", tmp_path, *QUICK, "--max_steps", 1, "--save_steps", 1]
+    options += ["--per_device_train_batch_size", 4, "--eval_strategy", "no"]
+    run_inside(train_hf, monkeypatch, *options)
+    before = weights(tmp_path)
+    with pytest.raises(SystemExit, match="holds another run .checkpoint-1.*--resume_from_checkpoint"):
+        run_inside(train_hf, monkeypatch, *options)
+    torch.testing.assert_close(weights(tmp_path), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "bad.*empty"), ("x" * 30, "bad.*needs 59 frames.*gives 32")],
+)
+def test_lines_that_cannot_be_trained_are_named_before_the_first_step(
+    train_hf, line_folder, tmp_path, monkeypatch, text, message
+):
+    (tmp_path / "lines").mkdir()
+    image = (line_folder / "lines" / "train-00.jpg").read_bytes()
+    for name, content in (("good", "word"), ("bad", text)):
+        (tmp_path / "lines" / f"{name}.jpg").write_bytes(image)
+        (tmp_path / "lines" / f"{name}.txt").write_text(content, encoding="utf-8")
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.ln").write_text("good.jpg\nbad.jpg\n", encoding="utf-8")
+    with pytest.raises((SystemExit, ValueError), match=message):
+        run_inside(train_hf, monkeypatch, "--data_dir", tmp_path, "--output_dir", tmp_path / "run", *QUICK)
+    assert not list(tmp_path.glob("run/checkpoint-*"))
+
+
+def test_fine_tuning_needs_its_characters_or_extends_the_alphabet(train_hf, line_folder, tmp_path, monkeypatch):
+    quick = [*QUICK, "--max_steps", 1, "--per_device_train_batch_size", 4, "--save_strategy", "no"]
+    run_inside(train_hf, monkeypatch, "--data_dir", line_folder, "--output_dir", tmp_path / "base", *quick)
+    (tmp_path / "new").mkdir()
+    for path in (line_folder / "lines").iterdir():
+        text = "na\u00efve" if path.suffix == ".txt" else None
+        target = tmp_path / "new" / path.name
+        target.write_text(text, encoding="utf-8") if text else target.write_bytes(path.read_bytes())
+    (tmp_path / "lines").symlink_to(tmp_path / "new")
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.ln").write_text("train-00.jpg\ntrain-01.jpg\n", encoding="utf-8")
+    options = ["--data_dir", tmp_path, "--model_name_or_path", tmp_path / "base", *quick]
+    with pytest.raises(SystemExit, match=r"train-00: Character '\u00ef' .U\+00EF"):
+        run_inside(train_hf, monkeypatch, *options, "--output_dir", tmp_path / "refused")
+    run_inside(train_hf, monkeypatch, *options, "--output_dir", tmp_path / "tuned", "--extend_alphabet")
+    vocabulary = json.loads((tmp_path / "tuned" / "vocab.json").read_text(encoding="utf-8"))
+    assert list(vocabulary)[-1] == "\u00ef"
+    assert weights(tmp_path / "tuned")["ctc_head.weight"].shape[0] == len(vocabulary)

@@ -1,0 +1,93 @@
+"""Preparing lines, batching them, and their order."""
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, Features, Image, Value
+
+from htr_convtext.training import LineCollator, prepare_lines
+from htr_convtext.training.sampler import LineSampler
+
+from .conftest import TEXTS, draw_line
+
+
+def dataset_of(image, text: str) -> Dataset:
+    features = Features({"image": Image(), "text": Value("string"), "line_id": Value("string")})
+    return Dataset.from_dict({"image": [image], "text": [text], "line_id": ["page-7"]}, features=features)
+
+
+def test_prepared_lines_hold_the_processor_s_pixels(lines, raw_lines, processor):
+    batch = LineCollator(processor)([lines[i] for i in range(4)])
+    for row, (pixel_values, width) in enumerate(zip(batch["pixel_values"], batch["widths"], strict=True)):
+        expected = processor(images=[raw_lines[row]["image"]], return_tensors="pt")["pixel_values"][0]
+        assert width == expected.shape[-1]
+        torch.testing.assert_close(pixel_values[..., :width], expected)
+        assert (pixel_values[..., width:] == 1).all()
+    assert len(set(batch["widths"].tolist())) > 1
+
+
+def test_collator_takes_images_and_texts_as_well(lines, raw_lines, processor):
+    collate = LineCollator(processor)
+    prepared, raw = collate([lines[i] for i in range(3)]), collate([raw_lines[i] for i in range(3)])
+    for name in ("pixel_values", "labels", "widths"):
+        torch.testing.assert_close(prepared[name], raw[name])
+    assert (prepared["labels"][2] == -100).sum() == len(TEXTS[1]) - len(TEXTS[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "page-7: the transcription is empty"),
+        ("a" * 40, "page-7: its transcription of 40 characters needs 79 frames"),
+        ("a\u2019b", r"page-7: Character '\u2019' \(U\+2019"),
+    ],
+)
+def test_labels_that_cannot_be_trained_are_refused_by_line(processor, make_model, text, message):
+    with pytest.raises(ValueError, match=message):
+        prepare_lines(dataset_of(draw_line("word"), text), processor, make_model().config)
+
+
+def test_equal_neighbours_need_a_frame_between_them(processor, make_model):
+    image = draw_line("a")  # 64 pixels wide after preprocessing, so 16 frames.
+    config = make_model().config
+    assert len(prepare_lines(dataset_of(image, "ab" * 8), processor, config)) == 1
+    with pytest.raises(ValueError, match="needs 17 frames .* gives 16"):
+        prepare_lines(dataset_of(image, "ab" * 7 + "aa"), processor, config)
+
+
+def test_evaluation_keeps_lines_with_unknown_characters(processor, make_model):
+    prepared = prepare_lines(dataset_of(draw_line("a"), "a\u2019b"), processor, make_model().config, training=False)
+    assert prepared[0]["text"] == "a\u2019b"
+    assert prepared[0]["labels"] == []
+
+
+def test_unreadable_images_and_empty_splits_are_refused(processor, make_model, raw_lines, tmp_path):
+    config = make_model().config
+    damaged = tmp_path / "damaged.jpg"
+    draw_line("some text").save(damaged)
+    damaged.write_bytes(damaged.read_bytes()[:400])
+    with pytest.raises(ValueError, match="page-7: .*damaged.jpg"):
+        prepare_lines(dataset_of(str(damaged), "some text"), processor, config)
+    with pytest.raises(ValueError, match="no lines"):
+        prepare_lines(raw_lines.select([]), processor, config)
+    with pytest.raises(ValueError, match="no column .*line_id"):
+        prepare_lines(raw_lines.remove_columns("line_id"), processor, config)
+
+
+@pytest.mark.parametrize("widths", [None, [64 * (1 + i % 5) for i in range(103)]])
+def test_an_epoch_has_every_line_once_in_an_order_of_its_own(widths):
+    sampler = LineSampler(103, seed=1, widths=widths, batch_size=8)
+    first = list(sampler)
+    assert sorted(first) == list(range(103))
+    assert first == list(sampler)
+    sampler.set_epoch(1)
+    assert list(sampler) != first
+
+
+def test_batches_hold_lines_of_similar_width():
+    widths = np.random.default_rng(0).integers(64, 1024, 800).tolist()
+    spreads = [
+        np.mean([np.ptp([widths[i] for i in order[start : start + 8]]) for start in range(0, 800, 8)])
+        for order in (list(LineSampler(800, 0, widths, 8)), list(LineSampler(800, 0)))
+    ]
+    assert spreads[0] < spreads[1] / 5

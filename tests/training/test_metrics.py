@@ -1,0 +1,62 @@
+"""Error rates against the paper's protocol."""
+
+import json
+from pathlib import Path
+
+import evaluate
+import pytest
+
+from htr_convtext.training import HTRConvTextErrorRates, metrics
+
+
+@pytest.fixture(scope="module")
+def protocol(golden):
+    return json.loads((golden / "protocol.json").read_text(encoding="utf-8"))["error_rates"]
+
+
+def test_words_and_edits_of_every_golden_pair(protocol):
+    for pair in protocol["pairs"]:
+        prediction, reference = pair["prediction"], pair["reference"]
+        assert metrics.words(prediction) == pair["word_tokens_prediction"]
+        assert metrics.words(reference) == pair["word_tokens_reference"]
+        assert metrics.edits(metrics.align_characters([prediction], [reference])) == pair["char_edits"]
+        assert metrics.edits(metrics.align_words([prediction], [reference])) == pair["word_edits"]
+
+
+def test_rates_of_all_golden_pairs_through_evaluate(protocol):
+    metric = evaluate.load(str(Path(metrics.__file__)))
+    pairs = protocol["pairs"]
+    rates = metric.compute(
+        predictions=[pair["prediction"] for pair in pairs], references=[pair["reference"] for pair in pairs]
+    )
+    assert rates["cer"] == protocol["cer"]
+    assert rates["wer"] == protocol["wer"]
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "cer", "wer"),
+    [
+        (" a", "a", 1.0, 0.0),
+        ("a ", "a", 1.0, 0.0),
+        ("a  b", "a b", 1 / 3, 0.0),
+        ("e\u0301", "\u00e9", 2.0, 1.0),
+        ("", "ab", 1.0, 1.0),
+        ("ab", "", 2.0, 1.0),
+        ("", "", 0.0, 0.0),
+    ],
+)
+def test_nothing_is_stripped_or_normalised(prediction, reference, cer, wer):
+    rates = HTRConvTextErrorRates(keep_in_memory=True).compute(predictions=[prediction], references=[reference])
+    assert rates["cer"] == pytest.approx(cer)
+    assert rates["wer"] == pytest.approx(wer)
+
+
+def test_variants_forgive_case_and_punctuation():
+    rates = HTRConvTextErrorRates(keep_in_memory=True).compute(
+        predictions=["well he said"], references=["Well, he said"]
+    )
+    assert rates["cer"] == 2 / 13
+    assert rates["cer_lower"] == 1 / 13
+    assert rates["cer_no_punctuation"] == 1 / 12
+    assert rates["wer_lower"] == 1 / 4
+    assert rates["wer_no_punctuation"] == 1 / 3

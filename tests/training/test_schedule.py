@@ -1,0 +1,51 @@
+"""Learning rates."""
+
+import json
+
+import pytest
+import torch
+
+from htr_convtext.training.schedule import learning_rate, make_scheduler
+
+
+def test_published_learning_rates(golden):
+    protocol = json.loads((golden / "protocol.json").read_text(encoding="utf-8"))
+    for step, rate in protocol["learning_rate_warmup1000_total100001_max1e-3"].items():
+        assert learning_rate(int(step), 100_001, 1000, 1e-3, 1e-7, "paper") == pytest.approx(rate, rel=1e-12)
+
+
+def test_textbook_cosine_starts_where_warmup_ends_and_ends_at_its_minimum():
+    rates = [learning_rate(step, 1000, 100, 1e-3, 1e-7) for step in range(1000)]
+    assert rates[:2] == pytest.approx([1e-3 / 101, 2e-3 / 101])
+    assert rates[100] == 1e-3 == max(rates)
+    assert rates[-1] == pytest.approx(1e-7)
+    assert rates[100:] == sorted(rates[100:], reverse=True)
+
+
+def test_paper_schedule_of_a_run_takes_the_published_code_s_iterations():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1e-3)
+    scheduler = make_scheduler(optimizer, 100_000, 1000, 1e-7, "paper", time_used=lambda: 0.0)
+    rates = []
+    for _ in range(2):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    # The published code counts its iterations from 1.
+    assert rates == [learning_rate(i, 100_001, 1000, 1e-3, 1e-7, "paper") for i in (1, 2)]
+
+
+def test_a_run_limited_by_time_goes_through_the_schedule_by_time():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    used = iter([0.0, 0.5, 1.0])
+    scheduler = make_scheduler(optimizer, 10_000, 0, 1e-7, "cosine", time_used=lambda: next(used))
+    optimizer.step()
+    scheduler.step()
+    assert scheduler.get_last_lr()[0] == pytest.approx(5e-4, rel=1e-3)
+    scheduler.step()
+    assert scheduler.get_last_lr()[0] == pytest.approx(1e-7)
+
+
+def test_unknown_schedule_is_refused():
+    with pytest.raises(ValueError, match="'linear'"):
+        make_scheduler(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1), 1, 0, 0, "linear", float)

@@ -1,0 +1,313 @@
+"""The Trainer: losses, SAM, accumulation, evaluation, checkpoints."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import TrainerCallback
+
+from htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
+from htr_convtext.training import HTRConvTextErrorRates, find_checkpoint
+from htr_convtext.training import trainer as trainer_module
+
+from .conftest import DETERMINISTIC, TEXTS
+
+
+def weights(trainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def losses(trainer) -> list[dict]:
+    return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+class Recorder(TrainerCallback):
+    """Keeps what `record` returns after every step."""
+
+    def __init__(self, record):
+        self.record = record
+        self.records = []
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.records.append(self.record())
+
+
+def test_both_losses_are_logged_and_add_up(make_trainer):
+    trainer = make_trainer(ctc_weight=0.1, tcm_weight=0.5, sam_rho=0.05)
+    trainer.train()
+    assert len(losses(trainer)) == 4
+    for entry in losses(trainer):
+        assert entry["loss"] == pytest.approx(0.1 * entry["ctc_loss"] + 0.5 * entry["tcm_loss"], rel=1e-4)
+
+
+def test_first_loss_is_the_models_own(make_trainer, make_model, lines):
+    model = make_model(**DETERMINISTIC)
+    tcm = HTRConvTextTCM(model.config)
+    trainer = make_trainer(model=model, trainer_options={"tcm": tcm}, augment=False, max_steps=1)
+    batch = trainer.data_collator([lines[i] for i in list(trainer._get_train_sampler())[:4]])
+    model.train()
+    with torch.no_grad():
+        outputs = model(batch["pixel_values"], labels=batch["labels"])
+        expected = tcm(outputs.last_hidden_state, batch["labels"]).loss
+    model.load_state_dict(make_model(**DETERMINISTIC).state_dict())
+    trainer.train()
+    assert losses(trainer)[0]["ctc_loss"] == pytest.approx(outputs.loss.item(), rel=1e-5)
+    assert losses(trainer)[0]["tcm_loss"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_accumulated_micro_batches_equal_one_batch(make_trainer, make_model, equally_wide_lines):
+    results = []
+    for batch, accumulation in ((8, 1), (2, 4)):
+        trainer = make_trainer(
+            model=make_model(**DETERMINISTIC),
+            trainer_options={"train_dataset": equally_wide_lines},
+            per_device_train_batch_size=batch,
+            gradient_accumulation_steps=accumulation,
+            freeze_batch_norm=True,
+            augment=False,
+            max_steps=3,
+            max_grad_norm=1.0,
+            optim="sgd",  # AdamW would make steps of the rounding errors of gradients that are zero.
+            learning_rate=0.01,
+        )
+        trainer.train()
+        results.append((losses(trainer), weights(trainer)))
+    for one, many in zip(results[0][0], results[1][0], strict=True):
+        for name in ("loss", "ctc_loss", "tcm_loss"):
+            assert one[name] == pytest.approx(many[name], rel=1e-4)
+        assert one["grad_norm"] == pytest.approx(many["grad_norm"], rel=1e-2)
+    torch.testing.assert_close(results[0][1], results[1][1], atol=1e-4, rtol=1e-3)
+
+
+def test_sam_steps_like_its_equations(make_trainer, make_model):
+    """One step against SAM written out: gradient at w + rho g / |g|, the optimiser's step from w."""
+    rho, learning_rate = 0.05, 1e-4
+    # SGD: AdamW would make steps of the rounding errors of gradients that are zero.
+    options = {"augment": False, "max_steps": 1, "sam_rho": rho, "optim": "sgd", "learning_rate": learning_rate}
+    trainer = make_trainer(model=make_model(**DETERMINISTIC), **options)
+    reference = make_trainer("reference", model=make_model(**DETERMINISTIC), **options)
+    reference.model.load_state_dict(trainer.model.state_dict())
+    batch = trainer.data_collator([trainer.train_dataset[i] for i in list(trainer._get_train_sampler())[:4]])
+
+    def gradients() -> list[torch.Tensor]:
+        outputs = reference.recognizer(batch["pixel_values"], labels=batch["labels"])
+        tcm = reference.model.tcm(outputs.last_hidden_state, batch["labels"])
+        return list(torch.autograd.grad(0.1 * outputs.loss + tcm.loss, parameters))
+
+    reference.model.train()
+    parameters = list(reference.model.parameters())
+    start = [parameter.detach().clone() for parameter in parameters]
+    first = gradients()
+    norm = torch.sqrt(sum(gradient.square().sum() for gradient in first))
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, first, strict=True):
+            parameter += rho * gradient / norm
+    second = gradients()
+    with torch.no_grad():
+        for parameter, value, gradient in zip(parameters, start, second, strict=True):
+            parameter.copy_(value)
+            parameter.grad = gradient
+    torch.optim.SGD(parameters, learning_rate, weight_decay=0.05).step()
+
+    trainer.train()
+    expected = reference.model.state_dict()
+    for name, tensor in trainer.model.state_dict().items():
+        torch.testing.assert_close(tensor, expected[name], atol=2e-5, rtol=1e-4, msg=name)
+
+
+def test_gradient_that_is_not_finite_moves_nothing():
+    parameter = torch.nn.Parameter(torch.ones(3))
+    parameter.grad = torch.tensor([1.0, float("inf"), 0.0])
+    with trainer_module.perturbed([parameter], 0.05) as moved:
+        assert not moved
+        assert torch.equal(parameter, torch.ones(3))
+
+
+def test_tcm_weight_rises(make_trainer):
+    trainer = make_trainer(tcm_warmup_steps=3, sam_rho=0.0)
+    trainer.train()
+    found = [(entry["loss"] - 0.1 * entry["ctc_loss"]) / entry["tcm_loss"] for entry in losses(trainer)]
+    assert found == pytest.approx([0.25, 0.5, 0.75, 1.0], rel=1e-3)
+
+
+def test_weight_decay_is_on_every_parameter(make_trainer):
+    trainer = make_trainer()
+    trainer.create_optimizer()
+    decayed = [group["weight_decay"] for group in trainer.optimizer.param_groups for _ in group["params"]]
+    assert decayed == [0.05] * len(list(trainer.model.parameters()))
+
+
+def test_frozen_batch_norm_keeps_its_statistics(make_trainer):
+    for freeze in (True, False):
+        trainer = make_trainer(freeze_batch_norm=freeze, max_steps=1)
+        before = weights(trainer)
+        trainer.train()
+        name = next(name for name in before if name.endswith("running_mean"))
+        assert torch.equal(before[name], weights(trainer)[name]) == freeze
+
+
+@pytest.mark.parametrize("options", [{"bf16": True}, {"activation_checkpointing": True}])
+def test_precision_and_memory_options_train_the_same(make_trainer, make_model, options):
+    first_losses = []
+    for extra in ({}, options):
+        trainer = make_trainer(model=make_model(**DETERMINISTIC), augment=False, max_steps=2, **extra)
+        trainer.train()
+        first_losses.append([entry["loss"] for entry in losses(trainer)])
+    assert first_losses[0] == pytest.approx(first_losses[1], rel=0.05)
+
+
+def test_evaluation_reads_each_line_at_its_own_width_with_averaged_weights(make_trainer, processor, raw_lines):
+    trainer = make_trainer(max_steps=3, per_device_eval_batch_size=10)
+    trainer.train()
+    own = weights(trainer)
+    metrics = trainer.evaluate()
+    torch.testing.assert_close(weights(trainer), own, rtol=0, atol=0)
+
+    averaged = trainer.ema.module.eval()
+    read = []
+    for line in raw_lines:
+        inputs = processor(images=[line["image"]], return_tensors="pt")
+        with torch.no_grad():
+            read.append(processor.post_process_text_recognition(averaged(**inputs))[0]["text"])
+    assert [line.prediction for line in trainer.scorer.lines] == read
+    assert [line.reference for line in trainer.scorer.lines] == TEXTS
+    rates = HTRConvTextErrorRates(keep_in_memory=True).compute(predictions=read, references=TEXTS)
+    assert metrics["eval_cer"] == rates["cer"]
+    assert metrics["eval_wer"] == rates["wer"]
+
+
+def test_best_models_are_kept_and_load(make_trainer):
+    trainer = make_trainer(eval_strategy="steps", eval_steps=2, max_steps=4)
+    trainer.train()
+    evaluations = [entry for entry in trainer.state.log_history if "eval_cer" in entry]
+    for name in ("cer", "wer"):
+        folder = Path(trainer.args.output_dir) / f"best_{name}"
+        best = min(evaluations, key=lambda entry: entry[f"eval_{name}"])
+        scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+        assert (scores["step"], scores[f"eval_{name}"]) == (best["step"], best[f"eval_{name}"])
+        HTRConvTextForCTC.from_pretrained(folder)
+        assert not (folder / "tcm.safetensors").exists()
+
+
+def test_resumed_run_ends_with_the_same_weights(make_trainer):
+    """Dropout, drop path, augmentation, SAM, EMA and TCM are on; the run is cut within its second epoch."""
+    options = {"max_steps": 7, "save_strategy": "steps", "save_steps": 1, "save_total_limit": 10}
+    whole = make_trainer("whole", **options)
+    whole.train()
+    for cut in (2, 4):
+        resumed = make_trainer(f"resumed-{cut}", **options)
+        source = Path(whole.args.output_dir) / f"checkpoint-{cut}"
+        shutil.copytree(source, Path(resumed.args.output_dir) / source.name)
+        torch.manual_seed(99)
+        resumed.train(resume_from_checkpoint=True)
+        assert losses(resumed)[cut:] == losses(whole)[cut:]
+        torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+        average = dict(resumed.ema.module.state_dict())
+        torch.testing.assert_close(average, dict(whole.ema.module.state_dict()), rtol=0, atol=0)
+        assert resumed.ema.updates == whole.ema.updates == 7
+
+
+def test_checkpoint_is_a_model_folder_with_averaged_weights(make_trainer):
+    trainer = make_trainer(save_strategy="steps", save_steps=4)
+    trainer.train()
+    folder = Path(trainer.args.output_dir) / "checkpoint-4"
+    model = HTRConvTextForCTC.from_pretrained(folder)
+    torch.testing.assert_close(dict(model.state_dict()), dict(trainer.ema.module.state_dict()), rtol=0, atol=0)
+    assert not [path.name for path in Path(trainer.args.output_dir).iterdir() if "incomplete" in path.name]
+
+
+def test_half_a_checkpoint_is_never_taken(make_trainer):
+    trainer = make_trainer(save_strategy="steps", save_steps=2)
+    trainer.train()
+    output = Path(trainer.args.output_dir)
+    (output / "checkpoint-4" / "optimizer.pt").unlink()
+    assert find_checkpoint(True, str(output)) == str(output / "checkpoint-2")
+    with pytest.raises(ValueError, match="checkpoint-4 is no whole checkpoint.*: it has no optimizer.pt"):
+        find_checkpoint(str(output / "checkpoint-4"), str(output))
+    with pytest.raises(ValueError, match="no whole checkpoint in .*elsewhere"):
+        find_checkpoint(True, str(output / "elsewhere"))
+
+
+@pytest.mark.parametrize("options", [{"tcm_weight": 0.0}, {"ema_decay": 0.0}])
+def test_checkpoint_of_other_options_is_refused(make_trainer, options):
+    trainer = make_trainer(save_strategy="steps", save_steps=2, max_steps=2)
+    trainer.train()
+    other = make_trainer(**options)
+    with pytest.raises(ValueError, match=f"was trained with --{next(iter(options))}"):
+        other.train(resume_from_checkpoint=True)
+
+
+def test_full_disk_costs_a_checkpoint_and_not_the_training(make_trainer, monkeypatch):
+    trainer = make_trainer(save_strategy="steps", save_steps=1, save_total_limit=10)
+    save = torch.save
+
+    def save_until_full(content, path, *args, **kwargs):
+        if "optimizer.pt" in str(path) and trainer.state.global_step == 2:
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        return save(content, path, *args, **kwargs)
+
+    monkeypatch.setattr(torch, "save", save_until_full)
+    trainer.train()
+    names = sorted(path.name for path in Path(trainer.args.output_dir).iterdir())
+    assert names == ["checkpoint-1", "checkpoint-3", "checkpoint-4"]
+
+
+def test_loss_that_is_not_finite_ends_the_run_and_names_the_lines(make_trainer):
+    def nan_images(lines):
+        batch = collate(lines)
+        batch["pixel_values"][0] = float("nan")
+        return batch
+
+    trainer = make_trainer()
+    collate = trainer.data_collator
+    trainer.data_collator = nan_images
+    with pytest.raises(FloatingPointError, match=r"step 1 is nan; the batch's images are not finite.*line-\d"):
+        trainer.train()
+
+
+def test_out_of_memory_says_what_to_do(make_trainer, monkeypatch):
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    trainer = make_trainer()
+    monkeypatch.setattr(trainer, "compute_loss", full)
+    with pytest.raises(MemoryError, match="--per_device_train_batch_size .now 4. .*--gradient_accumulation_steps"):
+        trainer.train()
+
+
+def test_one_line_is_enough_to_train(make_trainer, lines):
+    trainer = make_trainer(max_steps=2)
+    trainer.train_dataset = lines.select([3])
+    trainer.train()
+    assert len(losses(trainer)) == 2
+
+
+def test_time_limit_ends_the_run_at_the_lowest_rate(make_trainer, monkeypatch):
+    trainer = make_trainer(max_steps=50, max_train_minutes=1.0)
+    clock = Recorder(lambda: None)
+    monkeypatch.setattr(trainer, "time_used", lambda: min(len(clock.records) / 5, 1.0))
+    trainer.callback_handler.callbacks.insert(0, clock)
+    trainer.train()
+    assert trainer.state.global_step == 5
+    rates = [entry["learning_rate"] for entry in losses(trainer)]
+    assert rates == sorted(rates, reverse=True) and rates[-1] < rates[0] / 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sam_rho": -1.0}, "--sam_rho must not be negative"),
+        ({"ema_decay": 1.0}, "--ema_decay"),
+        ({"ctc_weight": 0.0}, "--ctc_weight"),
+        ({"lr_schedule": "linear"}, "--lr_schedule"),
+        ({"lr_scheduler_type": "constant"}, "--lr_schedule"),
+        ({"augment_jitter": 1.5}, "jitter"),
+        ({"sync_batch_norm": True}, "--sync_batch_norm works on GPUs"),
+    ],
+)
+def test_impossible_options_are_refused(make_trainer, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_trainer(**options)

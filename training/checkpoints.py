@@ -1,0 +1,133 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Folders that are written whole or not at all, and what a checkpoint of training holds beside the model."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
+
+from .ema import UPDATES_KEY, ExponentialMovingAverage
+
+MODEL_FILE = "model.safetensors"
+TCM_FILE = "tcm.safetensors"
+# The weights that the optimiser moves, where model.safetensors holds their average.
+OWN_WEIGHTS_FILE = "weights_without_ema.safetensors"
+REQUIRED_FILES = ("config.json", MODEL_FILE, OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME)
+STAGING_SUFFIX = ".incomplete"
+CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
+# What a full or failing disk raises: Python, safetensors, and torch.save.
+WRITE_ERRORS = (OSError, SafetensorError, RuntimeError)
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """
+    Writes a folder under another name and renames it when it is whole, so that nobody ever sees a part of it.
+
+    Args:
+        path: The folder; one that exists is replaced.
+
+    Yields:
+        Folder to write to. If the block raises, it is removed and what was at `path` stays.
+    """
+    path = Path(path)
+    staging = path.with_name(path.name + STAGING_SUFFIX)
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        replace_folder(staging, path)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Renames `source` to `target`; a folder that is there goes away afterwards."""
+    old = target.with_name(target.name + ".old" + STAGING_SUFFIX)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(source, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def checkpoints(output_dir: str | os.PathLike) -> list[Path]:
+    """Whole checkpoints of a run, oldest first."""
+    found = {
+        int(match[1]): path
+        for path in Path(output_dir).glob("checkpoint-*")
+        if (match := CHECKPOINT_NAME.fullmatch(path.name)) and not missing_files(path)
+    }
+    return [found[step] for step in sorted(found)]
+
+
+def missing_files(checkpoint: Path) -> list[str]:
+    """Files that a checkpoint must hold and this one does not."""
+    return [name for name in REQUIRED_FILES if not (checkpoint / name).is_file()]
+
+
+def find_checkpoint(resume_from_checkpoint: str | bool, output_dir: str) -> str:
+    """
+    The checkpoint to go on from.
+
+    Args:
+        resume_from_checkpoint: A checkpoint's folder, or `True` for the last whole one of `output_dir`.
+        output_dir: Folder of the run.
+
+    Raises:
+        ValueError: If there is none, or it is not whole.
+    """
+    if resume_from_checkpoint is True:
+        found = checkpoints(output_dir)
+        if not found:
+            raise ValueError(f"There is no whole checkpoint in {output_dir} to resume from. Start without resuming.")
+        return str(found[-1])
+    missing = missing_files(Path(str(resume_from_checkpoint)))
+    if missing:
+        raise ValueError(
+            f"{resume_from_checkpoint} is no whole checkpoint of a training: it has no {', '.join(missing)}."
+        )
+    return str(resume_from_checkpoint)
+
+
+def save_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverage | None) -> None:
+    """Writes what the model folder does not hold and a resumed run needs: the TCM and the weights without average."""
+    if tcm is not None:
+        save_file(contiguous(tcm.state_dict()), folder / TCM_FILE, metadata={"format": "pt"})
+    if ema is not None:
+        metadata = {"format": "pt", UPDATES_KEY: str(ema.updates)}
+        save_file(contiguous(model.state_dict()), folder / OWN_WEIGHTS_FILE, metadata=metadata)
+
+
+def load_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverage | None) -> None:
+    """
+    Reads a checkpoint's weights into the model, the TCM and the average.
+
+    Raises:
+        ValueError: If the checkpoint was trained with other options: without the TCM or the average, or with.
+    """
+    for part, name, option in ((tcm, TCM_FILE, "tcm_weight"), (ema, OWN_WEIGHTS_FILE, "ema_decay")):
+        if (part is not None) != (folder / name).is_file():
+            used = "without" if part is not None else "with"
+            raise ValueError(
+                f"{folder} was trained {used} --{option}; resume it with the options it was started with."
+            )
+    model.load_state_dict(load_file(folder / MODEL_FILE))
+    if tcm is not None:
+        tcm.load_state_dict(load_file(folder / TCM_FILE))
+    if ema is not None:
+        with safe_open(folder / OWN_WEIGHTS_FILE, framework="pt") as file:
+            ema.restore(model, int(file.metadata()[UPDATES_KEY]))
+        model.load_state_dict(load_file(folder / OWN_WEIGHTS_FILE))
+
+
+def contiguous(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.contiguous() for name, tensor in state_dict.items()}

@@ -1,0 +1,96 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From the classes of frames to texts and their error rates."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from transformers import EvalPrediction
+
+from .metrics import HTRConvTextErrorRates, align_characters, edits
+
+
+@dataclass
+class ReadLine:
+    """
+    A line that was read.
+
+    Args:
+        line_id: Its name in the dataset.
+        reference: The transcription as the dataset has it.
+        prediction: The text that was read.
+        edits: Characters to insert, delete or substitute to get from one to the other.
+        cer: `edits` over the reference's characters (or over 1 if it has none).
+        writer: Who wrote it, where the dataset knows.
+    """
+
+    line_id: str
+    reference: str
+    prediction: str
+    edits: int
+    cer: float
+    writer: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line as `predictions.json` has it."""
+        return asdict(self)
+
+
+def collapse(frames: np.ndarray) -> list[int]:
+    """Greedy CTC: classes of a line's frames, -100 padded, to those of its text, without repeats and blanks."""
+    starts = np.flatnonzero(np.diff(frames, prepend=-1))
+    return [int(label) for label in frames[starts] if label > 0]
+
+
+def read_lines(frames: np.ndarray, index: np.ndarray, dataset, processor) -> list[ReadLine]:
+    """
+    Args:
+        frames: Best class of every frame, of shape `(lines, frames)`, -100 where a line has none.
+        index: Value of `index` in the dataset of each line, of shape `(lines,)`.
+        dataset: Prepared lines; each must be among them exactly once.
+        processor ([`HTRConvTextProcessor`]): The vocabulary.
+
+    Returns:
+        The lines in the dataset's order.
+    """
+    row_of = {value: row for row, value in enumerate(dataset["index"])}
+    read = {row_of[int(value)]: collapse(line) for value, line in zip(index, frames, strict=True)}
+    if len(row_of) != len(dataset) or len(read) != len(dataset):
+        raise ValueError(
+            f"{len(dataset)} lines were to be read and {len(read)} came back. Prepare each dataset as a whole."
+        )
+    predictions = processor.batch_decode([read[row] for row in range(len(dataset))])
+    writers = dataset["writer"] if "writer" in dataset.column_names else [None] * len(dataset)
+    return [score_line(*line) for line in zip(dataset["line_id"], dataset["text"], predictions, writers, strict=True)]
+
+
+def score_line(line_id: str, reference: str, prediction: str, writer: str | None) -> ReadLine:
+    """One line with its edits."""
+    number = edits(align_characters([prediction], [reference]))
+    return ReadLine(line_id, reference, prediction, number, number / max(len(reference), 1), writer)
+
+
+class LineScorer:
+    """
+    `compute_metrics` of the trainer: scores against the raw transcriptions, every line, whatever its characters.
+
+    Args:
+        processor ([`HTRConvTextProcessor`]): The vocabulary.
+
+    Attributes:
+        dataset: The lines being evaluated; the trainer sets it.
+        lines: What was read last.
+    """
+
+    def __init__(self, processor):
+        self.processor = processor
+        self.dataset = None
+        self.lines: list[ReadLine] = []
+
+    def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
+        self.lines = read_lines(prediction.predictions, prediction.label_ids, self.dataset, self.processor)
+        metric = HTRConvTextErrorRates(keep_in_memory=True)
+        return metric.compute(
+            predictions=[line.prediction for line in self.lines], references=[line.reference for line in self.lines]
+        )

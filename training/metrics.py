@@ -1,0 +1,102 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Character and word error rates of the paper, as a metric for `evaluate` that needs no network."""
+
+import re
+
+import datasets
+import evaluate
+import jiwer
+
+# A word is what stands between blanks once each of these is a word of its own (paper's protocol); U+20AC is the euro
+# sign, U+00B0 the degree sign, U+2014 the em dash.
+PUNCTUATION = "[]{}/()\"'&+*=<>?.;:,!-_\u20ac#%\u00b0\u2014"
+SPACED_PUNCTUATION = re.compile("([" + re.escape(PUNCTUATION) + "])")
+
+DESCRIPTION = """
+Error rates of handwriting recognition. CER: edits over characters of the references, both summed over all lines. WER:
+the same over words, where punctuation marks are words. Nothing is stripped: a leading space counts as a character.
+"""
+INPUTS = """
+Args:
+    predictions: Texts read, one for each line.
+    references: Texts that are there, in the same order.
+Returns:
+    cer, wer: Of the texts as they are.
+    cer_lower, wer_lower: Of both texts in lower case.
+    cer_no_punctuation, wer_no_punctuation: Without punctuation marks, blanks collapsed.
+Rates are fractions; where the references hold nothing to count, the rate is the number of edits.
+"""
+
+
+def words(text: str) -> list[str]:
+    """
+    Words of `text` for the word error rate; an empty text is one empty word, as in the paper's protocol.
+
+    >>> words('"Well," he said')
+    ['"', 'Well', ',', '"', 'he', 'said']
+    """
+    return SPACED_PUNCTUATION.sub(r" \1 ", text).split() or [""]
+
+
+def without_punctuation(text: str) -> str:
+    """`text` without punctuation marks, its blanks collapsed."""
+    return " ".join(SPACED_PUNCTUATION.sub("", text).split())
+
+
+class SplitWords(jiwer.AbstractTransform):
+    """jiwer's step from lines to lists of words."""
+
+    def process_string(self, s: str) -> list[str]:
+        return words(s)
+
+
+class SplitCharacters(jiwer.AbstractTransform):
+    """jiwer's step from lines to lists of characters; unlike its default it strips nothing."""
+
+    def process_string(self, s: str) -> list[str]:
+        return list(s)
+
+
+def align_words(predictions: list[str], references: list[str]) -> jiwer.WordOutput:
+    """jiwer's alignment of each prediction's words with its reference's."""
+    return jiwer.process_words(references, predictions, SplitWords(), SplitWords())
+
+
+def align_characters(predictions: list[str], references: list[str]) -> jiwer.WordOutput:
+    """jiwer's alignment of each prediction's characters with its reference's."""
+    return jiwer.process_words(references, predictions, SplitCharacters(), SplitCharacters())
+
+
+def edits(alignment: jiwer.WordOutput) -> int:
+    """Insertions, deletions and substitutions of an alignment."""
+    return alignment.insertions + alignment.deletions + alignment.substitutions
+
+
+def error_rates(predictions: list[str], references: list[str]) -> dict[str, float]:
+    """`{"cer", "wer"}` of lines, as fractions."""
+    predictions, references = list(predictions), list(references)
+    return {
+        "cer": float(align_characters(predictions, references).wer),
+        "wer": float(align_words(predictions, references).wer),
+    }
+
+
+class HTRConvTextErrorRates(evaluate.Metric):
+    """The error rates as a metric: `evaluate.load("training/metrics.py")`, or construct it directly."""
+
+    def _info(self):
+        text = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=DESCRIPTION,
+            citation="HTR-ConvText, arXiv 2512.05021",
+            inputs_description=INPUTS,
+            features=datasets.Features({"predictions": text, "references": text}),
+        )
+
+    def _compute(self, predictions, references):
+        results = error_rates(predictions, references)
+        for suffix, normalise in (("lower", str.lower), ("no_punctuation", without_punctuation)):
+            variant = error_rates([normalise(text) for text in predictions], [normalise(text) for text in references])
+            results.update({f"{name}_{suffix}": rate for name, rate in variant.items()})
+        return results

@@ -1,0 +1,140 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation leaves behind: every line's reading, a report to look at, learning curves."""
+
+import base64
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import jinja2
+import matplotlib.figure
+
+from ..processing_htr_convtext import load_image
+from .evaluation import ReadLine
+from .metrics import align_characters
+
+WORST_LINES = 50
+CONFUSIONS = 40
+LENGTH_STEP = 10
+# What the curves show: name in the log, colour.
+LOSS_CURVES = {"loss": "C0", "ctc_loss": "C1", "tcm_loss": "C2"}
+RATE_CURVES = {"eval_cer": "C3", "eval_wer": "C4"}
+
+REPORT = jinja2.Environment(autoescape=True).from_string("""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ split }}: CER {{ "%.2f" | format(100 * cer) }}%</title>
+<style>
+body { font-family: sans-serif; max-width: 70em; margin: 2em auto; padding: 0 }
+table { border-collapse: collapse; margin: 1em 0 }
+td, th { border: 1px solid #bbb; padding: .2em .6em; text-align: left }
+img { max-width: 100%; height: 64px; object-fit: contain; object-position: left; display: block }
+.line { border-top: 1px solid #ccc; padding: .6em 0 } .text { white-space: pre-wrap; font-size: 110% }
+</style></head><body>
+<h1>{{ split }}</h1>
+<table>{% for name, value in metrics.items() %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}</table>
+{% for title, rows in tables.items() %}
+<h2>{{ title }}</h2>
+<table>{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
+{% endfor %}
+<h2>Worst lines</h2>
+{% for line, picture in worst %}<div class="line"><b>{{ line.line_id }}</b>: {{ line.edits }} edits, CER
+{{ "%.1f" | format(100 * line.cer) }}%<img src="{{ picture }}" alt="line {{ line.line_id }}">
+<div class="text">{{ line.reference }}</div><div class="text">{{ line.prediction }}</div></div>{% endfor %}
+</body></html>
+""")
+
+
+def write_evaluation(folder: Path, split: str, lines: list[ReadLine], dataset, metrics: dict[str, float]) -> None:
+    """
+    Writes `<split>_predictions.json`, every line with what was read, and `<split>_report.html`: the worst lines with
+    their pictures (reference above prediction), character confusions, CER by length and by writer.
+
+    Args:
+        folder: Where to.
+        split: Name of the split.
+        lines: The lines that were read.
+        dataset: The same lines in the same order, with their images.
+        metrics: Their error rates.
+    """
+    content = {"metrics": metrics, "lines": [line.as_dict() for line in lines]}
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    (folder / f"{split}_predictions.json").write_text(text + "\n", encoding="utf-8")
+
+    worst = sorted(range(len(lines)), key=lambda row: (-lines[row].edits, -lines[row].cer))[:WORST_LINES]
+    tables = {
+        "Character confusions (reference, read as, times)": confusions(lines),
+        "CER by length of the reference (characters, lines, CER)": rates_by(lines, length_class),
+    }
+    if any(line.writer is not None for line in lines):
+        tables["CER by writer (writer, lines, CER)"] = rates_by(lines, lambda line: line.writer)
+    html = REPORT.render(
+        split=split,
+        cer=metrics[f"{split}_cer"],
+        metrics=metrics,
+        tables=tables,
+        worst=[(lines[row], picture(dataset[row]["image"])) for row in worst],
+    )
+    (folder / f"{split}_report.html").write_text(html, encoding="utf-8")
+
+
+def confusions(lines: Iterable[ReadLine]) -> list[tuple[str, str, int]]:
+    """The commonest confusions; an empty string stands for a character that is missing on its side."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for line in lines:
+        alignment = align_characters([line.prediction], [line.reference]).alignments[0]
+        for chunk in (chunk for chunk in alignment if chunk.type != "equal"):
+            there = line.reference[chunk.ref_start_idx : chunk.ref_end_idx]
+            read = line.prediction[chunk.hyp_start_idx : chunk.hyp_end_idx]
+            length = max(len(there), len(read))
+            counts.update((there[i : i + 1], read[i : i + 1]) for i in range(length))
+    return [(there, read, number) for (there, read), number in counts.most_common(CONFUSIONS)]
+
+
+def length_class(line: ReadLine) -> str:
+    first = len(line.reference) // LENGTH_STEP * LENGTH_STEP
+    return f"{first:3d} to {first + LENGTH_STEP - 1}"
+
+
+def rates_by(lines: Iterable[ReadLine], group) -> list[tuple[str, int, str]]:
+    """CER of groups of lines: `(name, lines, CER in percent)`, by name; `group` gives a line's name."""
+    groups: dict[str, list[ReadLine]] = {}
+    for line in lines:
+        groups.setdefault(str(group(line)), []).append(line)
+    return [(name, len(members), f"{100 * cer_of(members):.2f}%") for name, members in sorted(groups.items())]
+
+
+def cer_of(lines: list[ReadLine]) -> float:
+    """CER of lines, from their edits."""
+    return sum(line.edits for line in lines) / max(sum(len(line.reference) for line in lines), 1)
+
+
+def picture(image) -> str:
+    """An image of any kind as a data URI, for a report that is one file."""
+    buffer = io.BytesIO()
+    load_image(image).convert("L").save(buffer, "JPEG")
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def write_learning_curves(log_history: list[dict], folder: str | Path) -> None:
+    """
+    Draws losses and error rates over the steps to `learning_curves.png` and `.svg`.
+
+    Args:
+        log_history: The trainer's `state.log_history`.
+        folder: Where to.
+    """
+    figure = matplotlib.figure.Figure(figsize=(10, 4), layout="constrained")
+    losses, rates = figure.subplots(1, 2)
+    for axes, curves, title in ((losses, LOSS_CURVES, "training loss"), (rates, RATE_CURVES, "validation")):
+        for name, color in curves.items():
+            points = [(entry["step"], entry[name]) for entry in log_history if name in entry]
+            if points:
+                axes.plot(*zip(*points, strict=True), color=color, label=name)
+        axes.set(title=title, xlabel="optimiser step", yscale="log")
+        axes.grid(True, which="both", alpha=0.3)
+        if axes.get_lines():
+            axes.legend()
+    for ending in ("png", "svg"):
+        figure.savefig(Path(folder) / f"learning_curves.{ending}")

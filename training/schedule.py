@@ -1,0 +1,78 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Learning rates of the recipe: a linear warm-up, then half a cosine."""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+SCHEDULES = ("cosine", "paper")
+
+
+def learning_rate(
+    step: int, total_steps: int, warmup_steps: int, maximum: float, minimum: float, schedule: str = "cosine"
+) -> float:
+    """
+    Learning rate of an optimiser step.
+
+    `"cosine"` is the textbook's: it begins where the warm-up ends and reaches its minimum with the last step.
+    `"paper"` gives the published numbers: its cosine counts from the first step, so it falls a little at the warm-up's
+    end, reaches its minimum `warmup_steps` early and rises a hair. The published code counts its iterations from 1 up
+    to, not including, `total_steps`; a run of n steps is `total_steps = n + 1` of theirs.
+
+    Args:
+        step: Number of the step, from 0.
+        total_steps: Steps of the whole training.
+        warmup_steps: Steps of the warm-up, in which the rate is `maximum * (step + 1) / (warmup_steps + 1)`.
+        maximum: Highest learning rate.
+        minimum: Learning rate at the end.
+        schedule: `"cosine"` or `"paper"`.
+    """
+    if step < warmup_steps:
+        return maximum * (step + 1) / (warmup_steps + 1)
+    past = step if schedule == "paper" else step - warmup_steps
+    last = total_steps - warmup_steps if schedule == "paper" else total_steps - 1 - warmup_steps
+    progress = past / max(last, 1)
+    if schedule != "paper":
+        progress = min(progress, 1.0)
+    return minimum + (maximum - minimum) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def make_scheduler(
+    optimizer: torch.optim.Optimizer,
+    total_steps: int,
+    warmup_steps: int,
+    minimum: float,
+    schedule: str,
+    time_used: Callable[[], float],
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """
+    The schedule as torch's scheduler.
+
+    Args:
+        optimizer: Its learning rates are the highest ones.
+        total_steps: Steps of the whole training.
+        warmup_steps: Steps of the warm-up.
+        minimum: Learning rate at the end.
+        schedule: `"cosine"` or `"paper"`.
+        time_used: Share of the training's time that is used up, 0 where time is not limited. A run that would end by
+            time before `total_steps` goes through the schedule by time.
+
+    Raises:
+        ValueError: If the schedule is unknown.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(f"The learning rate schedule must be one of {SCHEDULES}. Got {schedule!r}.")
+    maximum = optimizer.param_groups[0]["lr"]
+    total, first = (total_steps + 1, 1) if schedule == "paper" else (total_steps, 0)
+
+    def factor(step: int) -> float:
+        if maximum == 0:
+            return 0.0
+        step = step + first
+        if step >= warmup_steps:
+            step = max(step, int(time_used() * total))
+        return learning_rate(step, total, warmup_steps, maximum, minimum, schedule) / maximum
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
