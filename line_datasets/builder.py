@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +15,6 @@ from .labels import normalize_text
 from .line_folder import Lines
 from .lines import FEATURES, SPLITS, Line
 from .problems import Problems
-
-logger = logging.getLogger(__name__)
 
 Reader = Callable[[Path, Any, Problems], Lines]
 
@@ -83,7 +80,7 @@ def image_content(line: Line, problems: Problems) -> bytes | None:
 
 def read_splits(config: LineBuilderConfig) -> Lines:
     """
-    Lines with normalised transcriptions by split; those without text are left out, and their number is logged.
+    Lines with normalised transcriptions by split. A line whose transcription is empty stays, for training to refuse.
 
     Raises:
         LineDataError: If anything is wrong with the files, or there are no lines.
@@ -93,19 +90,14 @@ def read_splits(config: LineBuilderConfig) -> Lines:
     lines = config.reader(config.root, config.options, problems)
     problems.raise_if_any()
     splits = {split: normalized(lines[split], config.normal_form) for split in SPLITS if lines.get(split)}
-    for split, kept in splits.items():
-        if empty := len(lines[split]) - len(kept):
-            logger.warning("%s, %s: left out %d lines without text.", config.root, split, empty)
-    splits = {split: kept for split, kept in splits.items() if kept}
     if not splits:
-        problems.add(config.root, "no lines with text")
+        problems.add(config.root, "no lines")
         problems.raise_if_any()
     return splits
 
 
 def normalized(lines: list[Line], normal_form: str) -> list[Line]:
-    normal = (line._replace(text=normalize_text(line.text, normal_form)) for line in lines)
-    return [line for line in normal if line.text]
+    return [line._replace(text=normalize_text(line.text, normal_form)) for line in lines]
 
 
 def check_images(config: LineBuilderConfig) -> None:

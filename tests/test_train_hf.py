@@ -95,7 +95,7 @@ def distance(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> floa
 def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_folder, tmp_path):
     output = tmp_path / "run"
     launcher = accelerate("--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no", "--cpu")
-    options = ["--max_steps", 60, "--warmup_steps", 10, "--per_device_train_batch_size", 8, "--logging_steps", 10]
+    options = ["--max_steps", 60, "--warmup_steps", 10, "--per_device_train_batch_size", 8, "--logging_steps", 1]
     options += [
         "--sam_rho",
         0,
@@ -262,22 +262,17 @@ def test_folder_of_another_run_is_refused_and_kept(train_hf, line_folder, tmp_pa
     torch.testing.assert_close(weights(tmp_path), before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("", "bad.*empty"), ("x" * 30, "bad.*needs 59 frames.*gives 32")],
-)
-def test_lines_that_cannot_be_trained_are_named_before_the_first_step(
-    train_hf, line_folder, tmp_path, monkeypatch, text, message
-):
+def test_a_line_that_cannot_be_trained_is_named_before_the_first_step(train_hf, line_folder, tmp_path, monkeypatch):
     (tmp_path / "lines").mkdir()
     image = (line_folder / "lines" / "train-00.jpg").read_bytes()
-    for name, content in (("good", "word"), ("bad", text)):
+    for name, text in (("good", "word"), ("bad", "x" * 30)):
         (tmp_path / "lines" / f"{name}.jpg").write_bytes(image)
-        (tmp_path / "lines" / f"{name}.txt").write_text(content, encoding="utf-8")
+        (tmp_path / "lines" / f"{name}.txt").write_text(text, encoding="utf-8")
     for split in ("train", "val"):
         (tmp_path / f"{split}.ln").write_text("good.jpg\nbad.jpg\n", encoding="utf-8")
-    with pytest.raises((SystemExit, ValueError), match=message):
-        run_inside(train_hf, monkeypatch, "--data_dir", tmp_path, "--output_dir", tmp_path / "run", *QUICK)
+    options = ["--data_dir", tmp_path, "--output_dir", tmp_path / "run", *QUICK, "--max_steps", 1]
+    with pytest.raises(SystemExit, match="bad.*needs 59 frames.*gives 32"):
+        run_inside(train_hf, monkeypatch, *options)
     assert not list(tmp_path.glob("run/checkpoint-*"))
 
 

@@ -155,7 +155,9 @@ def test_precision_and_memory_options_train_the_same(make_trainer, make_model, o
         trainer = make_trainer(model=make_model(**DETERMINISTIC), augment=False, max_steps=2, **extra)
         trainer.train()
         first_losses.append([entry["loss"] for entry in losses(trainer)])
-    assert first_losses[0] == pytest.approx(first_losses[1], rel=0.05)
+    # Rounding grows from step to step: Adam's first steps follow the gradients' signs.
+    assert first_losses[0][0] == pytest.approx(first_losses[1][0], rel=0.01)
+    assert first_losses[0][1] == pytest.approx(first_losses[1][1], rel=0.15)
 
 
 def test_evaluation_reads_each_line_at_its_own_width_with_averaged_weights(make_trainer, processor, raw_lines):

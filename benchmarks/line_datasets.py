@@ -1,0 +1,99 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Loading many lines: time and peak memory of the first load, which makes the cache, and of the second, which finds it.
+
+    python -m htr_convtext.benchmarks.line_datasets --lines 200000 --folder many_lines
+
+Draws the lines once (layout: train.ln, lines/*.jpg with a .txt each), then loads them in processes of their own. The
+base is what such a process takes once everything is imported.
+"""
+
+import argparse
+import json
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+WORDS = "the hand that wrote these lines was small and patient; it left no margin, and few blots".split()
+DISTINCT_IMAGES = 500
+WORDS_IN_A_LINE = (4, 9)
+HEIGHT = 64
+KIBIBYTES_IN_MIB = 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, default=200_000)
+    parser.add_argument("--folder", type=Path, default=Path("many_lines"), help="made if it is not there")
+    parser.add_argument("--num_proc", type=int, default=1)
+    parser.add_argument("--load", action="store_true", help="only load, and print the figures as JSON")
+    options = parser.parse_args()
+    cache = options.folder.with_name(options.folder.name + "_cache")
+    if options.load:
+        print(json.dumps(load(options.folder, cache, options.num_proc)))
+        return
+    if not options.folder.is_dir():
+        draw_lines(options.folder, options.lines)
+    shutil.rmtree(cache, ignore_errors=True)
+    command = [sys.executable, "-m", __spec__.name, "--load", "--folder", str(options.folder)]
+    command += ["--num_proc", str(options.num_proc)]
+    runs = [json.loads(subprocess.check_output(command, text=True).splitlines()[-1]) for _ in range(2)]
+    print(f"{'load':8}{'lines':>10}{'seconds':>10}{'base MiB':>12}{'peak MiB':>12}{'over the base':>16}")
+    for name, run in zip(("first", "second"), runs, strict=True):
+        over = run["peak"] - run["base"]
+        print(f"{name:8}{run['lines']:10}{run['seconds']:10.1f}{run['base']:12.0f}{run['peak']:12.0f}{over:16.0f}")
+    print(f"first / second: {runs[0]['seconds'] / runs[1]['seconds']:.1f}")
+
+
+def draw_lines(folder: Path, number: int) -> None:
+    """Writes lines; `DISTINCT_IMAGES` drawings take turns, which is as much work to load."""
+    dice = random.Random(0)
+    partial = folder.with_name(folder.name + "_partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "lines").mkdir(parents=True)
+    drawings = [drawing(dice) for _ in range(DISTINCT_IMAGES)]
+    names = [f"line_{index:07d}.jpg" for index in range(number)]
+    for index, name in enumerate(names):
+        text, content = drawings[index % DISTINCT_IMAGES]
+        (partial / "lines" / name).write_bytes(content)
+        (partial / "lines" / name).with_suffix(".txt").write_text(f"{text} {index}", encoding="utf-8")
+    (partial / "train.ln").write_text("\n".join(names), encoding="utf-8")
+    partial.rename(folder)
+
+
+def drawing(dice: random.Random) -> tuple[str, bytes]:
+    text = " ".join(dice.choices(WORDS, k=dice.randint(*WORDS_IN_A_LINE)))
+    font = ImageFont.load_default(size=28)
+    image = Image.new("L", (int(font.getlength(text)) + 20, HEIGHT), 245)
+    ImageDraw.Draw(image).text((10, 12), text, font=font, fill=30)
+    content = BytesIO()
+    image.save(content, "JPEG", quality=90)
+    return text, content.getvalue()
+
+
+def load(folder: Path, cache: Path, num_proc: int) -> dict[str, float]:
+    """Seconds, lines, and memory (MiB) of one load in this process."""
+    from ..line_datasets import load_lines
+
+    base = peak_memory()
+    start = time.perf_counter()
+    lines = load_lines("lines", data_dir=folder, cache_dir=cache, num_proc=num_proc if num_proc > 1 else None)["train"]
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "lines": len(lines), "base": base, "peak": peak_memory()}
+
+
+def peak_memory() -> float:
+    """Largest resident memory of this process so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIBIBYTES_IN_MIB
+
+
+if __name__ == "__main__":
+    main()

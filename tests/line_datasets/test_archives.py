@@ -1,0 +1,57 @@
+"""Archives are unpacked once, and never outside their folder."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from htr_convtext.line_datasets import LineDataError
+from htr_convtext.line_datasets.archives import unpacked
+
+
+def add_file(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))
+
+
+def test_tar_and_zip_beside_plain_files(tmp_path):
+    root = tmp_path / "iam"
+    root.mkdir()
+    (root / "lines" / "a01").mkdir(parents=True)
+    (root / "lines" / "a01" / "x.png").write_text("of the user")
+    (root / "train.txt").write_text("list")
+    with tarfile.open(root / "lines.tgz", "w:gz") as archive:
+        add_file(archive, "a01/x.png", b"image")
+        link = tarfile.TarInfo("a01/link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    with zipfile.ZipFile(root / "split.zip", "w") as archive:
+        archive.writestr("testset.txt", "ids")
+    folder = unpacked(root, str(tmp_path / "cache"))
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == {"train.txt", "lines/a01/x.png", "testset.txt"}
+    assert unpacked(root, str(tmp_path / "cache")) == folder
+    assert (root / "lines" / "a01" / "x.png").read_text() == "of the user"
+
+
+def test_members_outside_and_damaged_archives_are_named(tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    with zipfile.ZipFile(root / "evil.zip", "w") as archive:
+        archive.writestr("../escaped.txt", "x")
+    with tarfile.open(root / "evil.tgz", "w:gz") as archive:
+        add_file(archive, "/absolute.txt", b"x")
+    (root / "broken.zip").write_bytes(b"PK")
+    with pytest.raises(LineDataError) as caught:
+        unpacked(root, str(tmp_path / "cache"))
+    text = "\n".join(caught.value.problems)
+    assert "evil.zip: member ../escaped.txt would lie outside" in text
+    assert "evil.tgz: member /absolute.txt would lie outside" in text
+    assert "broken.zip: damaged archive" in text
+    assert not (tmp_path / "escaped.txt").exists() and not (tmp_path / "cache").exists()
+
+
+def test_folder_without_archives_is_taken_as_it_is(tmp_path):
+    assert unpacked(tmp_path, None) == tmp_path

@@ -1,0 +1,194 @@
+"""Layouts of line images, the cache, labels, and every kind of bad file."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, Features, Value
+from datasets import Image as ImageFeature
+from PIL import Image
+
+from htr_convtext.line_datasets import LineDataError, load_lines, normalize_text, vocabulary
+
+TEXTS = {"a": "one  two", "b": "NA", "c": "007"}
+
+
+def write_image(path: Path, width: int = 40) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (width, 20), 255).save(path)
+    return path
+
+
+def write_ln(root: Path) -> None:
+    for split, name in zip(("train", "val", "test"), TEXTS, strict=True):
+        write_image(root / "lines" / f"{name}.png").with_suffix(".txt").write_text(TEXTS[name])
+        (root / f"{split}.ln").write_text(f"{name}.png")
+
+
+def write_pairs(root: Path) -> None:
+    for split, name in zip(("train", "val", "test"), TEXTS, strict=True):
+        write_image(root / split / f"{name}.png").with_suffix(".gt.txt").write_text(TEXTS[name])
+
+
+def write_jsonl(root: Path) -> None:
+    for split, name in zip(("train", "val", "test"), TEXTS, strict=True):
+        write_image(root / split / f"{name}.png")
+        row = json.dumps({"file_name": f"{name}.png", "text": TEXTS[name]})
+        (root / split / "metadata.jsonl").write_text(row)
+
+
+def write_csv(root: Path) -> None:
+    with (root / "metadata.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "text", "split"])
+        for split, name in zip(("train", "val", "test"), TEXTS, strict=True):
+            write_image(root / "images" / f"{name}.png")
+            writer.writerow([f"images/{name}.png", TEXTS[name], split])
+
+
+def write_loghi(root: Path) -> None:
+    for split, name in zip(("train", "val", "test"), TEXTS, strict=True):
+        image = write_image(root / "images" / f"{name}.png")
+        (root / f"{split}.txt").write_text(f"{image}\t{TEXTS[name]}\n")
+
+
+def write_pylaia(root: Path) -> None:
+    for split, name in zip(("tr", "va", "te"), TEXTS, strict=True):
+        write_image(root / "lines" / f"{name}.JPG".lower())
+        text = TEXTS[name]
+        (root / f"{split}.txt").write_text(f"# table\n\n{name} {text}\n")
+
+
+def write_parquet(root: Path) -> None:
+    features = Features({"image": ImageFeature(), "text": Value("string"), "line_id": Value("string")})
+    for split, name in zip(("train", "valid", "test"), TEXTS, strict=True):
+        content = write_image(root / "x.png").read_bytes()
+        rows = {"image": [{"bytes": content, "path": None}], "text": [TEXTS[name]], "line_id": [name]}
+        (root / "data").mkdir(exist_ok=True)
+        Dataset.from_dict(rows, features=features).to_parquet(root / "data" / f"{split}-00000-of-00001.parquet")
+    (root / "x.png").unlink()
+
+
+@pytest.mark.parametrize(
+    "write", [write_ln, write_pairs, write_jsonl, write_csv, write_loghi, write_pylaia, write_parquet]
+)
+def test_layouts_give_the_same_lines(tmp_path, write):
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data")
+    splits = load_lines("lines", data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    assert {split: (lines["line_id"][0], lines["text"][0]) for split, lines in splits.items()} == {
+        "train": ("a", "one two"),
+        "validation": ("b", "NA"),
+        "test": ("c", "007"),
+    }
+    assert splits["train"][0]["image"].size == (40, 20)
+    assert splits["train"][0]["source"] == "data"
+
+
+def test_symbols_of_a_tokenized_table_are_joined(tmp_path):
+    write_image(tmp_path / "lines" / "a.png")
+    (tmp_path / "train.txt").write_text("a h i <space> y o u\n")
+    assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"][0] == "hi you"
+
+
+def test_second_load_reads_the_cache_until_a_file_is_edited(tmp_path, monkeypatch):
+    write_ln(tmp_path)
+    load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    with monkeypatch.context() as patched:
+        patched.setattr("htr_convtext.line_datasets.builder.read_splits", None)
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    (tmp_path / "lines" / "a.txt").write_text("edited")
+    assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"][0] == "edited"
+
+
+def test_processes_keep_the_order(tmp_path):
+    for number in range(5):
+        write_image(tmp_path / f"{number}.png", 20 + number).with_suffix(".txt").write_text(str(number))
+    lines = load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache", num_proc=2)["train"]
+    assert [(text, image.width) for text, image in zip(lines["text"], lines["image"], strict=True)] == [
+        (str(number), 20 + number) for number in range(5)
+    ]
+
+
+def test_streaming_gives_the_same_line(tmp_path):
+    write_ln(tmp_path)
+    line = next(iter(load_lines("lines", data_dir=tmp_path, streaming=True)["test"]))
+    assert (line["line_id"], line["text"], line["image"].size) == ("c", "007", (40, 20))
+
+
+def test_all_bad_files_are_named_in_one_error_and_the_cache_stays_empty(tmp_path):
+    write_ln(tmp_path)
+    (tmp_path / "train.ln").write_text("a.png\nunknown.png\n")
+    (tmp_path / "lines" / "b.txt").unlink()
+    (tmp_path / "lines" / "c.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(LineDataError) as caught:
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    text = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 3
+    assert "train.ln, line 2: there is no image" in text and "unknown.png" in text
+    assert "b.png: no transcription b.gt.txt or b.txt" in text
+    assert "c.txt, line 1: not UTF-8 at byte 3" in text
+    assert not list((tmp_path / ".cache").rglob("*.arrow"))
+
+
+@pytest.mark.parametrize("num_proc", [None, 2])
+def test_unreadable_images_are_all_named(tmp_path, num_proc):
+    for name in "abcd":
+        write_image(tmp_path / f"{name}.png").with_suffix(".txt").write_text(name)
+    for name in "ad":
+        (tmp_path / f"{name}.png").write_bytes(b"no image")
+    with pytest.raises(LineDataError) as caught:
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache", num_proc=num_proc)
+    assert [problem[:1] for problem in caught.value.problems] == ["a", "d"]
+    assert not list((tmp_path / ".cache").rglob("*.arrow"))
+
+
+def test_row_of_metadata_without_image_or_text_is_named(tmp_path):
+    rows = [{"file_name": "gone.png", "text": "x"}, {"file_name": "a.png"}, {"text": "x"}]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{")
+    write_image(tmp_path / "a.png")
+    with pytest.raises(LineDataError) as caught:
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    assert [problem.split(", ")[1][:6] for problem in caught.value.problems] == [
+        "line 1",
+        "line 2",
+        "line 3",
+        "line 4",
+    ]
+
+
+@pytest.mark.parametrize(("form", "expected"), [("NFC", "\u00e9 a"), ("NFD", "e\u0301 a"), ("none", "e\u0301 a")])
+def test_normal_form_and_blanks(form, expected):
+    assert normalize_text(" e\u0301\u00a0\t a\n", form) == expected
+
+
+def test_vocabulary_is_of_the_train_split_and_reports_the_rest():
+    splits = {"train": Dataset.from_dict({"text": ["ba", "a"]}), "test": Dataset.from_dict({"text": ["xax"]})}
+    found = vocabulary(splits)
+    assert found.alphabet == "ab"
+    assert found.counts["train"] == {"a": 2, "b": 1}
+    assert found.unseen == {"test": {"x": 2}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "cvl", "data_dir": "."}, "Unknown dataset 'cvl'. Known: lines"),
+        ({"name": "lines"}, "data_dir"),
+        ({"name": "lines", "data_dir": "nowhere"}, "No such folder"),
+        ({"name": "lines", "data_dir": ".", "color": 1}, "unknown options color"),
+    ],
+)
+def test_wrong_arguments(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load_lines(**arguments)
+
+
+def test_both_real_sources_load(shared_lines, tmp_path):
+    sizes = {
+        source: load_lines("lines", data_dir=shared_lines / source, streaming=True) for source in ("peraire", "poilus")
+    }
+    assert sum(1 for _ in sizes["peraire"]["test"].select_columns("text")) == 252
+    assert sum(1 for _ in sizes["poilus"]["validation"].select_columns("text")) == 117

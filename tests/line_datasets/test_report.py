@@ -1,0 +1,79 @@
+"""The report finds what it says it finds, and its page shows it in a browser."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from htr_convtext.line_datasets import report
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def write_line(folder: Path, name: str, text: str, width: int = 300, blank: bool = False) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.full((32, width), 255, np.uint8)
+    if not blank:
+        pixels[8:24, ::4] = sum(name.encode()) % 100
+    Image.fromarray(pixels).save(folder / f"{name}.png")
+    (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+
+
+def test_good_lines_pass_and_the_page_shows_them(tmp_path, capsys):
+    write_line(tmp_path / "lines" / "train", "a", "one <two>")
+    assert report.main(["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]) == 0
+    assert "train: 1 lines" in capsys.readouterr().out
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "one &lt;two&gt;" in page and "data:image/jpeg;base64," in page
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("aa" * 10, {"width": 40}, "too long for the CTC, 39 frames for 80 pixels"),
+        ("ab", {"blank": True}, "empty image, all pixels are 255"),
+        ("xb", {}, "test: not in the vocabulary: 'x' (U+0078)"),
+    ],
+)
+def test_errors_are_named_and_end_with_status_1(tmp_path, capsys, text, options, message):
+    write_line(tmp_path / "lines" / "train", "a", "ab")
+    write_line(tmp_path / "lines" / "test", "b", text, **options)
+    arguments = ["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]
+    assert report.main([*arguments, "--keep_aspect_ratio"]) == 1
+    assert message in capsys.readouterr().out
+
+
+def test_duplicates_across_splits_are_a_warning(tmp_path, capsys):
+    for split in ("train", "test"):
+        write_line(tmp_path / "lines" / split, "a", "ab")
+    assert report.main(["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]) == 0
+    assert "warning: 1 images lie in test and train" in capsys.readouterr().out
+
+
+def test_image_cut_short_is_an_error(tmp_path, capsys):
+    write_line(tmp_path / "lines" / "train", "a", "ab")
+    image = tmp_path / "lines" / "train" / "a.png"
+    image.write_bytes(image.read_bytes()[:60])
+    assert report.main(["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]) == 1
+    assert "error: train, a: unreadable image" in capsys.readouterr().out
+
+
+@pytest.mark.browser
+def test_page_in_chromium(shared_lines, tmp_path):
+    for path in sorted((shared_lines / "poilus" / "lines").glob("*_000.*"))[:12]:
+        (tmp_path / "lines" / "train").mkdir(parents=True, exist_ok=True)
+        os.symlink(path, tmp_path / "lines" / "train" / path.name)
+    page = tmp_path / "r.html"
+    report.main(["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(page), "--image_width", "2048"])
+    shot = tmp_path / "page.png"
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1200"]
+    subprocess.run([*command, f"--screenshot={shot}", page.as_uri()], check=True, capture_output=True, timeout=300)
+    pixels = np.asarray(Image.open(shot).convert("L"))
+    assert pixels.shape == (1200, 1200)
+    assert 1000 < (pixels < 100).sum() < pixels.size / 4
