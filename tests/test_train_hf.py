@@ -111,8 +111,9 @@ def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_fol
     launch(root, "--data_dir", line_folder, "--output_dir", output, *QUICK, *options, launcher=launcher)
 
     log = history(output)
-    assert log[-1]["loss"] < log[0]["loss"] / 2
-    assert log[-1]["tcm_loss"] < log[0]["tcm_loss"]
+    first, last = ({name: entry[name] for name in ("loss", "tcm_loss")} for entry in (log[0], log[-1]))
+    assert last["loss"] < first["loss"] / 2
+    assert last["tcm_loss"] < first["tcm_loss"]
     predictions = json.loads((output / "test_predictions.json").read_text(encoding="utf-8"))
     assert [line["line_id"] for line in predictions["lines"]] == [f"test-{i:02d}" for i in range(4)]
     for name in ("test_report.html", "validation_report.html", "learning_curves.png", "best_cer", "best_wer"):
