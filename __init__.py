@@ -22,7 +22,7 @@ from transformers import (
     AutoTokenizer,
 )
 
-from .configuration_htr_convtext import HTRConvTextConfig
+from .configuration_htr_convtext import SIZES, HTRConvTextConfig
 from .modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextModel, HTRConvTextPreTrainedModel, HTRConvTextTCM
 from .pipeline_htr_convtext import HTRConvTextPipeline
 from .processing_htr_convtext import (
@@ -42,6 +42,7 @@ AutoProcessor.register(HTRConvTextConfig, HTRConvTextProcessor)
 
 __all__ = [
     "ALPHABETS",
+    "SIZES",
     "HTRConvTextConfig",
     "HTRConvTextForCTC",
     "HTRConvTextImageProcessor",

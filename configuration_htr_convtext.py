@@ -18,6 +18,18 @@ from copy import deepcopy
 from transformers import PretrainedConfig
 
 CTC_LOSS_REDUCTIONS = ("batchmean", "mean", "sum")
+# Options of the sizes that models are trained in, `base` being the paper's. The first stage of `tiny` is narrower than
+# a quarter of its width: there a line has the most pixels, and the most of its time went.
+SIZES = {
+    "tiny": {
+        "hidden_size": 128,
+        "num_attention_heads": 4,
+        "backbone_hidden_sizes": (16, 64, 128),
+        "backbone_head_dim": 16,
+    },
+    "small": {"hidden_size": 256},
+    "base": {},
+}
 # What `pipeline(..., trust_remote_code=True)` and the Auto classes look up in config.json.
 AUTO_MAP = {
     "AutoConfig": "configuration_htr_convtext.HTRConvTextConfig",
@@ -243,4 +255,4 @@ class HTRConvTextConfig(PretrainedConfig):
 
 HTRConvTextConfig.register_for_auto_class()
 
-__all__ = ["HTRConvTextConfig"]
+__all__ = ["SIZES", "HTRConvTextConfig"]

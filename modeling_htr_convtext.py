@@ -309,24 +309,33 @@ class HTRConvTextFeedForward(nn.Module):
         return self.dropout(self.linear2(self.activation(self.linear1(hidden_states))))
 
 
+class HTRConvTextPointwiseConv1d(nn.Conv1d):
+    """Convolution with kernel 1 over a sequence `(batch_size, length, channels)`, computed as the product it is."""
+
+    def __init__(self, channels):
+        super().__init__(channels, channels, kernel_size=1)
+
+    def forward(self, hidden_states):
+        return nn.functional.linear(hidden_states, self.weight.squeeze(-1), self.bias)
+
+
 class HTRConvTextConvolutionModule(nn.Module):
     """Pointwise, depthwise and pointwise convolution along the sequence."""
 
     def __init__(self, config):
         super().__init__()
         channels, kernel_size = config.hidden_size, config.conv_kernel_size
-        self.pointwise_conv1 = nn.Conv1d(channels, channels, kernel_size=1)
+        self.pointwise_conv1 = HTRConvTextPointwiseConv1d(channels)
         self.depthwise_conv = nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
         self.norm = nn.GroupNorm(1, channels, eps=config.group_norm_eps)
         self.activation = ACT2FN[config.hidden_act]
-        self.pointwise_conv2 = nn.Conv1d(channels, channels, kernel_size=1)
+        self.pointwise_conv2 = HTRConvTextPointwiseConv1d(channels)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, hidden_states):
-        hidden_states = hidden_states.transpose(1, 2)
-        hidden_states = self.activation(self.pointwise_conv1(hidden_states))
-        hidden_states = self.activation(self.norm(self.depthwise_conv(hidden_states)))
-        return self.dropout(self.pointwise_conv2(hidden_states)).transpose(1, 2)
+        hidden_states = self.activation(self.pointwise_conv1(hidden_states)).transpose(1, 2)
+        hidden_states = self.activation(self.norm(self.depthwise_conv(hidden_states))).transpose(1, 2)
+        return self.dropout(self.pointwise_conv2(hidden_states))
 
 
 class HTRConvTextResidual(nn.Module):
@@ -394,12 +403,12 @@ class HTRConvTextDownsample(nn.Module):
         super().__init__()
         channels = config.hidden_size
         self.depthwise_conv = HTRConvTextMeanConv1d(channels)
-        self.pointwise_conv = nn.Conv1d(channels, channels, kernel_size=1)
+        self.pointwise_conv = HTRConvTextPointwiseConv1d(channels)
 
     def forward(self, hidden_states):
         if hidden_states.shape[1] % 2:
             hidden_states = torch.cat([hidden_states, hidden_states[:, -1:]], dim=1)
-        return self.pointwise_conv(self.depthwise_conv(hidden_states.transpose(1, 2))).transpose(1, 2)
+        return self.pointwise_conv(self.depthwise_conv(hidden_states.transpose(1, 2)).transpose(1, 2))
 
 
 class HTRConvTextUpsample(nn.Module):
@@ -407,11 +416,11 @@ class HTRConvTextUpsample(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.pointwise_conv = nn.Conv1d(config.hidden_size, config.hidden_size, kernel_size=1)
+        self.pointwise_conv = HTRConvTextPointwiseConv1d(config.hidden_size)
 
     def forward(self, hidden_states, length):
         # The convolution sees one position at a time, so it may as well run before the positions are doubled.
-        hidden_states = self.pointwise_conv(hidden_states.transpose(1, 2)).transpose(1, 2)
+        hidden_states = self.pointwise_conv(hidden_states)
         return hidden_states.repeat_interleave(2, dim=1)[:, :length]
 
 

@@ -23,6 +23,7 @@ from transformers import HfArgumentParser, set_seed
 
 from htr_convtext import (
     ALPHABETS,
+    SIZES,
     HTRConvTextConfig,
     HTRConvTextForCTC,
     HTRConvTextImageProcessor,
@@ -43,12 +44,6 @@ from htr_convtext.training import (
 )
 
 logger = logging.getLogger(__name__)
-
-SIZES = {
-    "tiny": {"hidden_size": 128, "num_attention_heads": 4, "backbone_head_dim": 32},
-    "small": {"hidden_size": 256},
-    "base": {},
-}
 
 
 @dataclass

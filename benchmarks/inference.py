@@ -14,14 +14,9 @@ import torch
 import transformers
 from torch.utils.flop_counter import FlopCounterMode
 
-from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC
+from htr_convtext import SIZES, HTRConvTextConfig, HTRConvTextForCTC
 from htr_convtext.benchmarks.plain_network import plain_network
 
-SIZES = {
-    "base": {},
-    "small": {"hidden_size": 256},
-    "tiny": {"hidden_size": 128, "num_attention_heads": 4, "backbone_head_dim": 32},
-}
 MATRIX_SIDE = 2048
 
 

@@ -1,5 +1,7 @@
 """The network as one writes it down first, NCHW maps and attention materialised: what speed is measured against."""
 
+from copy import deepcopy
+
 from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC
 from htr_convtext.modeling_htr_convtext import HTRConvTextBackbone, HTRConvTextMobileViTLayer
 
@@ -24,7 +26,8 @@ def plain_network(config: HTRConvTextConfig) -> HTRConvTextForCTC:
     Args:
         config: Its sizes.
     """
-    model = HTRConvTextForCTC._from_config(config, attn_implementation="eager")
+    # A copy, because transformers writes the attention into the configuration, which others may share.
+    model = HTRConvTextForCTC._from_config(deepcopy(config), attn_implementation="eager")
     backbone = model.htr_convtext.backbone
     backbone.__class__ = PlainBackbone
     for stage in backbone.stages:

@@ -20,18 +20,13 @@ from dataclasses import dataclass, replace
 import torch
 from datasets import Dataset
 
-from ..configuration_htr_convtext import HTRConvTextConfig
+from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import HTRConvTextProcessor
 from ..training import ExponentialMovingAverage, HTRConvTextWithTCM, LineAugmentation, LineCollator
 from ..training.sam import perturbed
 from .plain_network import plain_network
 
-SIZES = {
-    "tiny": {"hidden_size": 128, "num_attention_heads": 4, "backbone_head_dim": 32},
-    "small": {"hidden_size": 256},
-    "base": {},
-}
 LABEL_LENGTH = 50
 
 
