@@ -37,6 +37,7 @@ from htr_convtext.training import (
     HTRConvTextTrainingArguments,
     checkpoints,
     extend_vocabulary,
+    keep_freed_memory,
     load_tcm,
     prepare_lines,
     write_evaluation,
@@ -92,6 +93,9 @@ def main() -> None:
     transformers.utils.logging.set_verbosity(training_args.get_process_log_level())
     check_output_dir(training_args)
     set_seed(training_args.seed)
+
+    if training_args.device.type == "cpu":
+        keep_freed_memory()
 
     # 2. Lines, vocabulary, model
     lines = load_splits(data_args)

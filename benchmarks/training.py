@@ -3,12 +3,13 @@
 """
 Training lines a second: a plain loop, and what each option of training adds or costs.
 
-    python -m htr_convtext.benchmarks.training --size tiny --rounds 5
+    python -m htr_convtext.benchmarks.training --size tiny --rounds 20
 
 The plain loop is the network of plain_network.py (eager attention, NCHW) in float32 with torch's plain AdamW, without
-SAM, average or augmentation, on batches that lie ready. Every variant steps once in each round, in turn, so that what
-else the machine does hits all alike; the table has the median and quartiles over the rounds. The last line is how fast
-lines come out of the data loader.
+SAM, average or augmentation, on batches that lie ready. Every variant has a process of its own, because how memory is
+kept is a property of a process, and steps once in each round, in turn, so that what else the machine does hits all
+alike. The table has the median and quartiles over the rounds. The last line is how fast lines come out of the data
+loader.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
 import torch
 from datasets import Dataset
@@ -23,7 +26,7 @@ from datasets import Dataset
 from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import HTRConvTextProcessor
-from ..training import ExponentialMovingAverage, HTRConvTextWithTCM, LineAugmentation, LineCollator
+from ..training import ExponentialMovingAverage, HTRConvTextWithTCM, LineAugmentation, LineCollator, keep_freed_memory
 from ..training.sam import perturbed
 from .plain_network import plain_network
 
@@ -35,26 +38,30 @@ class Variant:
     """One way to train: the recipe's parts and the means to make them fast."""
 
     plain: bool = False
-    bf16: bool = True
     fused: bool = True
+    kept_memory: bool = True
+    bf16: bool = False
     compiled: bool = False
     sam: bool = False
     ema: bool = False
     augment: bool = False
 
 
-FAST = Variant()
-VARIANTS = {
-    "plain loop (plain network, float32)": Variant(plain=True, bf16=False, fused=False),
-    "+ SDPA, channels last": Variant(bf16=False, fused=False),
-    "  ... and bf16": Variant(fused=False),
-    "  ... and fused AdamW (fast)": FAST,
-    "fast + augmentation": replace(FAST, augment=True),
-    "fast + EMA": replace(FAST, ema=True),
-    "fast + SAM": replace(FAST, sam=True),
-    "fast + all three (the recipe)": replace(FAST, augment=True, ema=True, sam=True),
-}
-COMPILED = {"fast + torch.compile": replace(FAST, compiled=True)}
+def variants(bf16: bool, compiled: bool) -> dict[str, Variant]:
+    """Rows of the table, the plain loop first; `bf16` is the precision of the fast rows."""
+    fast = Variant(bf16=bf16)
+    rows = {
+        "plain loop (plain network, float32)": Variant(plain=True, fused=False, kept_memory=False),
+        "+ SDPA, channels last": Variant(fused=False, kept_memory=False),
+        "  ... and fused AdamW": Variant(kept_memory=False),
+        "  ... and freed memory kept": Variant(),
+        "  ... and bf16": Variant(bf16=True),
+        "fast + augmentation": replace(fast, augment=True),
+        "fast + EMA": replace(fast, ema=True),
+        "fast + SAM": replace(fast, sam=True),
+        "fast + all three (the recipe)": replace(fast, augment=True, ema=True, sam=True),
+    }
+    return rows | ({"fast + torch.compile": replace(fast, compiled=True)} if compiled else {})
 
 
 def make_step(variant: Variant, config: HTRConvTextConfig, batch: dict, device: str) -> Callable[[], None]:
@@ -92,15 +99,40 @@ def make_step(variant: Variant, config: HTRConvTextConfig, batch: dict, device: 
     return step
 
 
-def measure(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every step in every round, the steps taking turns, after one round to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(rounds + 1):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if number:
-                seconds[name].append(time.perf_counter() - start)
+def run_variant(variant: Variant, size: str, batch_size: int, width: int, turns: Connection) -> None:
+    """A variant's process: one step and its seconds for every turn, until there are no more."""
+    if variant.kept_memory:
+        keep_freed_memory()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = HTRConvTextConfig(**SIZES[size])
+    batch = {
+        "pixel_values": torch.rand(batch_size, 1, 64, width, device=device),
+        "labels": torch.randint(1, config.vocab_size, (batch_size, LABEL_LENGTH), device=device),
+    }
+    step = make_step(variant, config, batch, device)
+    while turns.recv():
+        start = time.perf_counter()
+        step()
+        turns.send(time.perf_counter() - start)
+
+
+def measure(rows: dict[str, Variant], size: str, batch_size: int, width: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of every variant's step in every round, the variants taking turns, after two rounds to warm up."""
+    spawn = get_context("spawn")
+    turns = {}
+    for name, variant in rows.items():
+        turns[name], theirs = spawn.Pipe()
+        arguments = (variant, size, batch_size, width, theirs)
+        spawn.Process(target=run_variant, args=arguments, daemon=True).start()
+    seconds: dict[str, list[float]] = {name: [] for name in rows}
+    for number in range(rounds + 2):
+        for name, turn in turns.items():
+            turn.send(True)
+            taken = turn.recv()
+            if number > 1:
+                seconds[name].append(taken)
+    for turn in turns.values():
+        turn.send(False)
     return seconds
 
 
@@ -133,21 +165,18 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--width", type=int, default=512, help="pixels")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", choices=["float32", "bf16"], help="of the fast rows; bf16 on a GPU")
     parser.add_argument("--compile", action="store_true", help="torch.compile too; compiling takes minutes on a CPU")
     parser.add_argument("--workers", type=int, default=0, help="processes of the data loader")
     options = parser.parse_args()
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    config = HTRConvTextConfig(**SIZES[options.size])
-    batch = {
-        "pixel_values": torch.rand(options.batch_size, 1, 64, options.width, device=device),
-        "labels": torch.randint(1, config.vocab_size, (options.batch_size, LABEL_LENGTH), device=device),
-    }
-    variants = VARIANTS | (COMPILED if options.compile else {})
-    steps = {name: make_step(variant, config, batch, device) for name, variant in variants.items()}
-    where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    cuda = torch.cuda.is_available()
+    precision = options.precision or ("bf16" if cuda else "float32")
+    where = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
     print(f"{options.size}, batch {options.batch_size} of 64x{options.width}, {options.rounds} rounds, {where}")
-    for line in table(measure(steps, options.rounds), options.batch_size):
+    rows = variants(precision == "bf16", options.compile)
+    seconds = measure(rows, options.size, options.batch_size, options.width, options.rounds)
+    for line in table(seconds, options.batch_size):
         print(line)
     rate = loading_rate(options.batch_size, options.workers)
     print(f"data loading with {options.workers} workers: {rate:.0f} lines/s")

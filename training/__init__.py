@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training by the paper's recipe: Trainer, SAM, EMA, augmentation, metrics."""
 
+from .allocator import keep_freed_memory
 from .arguments import HTRConvTextTrainingArguments
 from .augmentation import LineAugmentation
 from .checkpoints import checkpoints, find_checkpoint
@@ -31,6 +32,7 @@ __all__ = [
     "error_rates",
     "extend_vocabulary",
     "find_checkpoint",
+    "keep_freed_memory",
     "learning_rate",
     "load_tcm",
     "prepare_lines",
