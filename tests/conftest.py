@@ -40,13 +40,48 @@ def golden() -> Path:
     return TESTS / "golden"
 
 
-@pytest.fixture(scope="session")
-def golden_weights(golden: Path) -> ModuleType:
-    """The module that draws the golden weights from their names."""
-    spec = importlib.util.spec_from_file_location("golden_weights", golden / "weights.py")
+def load_module(path: Path) -> ModuleType:
+    """A module of the tests that is no test itself."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def golden_weights(golden: Path) -> ModuleType:
+    """The module that draws the golden weights from their names."""
+    return load_module(golden / "weights.py")
+
+
+@pytest.fixture(scope="session")
+def miniatures() -> ModuleType:
+    """The module that makes miniatures of the datasets' releases, and knows the lines in them."""
+    return load_module(TESTS / "line_datasets" / "miniatures.py")
+
+
+@pytest.fixture
+def iam_release(tmp_path: Path, miniatures: ModuleType) -> Path:
+    """A miniature of IAM, unpacked, with the papers' lists; `miniatures.IAM` are its lines."""
+    return miniatures.write_iam(tmp_path / "iam")
+
+
+@pytest.fixture
+def lam_release(tmp_path: Path, miniatures: ModuleType) -> Path:
+    """A miniature of LAM; `miniatures.LAM` are the lines of its basic split."""
+    return miniatures.write_lam(tmp_path / "lam")
+
+
+@pytest.fixture
+def read2016_release(tmp_path: Path, miniatures: ModuleType) -> Path:
+    """A miniature of READ2016; `miniatures.READ2016` are its lines."""
+    return miniatures.write_read2016(tmp_path / "read2016")
+
+
+@pytest.fixture
+def vnondb_release(tmp_path: Path, miniatures: ModuleType) -> Path:
+    """A miniature of HANDS-VNOnDB; `miniatures.VNONDB` are its lines."""
+    return miniatures.write_vnondb(tmp_path / "vnondb")
 
 
 @pytest.fixture(scope="session")
