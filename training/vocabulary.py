@@ -43,18 +43,25 @@ def extend_vocabulary(
 
 def load_tcm(model_dir: str, config: HTRConvTextConfig) -> HTRConvTextTCM | None:
     """
-    The Textual Context Module that lies beside a model, or `None` if there is none or it knows another vocabulary.
+    The Textual Context Module that lies beside a model, or `None` if there is none.
 
     Args:
         model_dir: The model's folder; a name on the Hub has none.
-        config: The model's configuration.
+        config: The model's configuration, by [`extend_vocabulary`] perhaps with more characters than the module
+            knows: those get rows of their own, and the others keep theirs.
     """
     path = Path(model_dir) / TCM_FILE
     if not path.is_file():
         return None
-    state_dict = load_file(path)
     tcm = HTRConvTextTCM(config)
-    if any(tensor.shape != state_dict[name].shape for name, tensor in tcm.state_dict().items()):
-        return None
+    state_dict = load_file(path)
+    for name in ("embed_characters.weight", "classifier.weight", "classifier.bias"):
+        state_dict[name] = with_new_rows(state_dict[name], tcm.get_parameter(name).detach())
     tcm.load_state_dict(state_dict)
     return tcm
+
+
+def with_new_rows(rows: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
+    """Rows of characters with those of new ones behind them; the last row stands for no character in both."""
+    known = len(rows) - 1
+    return torch.cat([rows[:known], initial[known:-1], rows[known:]])

@@ -2,7 +2,10 @@
 Three steps of SAM around AdamW with the golden network, against the numbers of the authors' training code.
 
 In double precision: training-mode gradients of the golden network are so ill-conditioned that two float32 orders of
-summation differ by 6e-4 in the first norm, where float64 is within 2e-6 of the golden one.
+summation differ by 6e-4 in the first norm, where float64 is within 3e-5 of the golden one. From there on rounding
+grows: with a relative noise of 1e-6 in the weights (two draws), the norm at the first perturbed point goes from 1742
+to 1745 and 1775 (golden: 1754), the second step's norm from 249 to 236 and 247 (219), the third's from 70 to 60 and 52
+(57), while the third step's CTC loss stays within 1 % (golden: 0.05 % off).
 """
 
 import csv
@@ -22,8 +25,9 @@ from htr_convtext.training.collator import pad_labels
 
 from .conftest import DETERMINISTIC
 
-# Rounding grows from step to step; later gradient norms, and the golden float32 ones at perturbed weights, follow it.
 TOLERANCES = (1e-4, 1e-2, 3e-2)
+NORM_TOLERANCES = (1e-4, 0.2, 0.3)
+PERTURBED_NORM_TOLERANCES = (1e-2, 0.2, 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +118,7 @@ def test_losses_and_gradients(golden, steps, number):
     assert log["ctc_loss"] == pytest.approx(expected["first"]["ctc"], rel=tolerance)
     assert log["tcm_loss"] == pytest.approx(expected["first"]["tcm"], rel=tolerance)
     assert log["loss"] == pytest.approx(expected["first"]["total"], rel=tolerance)
-    if number == 0:
-        assert norm == pytest.approx(expected["first"]["grad_norm"], rel=tolerance)
-        assert log["grad_norm"] == pytest.approx(expected["second"]["grad_norm"], rel=1e-2)
+    assert norm == pytest.approx(expected["first"]["grad_norm"], rel=NORM_TOLERANCES[number])
+    assert log["grad_norm"] == pytest.approx(expected["second"]["grad_norm"], rel=PERTURBED_NORM_TOLERANCES[number])
     assert head == pytest.approx(expected["head.weight_sum_after"], rel=3e-2)
     assert attention == pytest.approx(expected["blocks.0.attn.qkv.weight_abs_sum_after"], rel=1e-4)

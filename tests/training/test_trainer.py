@@ -1,7 +1,9 @@
 """The Trainer: losses, SAM, accumulation, evaluation, checkpoints."""
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -255,6 +257,28 @@ def test_full_disk_costs_a_checkpoint_and_not_the_training(make_trainer, monkeyp
     trainer.train()
     names = sorted(path.name for path in Path(trainer.args.output_dir).iterdir())
     assert names == ["checkpoint-1", "checkpoint-3", "checkpoint-4"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 20 MB, which holds one checkpoint of the miniature network and a part of the next."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)]
+    if os.geteuid() or not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("may not mount a file system here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_disk_that_is_really_full_keeps_the_last_whole_checkpoint(make_trainer, small_disk):
+    trainer = make_trainer(output="disk", save_strategy="steps", save_steps=1, save_total_limit=10)
+    trainer.train()
+    assert trainer.state.global_step == 4
+    assert [path.name for path in small_disk.iterdir()] == ["checkpoint-1"]
+    resumed = make_trainer(output="disk", model=None)
+    resumed.train(resume_from_checkpoint=True)
+    assert losses(resumed)[-1]["loss"] == losses(trainer)[-1]["loss"]
 
 
 def test_loss_that_is_not_finite_ends_the_run_and_names_the_lines(make_trainer):

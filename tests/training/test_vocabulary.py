@@ -21,11 +21,19 @@ def test_known_characters_keep_their_rows(processor, make_model):
     assert extended(torch.rand(1, 1, 64, 64), labels=labels).loss.isfinite()
 
 
-def test_tcm_beside_a_model_is_taken_if_it_knows_the_vocabulary(make_model, tmp_path):
+def test_tcm_beside_a_model_keeps_what_it_knows_of_a_longer_alphabet(make_model, tmp_path):
     config = make_model().config
     assert load_tcm(str(tmp_path), config) is None
-    tcm = HTRConvTextTCM(config)
+    tcm = HTRConvTextTCM(config).eval()
     save_file(tcm.state_dict(), tmp_path / "tcm.safetensors")
     torch.testing.assert_close(dict(load_tcm(str(tmp_path), config).state_dict()), dict(tcm.state_dict()))
-    config.vocab_size += 1
-    assert load_tcm(str(tmp_path), config) is None
+
+    features, labels = torch.rand(1, 8, config.hidden_size), torch.tensor([[1, 4, 2]])
+    expected = tcm(features, labels)
+    config.vocab_size += 2
+    longer = load_tcm(str(tmp_path), config).eval()
+    found = longer(features, labels)
+    known = [*range(config.vocab_size - 2), -1]
+    torch.testing.assert_close(found.left_logits[..., known], expected.left_logits)
+    torch.testing.assert_close(found.right_logits[..., known], expected.right_logits)
+    assert longer(features, torch.tensor([[config.vocab_size - 1]])).loss.isfinite()
