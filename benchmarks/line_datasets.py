@@ -6,7 +6,8 @@ Loading many lines: time and peak memory of the first load, which makes the cach
     python -m htr_convtext.benchmarks.line_datasets --lines 200000 --folder many_lines
 
 Draws the lines once (layout: train.ln, lines/*.jpg with a .txt each), then loads them in processes of their own. The
-base is what such a process takes once everything is imported.
+base is what such a process takes once everything is imported. With --num_proc, the peak is that of the process plus as
+many times the largest of those that it starts.
 """
 
 import argparse
@@ -87,12 +88,13 @@ def load(folder: Path, cache: Path, num_proc: int) -> dict[str, float]:
     start = time.perf_counter()
     lines = load_lines("lines", data_dir=folder, cache_dir=cache, num_proc=num_proc if num_proc > 1 else None)["train"]
     seconds = time.perf_counter() - start
-    return {"seconds": seconds, "lines": len(lines), "base": base, "peak": peak_memory()}
+    return {"seconds": seconds, "lines": len(lines), "base": base, "peak": peak_memory(num_proc)}
 
 
-def peak_memory() -> float:
-    """Largest resident memory of this process so far, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIBIBYTES_IN_MIB
+def peak_memory(processes: int = 0) -> float:
+    """Largest resident memory so far, MiB: of this process, and of so many others that it started."""
+    own, others = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return (own + (processes if processes > 1 else 0) * others) / KIBIBYTES_IN_MIB
 
 
 if __name__ == "__main__":

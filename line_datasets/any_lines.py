@@ -3,24 +3,17 @@
 import dataclasses
 from pathlib import Path
 
+from .cropping import CropOptions
 from .image_folder import has_metadata, read_image_folder
 from .line_folder import Lines, ln_lists, read_ln, read_pairs, read_tables, tables
-from .lines import split_folders
+from .lines import IMAGE_SUFFIXES, files_below, split_folders
 from .pages import has_pages, read_pages
 from .problems import Problems
 
 
 @dataclasses.dataclass(frozen=True)
-class LinesOptions:
-    """
-    Options of `load_lines("lines", ...)`.
-
-    Args:
-        crop: How lines are cut out of pages (PAGE XML, ALTO): "polygon", with the surroundings of the line's outline
-            painted in the colour of the paper, or "box", the axis-aligned box around it.
-    """
-
-    crop: str = "polygon"
+class LinesOptions(CropOptions):
+    """Options of `load_lines("lines", ...)`: how lines are cut out of pages, see [`~cropping.CropOptions`]."""
 
 
 def read(root: Path, options: LinesOptions, problems: Problems) -> Lines:
@@ -42,14 +35,13 @@ def read(root: Path, options: LinesOptions, problems: Problems) -> Lines:
     if tables(root):
         return read_tables(root, problems)
     if has_pages(root):
-        return read_pages(root, problems, options.crop)
-    lines = read_pairs(root, problems)
-    if not any(lines.values()) and not problems.found:
+        return read_pages(root, problems, options)
+    if not any(files_below(root, *IMAGE_SUFFIXES)):
         problems.add(
             root,
             "no lines in any known layout: lists (train.ln), metadata.jsonl, tables, PAGE or ALTO, images with .txt",
         )
-    return lines
+    return read_pairs(root, problems)
 
 
 def has_columns(root: Path) -> bool:

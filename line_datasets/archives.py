@@ -6,25 +6,29 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import datasets
 
-from .problems import Problems
+from .problems import LineDataError, Problems
 
 ARCHIVE_SUFFIXES = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 TO_CONTENT = {"lines.tgz": "lines", "ascii.tgz": "ascii", "xml.tgz": "xml"}
 
 
 def archives_of(root: Path) -> list[Path]:
-    """Archives in a folder."""
+    """Archives in a folder; `root` itself if it is one."""
+    if root.is_file():
+        return [root]
     return sorted(path for path in root.iterdir() if path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES))
 
 
 def unpacked(root: Path, cache_dir: str | None) -> Path:
     """
     A folder with the content of the archives of `root` beside links to its other files; `root` if it holds none.
+    `root` may also be an archive itself.
 
     The archives of IAM, which have no folder at their top, go into folders named like them. Only plain files are
     unpacked, no links and devices.
@@ -35,14 +39,14 @@ def unpacked(root: Path, cache_dir: str | None) -> Path:
     archives = archives_of(root)
     if not archives:
         return root
-    entries = sorted(root.iterdir())
+    entries = [root] if root.is_file() else sorted(root.iterdir())
     states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in entries]
     key = hashlib.sha256(repr(states).encode()).hexdigest()[:32]
     target = (
         Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser()
         / "unpacked_lines"
         / key
-        / root.resolve().name
+        / root.resolve().name.split(".")[0]
     )
     if target.is_dir():
         return target
@@ -50,15 +54,20 @@ def unpacked(root: Path, cache_dir: str | None) -> Path:
     for archive in archives:
         check_members(archive, problems)
     problems.raise_if_any()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent))
+    unpacked_lines = target.parent.parent
+    unpacked_lines.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=unpacked_lines))
     try:
         for archive in archives:
             extract(archive, partial / TO_CONTENT.get(archive.name, "."))
         for path in entries:
             if path not in archives and not path.name.startswith("."):
                 link_tree(path.resolve(), partial / path.name)
+        target.parent.mkdir(exist_ok=True)
         os.replace(partial, target)
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+        if not target.is_dir():  # Another process may have come first.
+            raise LineDataError(root, [f"{root}: cannot be unpacked ({error})"]) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
@@ -83,7 +92,7 @@ def check_members(archive: Path, problems: Problems) -> None:
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts:
                 problems.add(archive, f"member {name} would lie outside the folder")
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
         problems.add(archive, f"damaged archive ({error})")
 
 

@@ -3,18 +3,27 @@
 import dataclasses
 import hashlib
 import json
+import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 from datasets import DatasetInfo, SplitGenerator
+from datasets.utils import tqdm
 
 from .labels import normalize_text
 from .line_folder import Lines
 from .lines import FEATURES, SPLITS, Line
-from .problems import Problems
+from .problems import LineDataError, Problems
+from .spool import Chunk, write_chunks
+
+logger = logging.getLogger(__name__)
+
+ON_ERROR = ("raise", "skip")
+DIGEST_BYTES = 16
 
 Reader = Callable[[Path, Any, Problems], Lines]
 
@@ -29,12 +38,28 @@ class LineBuilderConfig(datasets.BuilderConfig):
         reader: Gives the lines of the folder by split: `reader(root, options, problems)`.
         options: The options of the reader, a dataclass.
         normal_form: Unicode normal form of the transcriptions, see [`~labels.normalize_text`].
+        on_error: "raise" ends the reading with one error that names all that is wrong; "skip" logs it as a warning and
+            keeps the other lines.
     """
 
     root: Path = Path()
     reader: Reader | None = None
     options: Any = None
     normal_form: str = "NFC"
+    on_error: str = "raise"
+
+    def end(self, problems: Problems) -> None:
+        """
+        Raises or logs what was found.
+
+        Raises:
+            LineDataError: If anything is wrong and `on_error` is "raise".
+        """
+        if not problems.found:
+            return
+        if self.on_error == "raise":
+            raise LineDataError(self.root, problems.found)
+        logger.warning("Left out: %s", LineDataError(self.root, problems.found))
 
 
 class LineBuilder(datasets.GeneratorBasedBuilder):
@@ -47,13 +72,14 @@ class LineBuilder(datasets.GeneratorBasedBuilder):
         return DatasetInfo(features=FEATURES)
 
     def _split_generators(self, dl_manager) -> list[SplitGenerator]:
-        splits = read_splits(self.config)
-        return [SplitGenerator(name=name, gen_kwargs={"lines": lines}) for name, lines in splits.items()]
+        self.spools = tempfile.TemporaryDirectory()
+        splits = read_splits(self.config, Path(self.spools.name))
+        return [SplitGenerator(name=name, gen_kwargs={"chunks": chunks}) for name, chunks in splits.items()]
 
-    def _generate_examples(self, lines: list[Line]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _generate_examples(self, chunks: list[Chunk]) -> Iterator[tuple[int, dict[str, Any]]]:
         problems = Problems(self.config.root)
         source = self.config.root.resolve().name
-        for number, line in enumerate(lines):
+        for number, line in enumerate(line for chunk in chunks for line in chunk.lines()):
             if content := image_content(line, problems):
                 yield (
                     number,
@@ -66,7 +92,7 @@ class LineBuilder(datasets.GeneratorBasedBuilder):
                         "writer": line.writer,
                     },
                 )
-        problems.raise_if_any()
+        self.config.end(problems)
 
 
 def image_content(line: Line, problems: Problems) -> bytes | None:
@@ -78,37 +104,44 @@ def image_content(line: Line, problems: Problems) -> bytes | None:
         return None
 
 
-def read_splits(config: LineBuilderConfig) -> Lines:
+def read_splits(config: LineBuilderConfig, folder: Path) -> dict[str, list[Chunk]]:
     """
     Lines with normalised transcriptions by split. A line whose transcription is empty stays, for training to refuse.
+
+    Args:
+        config: What to read.
+        folder: Takes the lines, which need not fit into memory.
 
     Raises:
         LineDataError: If anything is wrong with the files, or there are no lines.
     """
-    assert config.reader is not None
     problems = Problems(config.root)
-    lines = config.reader(config.root, config.options, problems)
-    problems.raise_if_any()
-    splits = {split: normalized(lines[split], config.normal_form) for split in SPLITS if lines.get(split)}
+    splits = {split: list(write_chunks(lines, folder / split)) for split, lines in found_lines(config, problems)}
+    config.end(problems)
+    splits = {split: chunks for split, chunks in splits.items() if chunks}
     if not splits:
-        problems.add(config.root, "no lines")
-        problems.raise_if_any()
+        raise LineDataError(config.root, problems.found or [f"{config.root}: no lines"])
     return splits
 
 
-def normalized(lines: list[Line], normal_form: str) -> list[Line]:
-    return [line._replace(text=normalize_text(line.text, normal_form)) for line in lines]
+def found_lines(config: LineBuilderConfig, problems: Problems) -> Iterator[tuple[str, Iterator[Line]]]:
+    """The lines that the reader finds, by split, as they come; what is wrong is noted meanwhile."""
+    assert config.reader is not None
+    found = config.reader(config.root, config.options, problems)
+    for split in SPLITS:
+        lines = tqdm(found.get(split, ()), desc=f"Reading {split} transcriptions", unit=" lines")
+        yield split, (line._replace(text=normalize_text(line.text, config.normal_form)) for line in lines)
 
 
-def check_images(config: LineBuilderConfig) -> None:
+def check_all(config: LineBuilderConfig) -> None:
     """
-    Opens the image of every line in this process, so that one error names all that cannot be read.
+    Reads everything in this process, images too, so that one error names all that is wrong.
 
     Raises:
-        LineDataError: If there are any.
+        LineDataError: If anything is.
     """
     problems = Problems(config.root)
-    for lines in read_splits(config).values():
+    for _, lines in found_lines(config, problems):
         for line in lines:
             image_content(line, problems)
     problems.raise_if_any()
@@ -118,10 +151,9 @@ def cache_key(name: str, config: LineBuilderConfig) -> str:
     """Name of the dataset in the cache: its files (path, size, time of change), options, and this code."""
     digest = hashlib.sha256(code_digest())
     described = dataclasses.asdict(config.options) if config.options is not None else {}
-    settings = [str(config.root.resolve()), described, config.normal_form]
+    settings = [str(config.root.resolve()), described, config.normal_form, config.on_error]
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    for path, size, changed in input_files(config.root):
-        digest.update(f"{path}\0{size}\0{changed}\n".encode("utf-8", "surrogateescape"))
+    digest.update(files_digest(config.root).to_bytes(DIGEST_BYTES, "big"))
     return f"{name}-{digest.hexdigest()[:32]}"
 
 
@@ -130,13 +162,22 @@ def code_digest() -> bytes:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).digest()
 
 
-def input_files(root: Path) -> Iterator[tuple[str, int, int]]:
-    """Path, size in bytes and time of change in nanoseconds of all files below a folder, hidden ones left out."""
-    for folder, names, files in os.walk(root, followlinks=True):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        with os.scandir(folder) as entries:
-            found = {entry.name: entry for entry in entries}
-        for name in sorted(files):
-            if not name.startswith(".") and found[name].is_file():
-                state = found[name].stat()
-                yield os.path.join(folder, name), state.st_size, state.st_mtime_ns
+def files_digest(folder: str | Path, prefix: str = "") -> int:
+    """
+    Digest of path, size and time of change of all files below a folder, hidden ones left out.
+
+    It is a sum over the files, so that neither their order nor a list of them is needed.
+    """
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                total += files_digest(entry.path, f"{name}/")
+            elif entry.is_file():
+                state = entry.stat()
+                described = f"{name}\0{state.st_size}\0{state.st_mtime_ns}".encode("utf-8", "surrogateescape")
+                total += int.from_bytes(hashlib.blake2b(described, digest_size=DIGEST_BYTES).digest(), "big")
+    return total % 2 ** (8 * DIGEST_BYTES)

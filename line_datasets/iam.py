@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .line_folder import Lines, ln_lists, numbered_lines, read_ln
-from .lines import SPLITS, ImageFile, Line
-from .pages import parse_xml
+from .lines import SPLITS, ImageFile, Line, file_named, files_below
 from .problems import Problems, read_utf8
+from .xml_files import read_xml
 
 LINE_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?-\d{2}")
 FORM_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?")
+ROW_NUMBER = re.compile(r"_(?:\d|[1-9]\d{2,})$")
 CONTRACTION = re.compile(r" ('(?:s|d|ll|m|ve|t|re))\b", re.IGNORECASE)
 LARGE_WRITER_INDEPENDENT = {
     "train": ("trainset.txt",),
@@ -82,7 +83,7 @@ def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
         problems.add(root, f"no list for {', '.join(missing)} of the {options.split} split; see the option split")
         return {}
     entries = read_entries(root, options.transcription, problems)
-    images = {path.stem: path for path in root.rglob("*.png") if LINE_ID.fullmatch(path.stem)}
+    images = {path.stem: path for path in files_below(root, ".png") if LINE_ID.fullmatch(path.stem)}
     writers = read_writers(root, problems)
     forms: dict[str, list[str]] = {}
     for line_id in entries:
@@ -106,7 +107,7 @@ def find_lists(root: Path, kind: str) -> dict[str, list[Path]]:
     names = LARGE_WRITER_INDEPENDENT
     if kind == "aachen":
         names = {split: tuple(stem + end for stem in LIST_STEMS[split] for end in LIST_SUFFIXES) for split in SPLITS}
-    paths = sorted((path for path in root.rglob("*") if path.is_file()), key=lambda path: (len(path.parts), path))
+    paths = sorted(files_below(root, *LIST_SUFFIXES), key=lambda path: (len(path.parts), path))
     found: dict[str, list[Path]] = {}
     for split, wanted in names.items():
         matches = [next((path for path in paths if path.name == name), None) for name in wanted]
@@ -123,7 +124,11 @@ def listed_ids(
     images: dict[str, Path],
     problems: Problems,
 ) -> Iterator[str]:
-    for number, item in numbered_lines(path, problems):
+    rows = list(numbered_lines(path, problems))
+    if any(ROW_NUMBER.search(Path(item.split()[0]).stem) for _, item in rows):
+        problems.add(path, "its names end in row numbers of a list (a01-000u_0), not line numbers (a01-000u-00)")
+        return
+    for number, item in rows:
         name = Path(item.split()[0]).name
         name = name.rpartition(".")[0] if Path(name).suffix else name
         name = re.sub(r"_(\d{2})$", r"-\1", name)
@@ -145,7 +150,7 @@ def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
     apply = STYLES[style]
     if apply is None:
         return xml_entries(root, problems)
-    path = next(iter(sorted(root.rglob("lines.txt"), key=lambda path: len(path.parts))), None)
+    path = file_named(root, "lines.txt")
     if path is None:
         problems.add(root, "no lines.txt (of ascii.tgz)")
         return {}
@@ -162,8 +167,8 @@ def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
 def xml_entries(root: Path, problems: Problems) -> dict[str, str]:
     """The attribute `text` of the lines of `xml/*.xml`, some of which are escaped twice."""
     entries = {}
-    for path in sorted(root.rglob("*.xml")):
-        if FORM_ID.fullmatch(path.stem) and (tree := parse_xml(path, problems)) is not None:
+    for path in files_below(root, ".xml"):
+        if FORM_ID.fullmatch(path.stem) and (tree := read_xml(path, problems)) is not None:
             for line in tree.findall("handwritten-part/line"):
                 entries[line.get("id", "")] = html.unescape(line.get("text", ""))
     if not entries:
@@ -173,7 +178,7 @@ def xml_entries(root: Path, problems: Problems) -> dict[str, str]:
 
 def read_writers(root: Path, problems: Problems) -> dict[str, str]:
     """Writers by form, from `forms.txt` where there is one."""
-    path = next(root.rglob("forms.txt"), None)
+    path = file_named(root, "forms.txt")
     text = (read_utf8(path, problems) or "") if path else ""
     rows = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {row[0]: row[1] for row in rows if len(row) > 1}

@@ -8,11 +8,12 @@ a number, and drops images without a row silently.
 import csv
 import json
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from .line_folder import Lines
-from .lines import SPLIT_NAMES, ImageFile, Line, split_folders
+from .lines import IMAGE_SUFFIXES, SPLIT_NAMES, ImageFile, Line, files_below, split_folders
 from .problems import Problems, read_utf8
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv")
@@ -37,13 +38,18 @@ def read_image_folder(root: Path, problems: Problems) -> Lines:
     The file lies in the folder, or in each of `train/`, `val/`, `test/`.
     """
     folders = {split: folder for split, folder in split_folders(root).items() if metadata_file(folder)}
-    lines: Lines = {}
+    lines: dict[str, list[Line]] = {}
     for split, folder in (folders or {"train": root}).items():
         path = metadata_file(folder)
         assert path is not None
+        named: set[Path] = set()
         for number, row in metadata_rows(path, problems):
+            named.add(folder / str(row.get("file_name")))
             if line := metadata_line(path, number, row, problems):
                 lines.setdefault(split_of(row, split), []).append(line)
+        for image in files_below(folder, *IMAGE_SUFFIXES):
+            if image not in named:
+                problems.add(image, f"not named in {path.name}, so without transcription")
     return lines
 
 
@@ -55,16 +61,21 @@ def split_of(row: Row, default: str) -> str:
 def metadata_rows(path: Path, problems: Problems) -> Iterator[tuple[int, Row]]:
     text = read_utf8(path, problems) or ""
     if path.suffix == ".csv":
-        reader = csv.DictReader(text.splitlines(keepends=True))
+        reader = csv.DictReader(StringIO(text, newline=""))
         yield from ((reader.line_num, row) for row in reader)
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line)
+            row = json.loads(line)
         except json.JSONDecodeError as error:
             problems.add(path, f"not JSON ({error})", number)
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            problems.add(path, "not a JSON object", number)
 
 
 def metadata_line(path: Path, number: int, row: Row, problems: Problems) -> Line | None:

@@ -32,7 +32,7 @@ def read(root: Path, options: LamOptions, problems: Problems) -> Lines:
     `root` may be the folder that holds `LAM/`, `LAM/` itself or its `lines/`.
     """
     if ln_lists(root):
-        return read_ln(root, problems)
+        return read_ln(root, problems, ignored={"split": options.split != "basic"})
     base = next((path for path in (root, root / "lines", root / "LAM" / "lines") if (path / "split").is_dir()), None)
     if base is None:
         problems.add(root, "neither lists (train.ln) nor lines/split/ of the release")
@@ -51,12 +51,15 @@ def split_lines(path: Path, images: Path, problems: Problems) -> list[Line]:
     except json.JSONDecodeError as error:
         problems.add(path, f"not JSON ({error})")
         return []
+    if not isinstance(entries, list):
+        problems.add(path, "not a JSON list")
+        return []
     lines = (entry_line(path, number, entry, images, problems) for number, entry in enumerate(entries, start=1))
     return [line for line in lines if line]
 
 
 def entry_line(path: Path, number: int, entry: dict[str, Any], images: Path, problems: Problems) -> Line | None:
-    if not isinstance(entry.get("img"), str) or not isinstance(entry.get("text"), str):
+    if not isinstance(entry, dict) or not isinstance(entry.get("img"), str) or not isinstance(entry.get("text"), str):
         problems.add(path, f"entry {number} lacks img or text")
         return None
     image = images / entry["img"]

@@ -5,18 +5,20 @@ Every reader here gives lines by split and notes what is wrong instead of stoppi
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from .lines import IMAGE_SUFFIXES, SPLIT_NAMES, SPLITS, ImageFile, Line, split_folders
+from .lines import IMAGE_SUFFIXES, SPLIT_NAMES, SPLITS, ImageFile, Line, files_below, split_folders
 from .problems import Problems, read_utf8
 
-TEXT_SUFFIXES = (".gt.txt", ".txt")
+GROUND_TRUTH_SUFFIX = ".gt.txt"
+TEXT_SUFFIXES = (GROUND_TRUTH_SUFFIX, ".txt")
+INNER_SUFFIXES = (".bin", ".nrm")
 TABLE_SUFFIXES = (".txt", ".tsv", ".lst", ".tbl")
 IMAGE_FOLDERS = ("", "lines", "images", "image", "imgs", "img")
 SPACE_SYMBOL = "<space>"
 
-Lines = dict[str, list[Line]]
+Lines = Mapping[str, Iterable[Line]]
 
 
 def ln_lists(root: Path) -> dict[str, Path]:
@@ -35,13 +37,20 @@ def split_word(path: Path) -> str:
     return words[0] if len(words) == 1 else ""
 
 
-def read_ln(root: Path, problems: Problems) -> Lines:
+def read_ln(root: Path, problems: Problems, ignored: Mapping[str, bool] | None = None) -> Lines:
     """
     Lists `train.ln`, `val.ln`, `test.ln`, each naming one image of `lines/` (or of the list's folder) on each line.
 
     Beside `x.png` lies its transcription, `x.txt` or `x.gt.txt`. The last line of a list may lack its line feed.
+
+    Args:
+        root: Folder.
+        problems: Takes what is wrong.
+        ignored: Options that act on the official release only, and whether someone asked for them.
     """
-    return {split: list(listed_lines(path, problems)) for split, path in ln_lists(root).items()}
+    for option in (option for option, asked in (ignored or {}).items() if asked):
+        problems.add(root, f"the option {option} is for the official release, and this folder has lists (train.ln)")
+    return {split: listed_lines(path, problems) for split, path in ln_lists(root).items()}
 
 
 def listed_lines(path: Path, problems: Problems) -> Iterator[Line]:
@@ -50,7 +59,7 @@ def listed_lines(path: Path, problems: Problems) -> Iterator[Line]:
         image = folder / name
         if not image.is_file():
             problems.add(path, f"there is no image {image}", number)
-        elif line := line_with_sidecar(image, problems):
+        elif line := line_with_sidecar(image, image.stem, problems):
             yield line
 
 
@@ -61,7 +70,7 @@ def numbered_lines(path: Path, problems: Problems) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def line_with_sidecar(image: Path, problems: Problems) -> Line | None:
+def line_with_sidecar(image: Path, line_id: str, problems: Problems) -> Line | None:
     """The line of an image with its transcription in a text file beside it."""
     transcription = sidecar(image)
     if transcription is None:
@@ -69,30 +78,42 @@ def line_with_sidecar(image: Path, problems: Problems) -> Line | None:
         problems.add(image, f"no transcription {names} beside it")
         return None
     text = read_utf8(transcription, problems)
-    return None if text is None else Line(image.stem, text, ImageFile(image))
+    return None if text is None else Line(line_id, text, ImageFile(image))
 
 
 def sidecar(image: Path) -> Path | None:
     """`x.gt.txt` or `x.txt` of `x.png`; also of kraken's and Calamari's `x.bin.png` and `x.nrm.png`."""
-    stems = [image.stem, *(image.stem.removesuffix(end) for end in (".bin", ".nrm") if image.stem.endswith(end))]
+    stems = [image.stem, *(image.stem.removesuffix(end) for end in INNER_SUFFIXES if image.stem.endswith(end))]
     candidates = (image.with_name(stem + suffix) for stem in stems for suffix in TEXT_SUFFIXES)
     return next((path for path in candidates if path.is_file()), None)
 
 
 def read_pairs(root: Path, problems: Problems) -> Lines:
-    """Images with a text file beside each, in `train/`, `val/`, `test/`, or else all for the train split."""
+    """
+    Images with a text file beside each, in `train/`, `val/`, `test/`, or else all for the train split.
+
+    Below those folders, folders are part of a line's identifier.
+    """
     folders = split_folders(root) or {"train": root}
-    return {split: list(paired_lines(folder, problems)) for split, folder in folders.items()}
+    return {split: paired_lines(folder, problems) for split, folder in folders.items()}
 
 
 def paired_lines(folder: Path, problems: Problems) -> Iterator[Line]:
-    for image in sorted(images_below(folder)):
-        if line := line_with_sidecar(image, problems):
+    for path in files_below(folder, *IMAGE_SUFFIXES, GROUND_TRUTH_SUFFIX):
+        if path.name.lower().endswith(GROUND_TRUTH_SUFFIX):
+            if not image_of(path):
+                problems.add(path, "there is no image beside it")
+        elif line := line_with_sidecar(path, path.relative_to(folder).with_suffix("").as_posix(), problems):
             yield line
 
 
-def images_below(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+def image_of(transcription: Path) -> Path | None:
+    """The image `x.png` (or `x.bin.png`, or another ending) of `x.gt.txt`."""
+    stem = transcription.name[: -len(GROUND_TRUTH_SUFFIX)]
+    endings = (
+        inner + end for inner in ("", *INNER_SUFFIXES) for suffix in IMAGE_SUFFIXES for end in (suffix, suffix.upper())
+    )
+    return next((path for end in endings if (path := transcription.with_name(stem + end)).is_file()), None)
 
 
 def tables(root: Path) -> dict[str, Path]:

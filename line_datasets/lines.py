@@ -1,5 +1,7 @@
 """A line before it is loaded: its transcription, and where its image comes from."""
 
+import os
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -65,6 +67,21 @@ def open_image(file, name: str | Path) -> PillowImage.Image:
         return PillowImage.open(file)
     except (OSError, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise ValueError(f"{name}: not a readable image ({error})") from error
+
+
+def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
+    """Files below a folder by folder and name, hidden ones left out; of some endings (lower case) only if given."""
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and (not suffixes or name.lower().endswith(suffixes)):
+                yield Path(parent, name)
+
+
+def file_named(folder: Path, name: str) -> Path | None:
+    """The file of a name that lies least deep below a folder."""
+    found = (path for path in files_below(folder, name.lower()) if path.name == name)
+    return min(found, key=lambda path: (len(path.parts), path), default=None)
 
 
 def split_folders(root: Path) -> dict[str, Path]:

@@ -1,40 +1,76 @@
 """One call for every source of lines."""
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datasets import DatasetDict, IterableDatasetDict
+from datasets import DatasetDict, IterableDatasetDict, concatenate_datasets
 from datasets.exceptions import DatasetGenerationError
 
 from . import any_lines, iam, lam, read2016, vnondb
 from .archives import unpacked
-from .builder import LineBuilder, LineBuilderConfig, Reader, cache_key, check_images
+from .builder import ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, check_all
 from .columns import HUB_PREFIX, load_columns
+from .cropping import CropOptions
+from .labels import NORMAL_FORMS, normalize_text
+from .lines import SPLITS
+from .problems import LineDataError
+from .rows import RowReader
 
 
 class Source(NamedTuple):
-    """Reader of a dataset, the dataclass of its options, and a copy on the Hub where one is known."""
+    """
+    A dataset.
+
+    Attributes:
+        reader: Gives the lines of a folder.
+        options: Dataclass of the reader's options.
+        mirror: A copy on the Hub, where one is known.
+        row_options: Options that act on a transcription or a page, and so also on such a copy.
+    """
 
     reader: Reader
     options: type
     mirror: str | None = None
+    row_options: tuple[str, ...] = ()
 
 
 SOURCES = {
-    "lines": Source(any_lines.read, any_lines.LinesOptions),
+    "lines": Source(any_lines.read, any_lines.LinesOptions, row_options=("crop", "turn_above")),
     "iam": Source(iam.read, iam.IamOptions, "hf://datasets/Teklia/IAM-line"),
-    "lam": Source(lam.read, lam.LamOptions),
-    "read2016": Source(read2016.read, read2016.Read2016Options),
+    "lam": Source(lam.read, lam.LamOptions, "hf://datasets/deepcopy/LAM-handwritten"),
+    "read2016": Source(
+        read2016.read,
+        read2016.Read2016Options,
+        "hf://datasets/SSamDav/icfhr-2016",
+        row_options=("crop", "turn_above", "keep_not_sign"),
+    ),
     "vnondb": Source(vnondb.read, vnondb.VnondbOptions),
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What [`load_lines`] was asked for, for one folder."""
+
+    name: str
+    options: Any
+    given: tuple[str, ...]
+    normal_form: str
+    on_error: str
+    cache_dir: str | None
+    num_proc: int | None
+    streaming: bool
+
+
 def load_lines(
     name: str,
-    data_dir: str | Path | None = None,
+    data_dir: str | Path | Sequence[str | Path] | None = None,
     *,
     normal_form: str = "NFC",
+    on_error: str = "raise",
     cache_dir: str | Path | None = None,
     num_proc: int | None = None,
     streaming: bool = False,
@@ -48,9 +84,11 @@ def load_lines(
 
     Args:
         name: "lines" for whatever [`any_lines.read`] knows; the other names of `SOURCES` for the published datasets.
-        data_dir: Folder of the dataset, as it was downloaded; or "hf://datasets/OWNER/NAME", a repository of the Hub
-            with columns for image and text. None takes the copy on the Hub where one is known.
+        data_dir: Folder of the dataset, as it was downloaded (archives or unpacked); or "hf://datasets/OWNER/NAME", a
+            repository of the Hub with columns for image and text. Several are joined split by split. None takes the
+            copy on the Hub where one is known.
         normal_form: Unicode normal form of the transcriptions ("none": as they are). Runs of blanks become one space.
+        on_error: "raise", one error that names every bad file; or "skip", the same as a warning, without those lines.
         cache_dir: Cache of `datasets`; its default if None.
         num_proc: Processes that make the cache.
         streaming: Make lines while iterating, without a cache.
@@ -65,26 +103,28 @@ def load_lines(
         LineDataError: If files are missing, unreadable or contradict each other; its `problems` name every one.
         ValueError: If there is no such dataset or option.
     """
-    if name not in SOURCES:
-        raise ValueError(f"Unknown dataset {name!r}. Known: {', '.join(SOURCES)}.")
+    for what, value, known in (
+        ("dataset", name, SOURCES),
+        ("normal_form", normal_form, NORMAL_FORMS),
+        ("on_error", on_error, ON_ERROR),
+    ):
+        if value not in known:
+            raise ValueError(f"Unknown {what} {value!r}. Known: {', '.join(known)}.")
     source = SOURCES[name]
-    location = str(data_dir or (source.mirror or ""))
-    cache = str(cache_dir) if cache_dir else None
-    if not location:
+    folders = [data_dir] if isinstance(data_dir, str | Path) else list(data_dir or filter(None, [source.mirror]))
+    if not folders:
         raise ValueError(f"{name}: say where it is with data_dir; no copy on the Hub is known.")
-    if location.startswith(HUB_PREFIX):
-        return load_columns(location, cache, num_proc, streaming, normal_form)
-    root = Path(location).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(f"No such folder: {root}.")
-    if any_lines.has_columns(root):
-        return load_columns(root, cache, num_proc, streaming, normal_form)
-    if name != "lines":
-        root = unpacked(root, cache)
-    config = LineBuilderConfig(
-        root=root, reader=source.reader, options=reader_options(name, source.options, options), normal_form=normal_form
+    request = Request(
+        name=name,
+        options=reader_options(name, source.options, options),
+        given=tuple(sorted(options)),
+        normal_form=normal_form,
+        on_error=on_error,
+        cache_dir=str(cache_dir) if cache_dir else None,
+        num_proc=num_proc,
+        streaming=streaming,
     )
-    return build(name, config, cache, num_proc, streaming)
+    return joined([load_folder(str(folder), request) for folder in folders])
 
 
 def reader_options(name: str, made: type, options: dict[str, Any]) -> Any:
@@ -94,19 +134,69 @@ def reader_options(name: str, made: type, options: dict[str, Any]) -> Any:
     return made(**options)
 
 
-def build(
-    name: str, config: LineBuilderConfig, cache_dir: str | None, num_proc: int | None, streaming: bool
-) -> DatasetDict | IterableDatasetDict:
-    settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(LineBuilderConfig)}
-    own = {key: settings[key] for key in ("root", "reader", "options", "normal_form")}
-    builder = LineBuilder(
-        cache_dir=cache_dir, dataset_name=name, config_name=name, config_id=cache_key(name, config), **own
+def joined(parts: list[DatasetDict | IterableDatasetDict]) -> DatasetDict | IterableDatasetDict:
+    """Datasets as one, split by split."""
+    if len(parts) == 1:
+        return parts[0]
+    names = dict.fromkeys((*SPLITS, *(name for part in parts for name in part)))
+    splits = {name: [part[name] for part in parts if name in part] for name in names}
+    return type(parts[0])({name: concatenate_datasets(found) for name, found in splits.items() if found})
+
+
+def load_folder(location: str, request: Request) -> DatasetDict | IterableDatasetDict:
+    if location.startswith(HUB_PREFIX):
+        return load_rows(location, request)
+    root = Path(location).expanduser()
+    if not root.exists():
+        raise FileNotFoundError(f"No such folder: {root}.")
+    if request.name != "lines" or root.is_file():
+        root = unpacked(root, request.cache_dir)
+    if any_lines.has_columns(root):
+        return load_rows(root, request)
+    config = LineBuilderConfig(
+        root=root,
+        reader=SOURCES[request.name].reader,
+        options=request.options,
+        normal_form=request.normal_form,
+        on_error=request.on_error,
     )
-    if streaming:
+    return build(config, request)
+
+
+def load_rows(location: str | Path, request: Request) -> DatasetDict | IterableDatasetDict:
+    """Lines of a dataset with columns; only the options that act on a transcription or a page can apply to it."""
+    if unfit := sorted(set(request.given) - set(SOURCES[request.name].row_options)):
+        raise ValueError(f"{location} holds lines as columns, to which {', '.join(unfit)} cannot be applied.")
+    options = request.options
+    reader = RowReader(
+        source=Path(str(location)).name,
+        edit=functools.partial(final_text, options=options, normal_form=request.normal_form),
+        crop=options if isinstance(options, CropOptions) else CropOptions(),
+        on_error=request.on_error,
+    )
+    return load_columns(location, reader, request.cache_dir, request.num_proc, request.streaming)
+
+
+def final_text(text: str, options: Any, normal_form: str) -> str:
+    edited = options.edit(text) if isinstance(options, read2016.Read2016Options) else text
+    return normalize_text(edited, normal_form)
+
+
+def build(config: LineBuilderConfig, request: Request) -> DatasetDict | IterableDatasetDict:
+    own = {key: getattr(config, key) for key in ("root", "reader", "options", "normal_form", "on_error")}
+    builder = LineBuilder(
+        cache_dir=request.cache_dir,
+        dataset_name=request.name,
+        config_name=request.name,
+        config_id=cache_key(request.name, config),
+        **own,
+    )
+    if request.streaming:
         return builder.as_streaming_dataset()
     try:
-        builder.download_and_prepare(num_proc=num_proc)
-    except DatasetGenerationError:
-        check_images(config)
+        builder.download_and_prepare(num_proc=request.num_proc)
+    except (LineDataError, DatasetGenerationError):
+        if request.on_error == "raise":
+            check_all(config)
         raise
     return builder.as_dataset()

@@ -3,7 +3,9 @@
 import dataclasses
 from pathlib import Path
 
+from .cropping import CropOptions
 from .line_folder import Lines, ln_lists, read_ln
+from .lines import files_below
 from .pages import folder_lines
 from .problems import Problems
 
@@ -16,7 +18,7 @@ FOLDERS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Read2016Options:
+class Read2016Options(CropOptions):
     """
     Options of `load_lines("read2016", ...)`.
 
@@ -24,10 +26,17 @@ class Read2016Options:
         crop: "box", the axis-aligned box around a line's outline, as the papers cut it; or "polygon".
         keep_not_sign: Keep the hyphens at line ends that are transcribed as the not sign U+00AC. HTR-VT and this
             paper remove them (default), VAN and DAN keep them: the two are not comparable.
+        skip_first_child: Leave out the first child of every Page, as VAN's script does, which made the papers' lists:
+            nothing is lost where it is the reading order, a region where it is one.
     """
 
     crop: str = "box"
     keep_not_sign: bool = False
+    skip_first_child: bool = False
+
+    def edit(self, text: str) -> str:
+        """A transcription with or without not signs."""
+        return text if self.keep_not_sign else text.replace(NOT_SIGN, "")
 
 
 def read(root: Path, options: Read2016Options, problems: Problems) -> Lines:
@@ -39,20 +48,21 @@ def read(root: Path, options: Read2016Options, problems: Problems) -> Lines:
     PAGE files hold a few more elements. Lines without text are left out.
     """
     if ln_lists(root):
-        lines = read_ln(root, problems)
+        ignored = {"crop": options.crop != "box", "skip_first_child": options.skip_first_child}
+        lines = read_ln(root, problems, ignored)
     else:
         folders = {split: path for split in FOLDERS if (path := release_folder(root, split))}
-        lines = {split: list(folder_lines(path, problems, options.crop)) for split, path in folders.items()}
-        if not lines:
+        lines = {
+            split: folder_lines(path, problems, options, options.skip_first_child) for split, path in folders.items()
+        }
+        if not folders:
             names = ", ".join(names[0] for names in FOLDERS.values())
             problems.add(root, f"neither lists (train.ln) nor a folder of the release ({names})")
-    if options.keep_not_sign:
-        return lines
-    return {split: [line._replace(text=line.text.replace(NOT_SIGN, "")) for line in lines[split]] for split in lines}
+    return {split: (line._replace(text=options.edit(line.text)) for line in found) for split, found in lines.items()}
 
 
 def release_folder(root: Path, split: str) -> Path | None:
     """The shallowest folder of a split that holds XML."""
-    named = (path for path in root.rglob("*") if path.is_dir() and path.name in FOLDERS[split])
-    by_depth = sorted(named, key=lambda path: len(path.parts))
-    return next((path for path in by_depth if next(path.rglob("*.xml"), None)), None)
+    below = (path.relative_to(root).parts for path in files_below(root, ".xml"))
+    found = {parts[: parts.index(name) + 1] for parts in below for name in FOLDERS[split] if name in parts[:-1]}
+    return root.joinpath(*min(found, key=lambda parts: (len(parts), parts))) if found else None

@@ -1,20 +1,24 @@
 """HANDS-VNOnDB: online handwriting in InkML, its strokes drawn as images."""
 
 import dataclasses
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from .line_folder import Lines, ln_lists, numbered_lines, read_ln
-from .lines import Line
-from .pages import parse_xml
+from .lines import Line, file_named, files_below
 from .problems import Problems
+from .xml_files import read_xml
 
 SPLIT_FILES = {"train": "train_set.txt", "validation": "validation_set.txt", "test": "test_set.txt"}
-OVERSAMPLING = 4
+LINE_FOLDER = "InkData_line"
+OVERSAMPLING = 10
+HALF_A_PIXEL = 0.5
 PAPER, INK = 255, 0
 
 Stroke = tuple[tuple[float, float], ...]
@@ -25,23 +29,29 @@ class VnondbOptions:
     """
     Options of `load_lines("vnondb", ...)`: how strokes are drawn, black on white, antialiased.
 
+    The writing is scaled to fit `width` by `height` pixels. The defaults follow the published rendering whose file
+    names the papers' lists use, a matplotlib figure of the default size at 100 dots per inch: lines become equally
+    wide, so the height of the writing changes with the length of the line. For one height set `width` to 0.
+
     Args:
-        height: Pixels from the highest to the lowest point of a line, margins left out; 0 scales to `width` instead.
-        width: Pixels from the leftmost to the rightmost point, used if `height` is 0. The default, 496 pixels,
-            follows the published rendering whose file names the papers' lists use: a figure of fixed width, so that
-            the height of the writing changes with the length of the line.
-        stroke_width: Thickness of the pen in pixels. 0.7 is the half point at 100 dots per inch of that rendering.
+        width: Largest width of the writing in pixels; 0 for no limit.
+        height: Largest height of the writing in pixels; 0 for no limit.
+        stroke_width: Thickness of the pen in pixels; the default is half a point.
         margin: White pixels on each side.
+        relative_margin: Further white on each side, as a share of the width or height of the writing.
     """
 
-    height: int = 0
-    width: int = 496
+    width: int = 451
+    height: int = 336
     stroke_width: float = 0.7
     margin: int = 10
+    relative_margin: float = 0.05
 
     def __post_init__(self):
-        if self.height <= 0 and self.width <= 0 or self.stroke_width <= 0 or self.margin < 0:
-            raise ValueError("VNOnDB: height or width and stroke_width must be positive, margin not negative.")
+        if min(self.width, self.height, self.margin, self.relative_margin) < 0 or self.stroke_width <= 0:
+            raise ValueError("VNOnDB: stroke_width must be positive, the other options not negative.")
+        if not self.width and not self.height:
+            raise ValueError("VNOnDB: give a width, a height, or both.")
 
 
 class Ink(NamedTuple):
@@ -59,22 +69,22 @@ class Ink(NamedTuple):
 
 def draw_strokes(strokes: tuple[Stroke, ...], options: VnondbOptions) -> Image.Image:
     """Draws at `OVERSAMPLING` times the size and averages down, which antialiases the pen's edges."""
-    xs, ys = zip(*(point for stroke in strokes for point in stroke), strict=True)
-    wide, high = max(max(xs) - min(xs), 1), max(max(ys) - min(ys), 1)
-    scale = options.height / high if options.height else options.width / wide
-    size = [round(extent * scale) + 2 * options.margin + 1 for extent in (wide, high)]
-    canvas = Image.new("L", (size[0] * OVERSAMPLING, size[1] * OVERSAMPLING), PAPER)
+    points = np.array([point for stroke in strokes for point in stroke])
+    low = points.min(axis=0)
+    extent = np.maximum(points.max(axis=0) - low, 1)
+    limits = np.array([options.width or np.inf, options.height or np.inf])
+    scale = (limits / extent).min()
+    white = options.margin + options.relative_margin * extent * scale
+    size = np.round(extent * scale + 2 * white).astype(int) + 1
+    canvas = Image.new("L", tuple((size * OVERSAMPLING).tolist()), PAPER)
     pen = max(1, round(options.stroke_width * OVERSAMPLING))
     draw = ImageDraw.Draw(canvas)
     for stroke in strokes:
-        points = [
-            tuple((value - low) * scale * OVERSAMPLING + (options.margin + 0.5) * OVERSAMPLING for value, low in pair)
-            for pair in (((x, min(xs)), (y, min(ys))) for x, y in stroke)
-        ]
-        draw.line(points, fill=INK, width=pen, joint="curve")
-        for x, y in (points[0], points[-1]):
+        path = ((np.array(stroke) - low) * scale + white + HALF_A_PIXEL) * OVERSAMPLING
+        draw.line([tuple(point) for point in path.tolist()], fill=INK, width=pen, joint="curve")
+        for x, y in (path[0], path[-1]):
             draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=INK)
-    return canvas.resize((size[0], size[1]), Image.Resampling.BOX)
+    return canvas.resize(tuple(size.tolist()), Image.Resampling.BOX)
 
 
 def read(root: Path, options: VnondbOptions, problems: Problems) -> Lines:
@@ -85,26 +95,28 @@ def read(root: Path, options: VnondbOptions, problems: Problems) -> Lines:
     files, anywhere below `root`.
     """
     if ln_lists(root):
-        return read_ln(root, problems)
-    files = {path.name: path for path in root.rglob("*.inkml") if path.parent.name in ("InkData_line", root.name)}
-    lines: Lines = {}
-    for split, name in SPLIT_FILES.items():
-        listed = next(root.rglob(name), None)
+        drawn = {field.name: getattr(options, field.name) != field.default for field in dataclasses.fields(options)}
+        return read_ln(root, problems, ignored=drawn)
+    files = {path.name: path for path in files_below(root, ".inkml") if path.parent.name in (LINE_FOLDER, root.name)}
+    lists = {split: file_named(root, name) for split, name in SPLIT_FILES.items()}
+    for split, listed in lists.items():
         if listed is None:
-            problems.add(root, f"no list {name}")
-            continue
-        for number, item in numbered_lines(listed, problems):
-            path = files.get(item if item.endswith(".inkml") else f"{item}.inkml")
-            if path is None:
-                problems.add(listed, f"there is no {item} in InkData_line/", number)
-            else:
-                lines.setdefault(split, []).extend(inkml_lines(path, options, problems))
-    return lines
+            problems.add(root, f"no list {SPLIT_FILES[split]}")
+    return {split: listed_lines(listed, files, options, problems) for split, listed in lists.items() if listed}
+
+
+def listed_lines(listed: Path, files: dict[str, Path], options: VnondbOptions, problems: Problems) -> Iterator[Line]:
+    for number, item in numbered_lines(listed, problems):
+        path = files.get(item if item.endswith(".inkml") else f"{item}.inkml")
+        if path is None:
+            problems.add(listed, f"there is no {item} in {LINE_FOLDER}/", number)
+        else:
+            yield from inkml_lines(path, options, problems)
 
 
 def inkml_lines(path: Path, options: VnondbOptions, problems: Problems) -> list[Line]:
     """Lines of an InkML file, with or without the namespace of the W3C: one for each `traceGroup`."""
-    root = parse_xml(path, problems)
+    root = read_xml(path, problems)
     lines = []
     for group in root.findall(".//{*}traceGroup") if root is not None else []:
         identifier = group.get("id", "?")

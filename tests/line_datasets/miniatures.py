@@ -50,7 +50,7 @@ class IamLine(NamedTuple):
 IAM_LINES = {
     "train": [
         IamLine("a01-000u-00", "ok", "A|MOVE|to|stop|Mr.|G", "A MOVE to stop Mr. G", "A MOVE to stop Mr. G"),
-        IamLine("a01-000u-01", "err", "presto|!|You|'re|up|.", "Youpresto! You&apos;re a caf\u00e9.apos;re a caf\u00e9.", "presto ! You 're up."),
+        IamLine("a01-000u-01", "err", "presto|!|You|'re|up|.", "presto! You&apos;re \u00e9.", "presto ! You 're up."),
         IamLine("a01-003-00", "ok", "on|the|B B C|,|too", "on the BBC, too", "on the BBC, too"),
         IamLine("a01-003-01", "ok", "will|not|#|come", "will not # come", "will not # come"),
     ],

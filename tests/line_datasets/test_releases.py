@@ -204,7 +204,7 @@ def test_vnondb_release(tmp_path, namespace):
     assert list(splits["train"]["text"]) == ["Ti\u1ebfng 20140603_0003_BCCTC", "hai"]
     assert splits["validation"]["line_id"][0] == "20151208_0146_7105_1_tg_0_0"
     image = splits["test"][0]["image"]
-    assert image.width == 496 + 2 * 10 + 1
+    assert image.width == 451 + 2 * 10 + 2 * 23
     assert np.asarray(image).min() < 128 < np.asarray(image).max()
 
 
@@ -219,8 +219,8 @@ def test_vnondb_malformed_ink_is_named(tmp_path):
 
 def test_rendering_options_are_in_pixels():
     strokes = (((0.0, 0.0), (1000.0, 500.0)),)
-    assert draw_strokes(strokes, VnondbOptions(height=50, margin=4)).size == (109, 59)
-    thick = np.asarray(draw_strokes(strokes, VnondbOptions(height=50, stroke_width=4)))
-    thin = np.asarray(draw_strokes(strokes, VnondbOptions(height=50, stroke_width=1)))
+    assert draw_strokes(strokes, VnondbOptions(width=0, height=50, margin=4, relative_margin=0)).size == (109, 59)
+    thick = np.asarray(draw_strokes(strokes, VnondbOptions(width=0, height=50, stroke_width=4)))
+    thin = np.asarray(draw_strokes(strokes, VnondbOptions(width=0, height=50, stroke_width=1)))
     assert thick.mean() < thin.mean()
     assert len(np.unique(thin)) > 5

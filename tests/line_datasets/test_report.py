@@ -36,9 +36,8 @@ def test_good_lines_pass_and_the_page_shows_them(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("aa" * 10, {"width": 40}, "too long for the CTC, 39 frames for 80 pixels"),
+        ("aa" * 10, {"width": 40}, "too long for the CTC, 39 frames for 128 pixels"),
         ("ab", {"blank": True}, "empty image, all pixels are 255"),
-        ("xb", {}, "test: not in the vocabulary: 'x' (U+0078)"),
     ],
 )
 def test_errors_are_named_and_end_with_status_1(tmp_path, capsys, text, options, message):
@@ -47,6 +46,25 @@ def test_errors_are_named_and_end_with_status_1(tmp_path, capsys, text, options,
     arguments = ["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]
     assert report.main([*arguments, "--keep_aspect_ratio"]) == 1
     assert message in capsys.readouterr().out
+
+
+def test_characters_outside_the_vocabulary_are_errors_in_train_and_warnings_elsewhere(tmp_path, capsys):
+    write_line(tmp_path / "lines" / "train", "a", "ab")
+    write_line(tmp_path / "lines" / "test", "b", "xb")
+    arguments = ["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]
+    assert report.main(arguments) == 0
+    assert "warning: test: not in the vocabulary: 'x' (U+0078)" in capsys.readouterr().out
+    assert report.main([*arguments, "--alphabet", "b"]) == 1
+    assert "error: train: not in the vocabulary: 'a' (U+0061)" in capsys.readouterr().out
+
+
+def test_bad_files_are_on_the_page_beside_the_good_lines(tmp_path, capsys):
+    write_line(tmp_path / "lines" / "train", "a", "good")
+    write_line(tmp_path / "lines" / "train", "b", "lost")
+    (tmp_path / "lines" / "train" / "b.txt").unlink()
+    assert report.main(["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]) == 1
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "b.png: no transcription" in page and "good" in page
 
 
 def test_duplicates_across_splits_are_a_warning(tmp_path, capsys):

@@ -1,0 +1,116 @@
+"""Looks at every line for what would spoil a training."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datasets import Dataset, DatasetDict
+from datasets import Image as ImageFeature
+from datasets.utils import tqdm
+from PIL import Image
+
+from .labels import Vocabulary, vocabulary
+
+PIXELS_PER_FRAME = 4
+DIGEST_BYTES = 16
+
+
+class Network(NamedTuple):
+    """
+    What a model can read.
+
+    Attributes:
+        alphabet: Characters that it can write; None for those of the train split.
+        width: Width of its input in pixels for an image of a height and width.
+    """
+
+    alphabet: str | None
+    width: Callable[[int, int], int]
+
+
+class Findings(NamedTuple):
+    """What was found: sizes by split, widths and lengths of all lines, characters, and what is wrong or odd."""
+
+    lines: dict[str, int]
+    widths: list[int]
+    lengths: list[int]
+    characters: Vocabulary
+    errors: list[str]
+    warnings: list[str]
+
+
+def examine(splits: DatasetDict, reader: Network, errors: Iterable[str] = ()) -> Findings:
+    """
+    Looks at every line.
+
+    Args:
+        splits: Result of [`load_lines`], with a train split.
+        reader: What the model can read.
+        errors: What was wrong with the files.
+    """
+    characters = vocabulary(splits)
+    findings = Findings({name: len(split) for name, split in splits.items()}, [], [], characters, list(errors), [])
+    alphabet = set(characters.alphabet if reader.alphabet is None else reader.alphabet)
+    images: dict[bytes, set[str]] = {}
+    pages: dict[tuple[str, str], set[str]] = {}
+    for name, split in splits.items():
+        for row in tqdm(undecoded(split), desc=f"Looking at {name}", unit=" lines"):
+            examine_line(name, row, reader, findings)
+            content = row["image"]["bytes"] or Path(row["image"]["path"]).read_bytes()
+            images.setdefault(blake2b(content, digest_size=DIGEST_BYTES).digest(), set()).add(name)
+            if row["page"]:
+                pages.setdefault((row["source"], row["page"]), set()).add(name)
+        if missing := sorted(set(characters.counts[name]) - alphabet):
+            found = findings.errors if name == "train" else findings.warnings  # Training stops at its own split only.
+            found.append(f"{name}: not in the vocabulary: {' '.join(map(shown, missing))}")
+    findings.warnings.extend([*in_two_splits("images", images), *in_two_splits("pages", pages)])
+    return findings
+
+
+def undecoded(split: Dataset) -> Dataset:
+    return split.cast_column("image", ImageFeature(decode=False))
+
+
+def examine_line(split: str, row: dict[str, Any], reader: Network, findings: Findings) -> None:
+    text, where = row["text"], f"{split}, {row['line_id']}"
+    findings.lengths.append(len(text))
+    if not text:
+        findings.errors.append(f"{where}: empty transcription")
+    try:
+        image = decode(row["image"])
+    except (OSError, SyntaxError, ValueError) as error:
+        findings.errors.append(f"{where}: unreadable image ({error})")
+        return
+    findings.widths.append(image.width)
+    darkest, lightest = image.convert("L").getextrema()
+    if darkest == lightest:
+        findings.errors.append(f"{where}: empty image, all pixels are {darkest}")
+    width = reader.width(image.height, image.width)
+    if frames_needed(text) > -(-width // PIXELS_PER_FRAME):
+        findings.errors.append(f"{where}: too long for the CTC, {frames_needed(text)} frames for {width} pixels")
+
+
+def decode(image: dict[str, Any]) -> Image.Image:
+    """Decodes every pixel; OSError if the file is cut short."""
+    opened = Image.open(BytesIO(image["bytes"]) if image["bytes"] else image["path"])
+    opened.load()
+    return opened
+
+
+def frames_needed(text: str) -> int:
+    """Frames that a CTC path needs: one for each character, and a blank between equal neighbours."""
+    return len(text) + sum(first == second for first, second in pairwise(text))
+
+
+def in_two_splits(what: str, where: dict[Any, set[str]]) -> list[str]:
+    """One sentence for each combination of splits that share images (equal bytes) or pages."""
+    counted = Counter(tuple(sorted(names)) for names in where.values() if len(names) > 1)
+    return [f"{number} {what} lie in {' and '.join(names)}" for names, number in counted.items()]
+
+
+def shown(character: str) -> str:
+    return f"{character!r} (U+{ord(character):04X})"
