@@ -8,12 +8,23 @@ from .image_folder import has_metadata, read_image_folder
 from .line_folder import Lines, ln_lists, read_ln, read_pairs, read_tables, tables
 from .lines import IMAGE_SUFFIXES, files_below, split_folders
 from .pages import has_pages, read_pages
-from .problems import Problems
+from .problems import Problems, check_encoding
 
 
 @dataclasses.dataclass(frozen=True)
 class LinesOptions(CropOptions):
-    """Options of `load_lines("lines", ...)`: how lines are cut out of pages, see [`~cropping.CropOptions`]."""
+    """
+    Options of `load_lines("lines", ...)`: those of pages, see [`~cropping.CropOptions`], and one of text files.
+
+    Args:
+        encoding: Encoding of lists, tables and `.txt` files, if not UTF-8. It is never guessed.
+    """
+
+    encoding: str = "utf-8"
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_encoding(self.encoding)
 
 
 def read(root: Path, options: LinesOptions, problems: Problems) -> Lines:
@@ -29,11 +40,11 @@ def read(root: Path, options: LinesOptions, problems: Problems) -> Lines:
     [`load_lines`] itself takes folders with parquet files or webdataset shards before any of these.
     """
     if ln_lists(root):
-        return read_ln(root, problems)
+        return read_ln(root, problems, encoding=options.encoding)
     if has_metadata(root):
         return read_image_folder(root, problems)
     if tables(root):
-        return read_tables(root, problems)
+        return read_tables(root, problems, options.encoding)
     if has_pages(root):
         return read_pages(root, problems, options)
     if not any(files_below(root, *IMAGE_SUFFIXES)):
@@ -41,7 +52,7 @@ def read(root: Path, options: LinesOptions, problems: Problems) -> Lines:
             root,
             "no lines in any known layout: lists (train.ln), metadata.jsonl, tables, PAGE or ALTO, images with .txt",
         )
-    return read_pairs(root, problems)
+    return read_pairs(root, problems, options.encoding)
 
 
 def has_columns(root: Path) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .line_folder import Lines, ln_lists, numbered_lines, read_ln
+from .line_folder import Lines, ln_lists, numbered_lines, read_ln, read_tables
 from .lines import SPLITS, ImageFile, Line, file_named, files_below
 from .problems import Problems, read_utf8
 from .xml_files import read_xml
@@ -70,14 +70,19 @@ class IamOptions:
 
 def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
     """
-    Lines of the unpacked release, or of the layout with `.ln` lists and a `.txt` beside each image.
+    Lines of the unpacked release, of the layout with `.ln` lists and a `.txt` beside each image, or of TrOCR's archive
+    (`IAM/gt_test.txt` with an image and its transcription on each line, beside `IAM/image/`).
 
-    Needs `lines.txt` (or `xml/` for the style "xml"), the folders of `lines.tgz` (`a01/a01-000u/`) and the lists,
-    each anywhere below `root`. A list holds line ids, form ids, names or paths of images, one on each line. Lines
-    whose words were segmented badly (`err`) are kept, as in the papers.
+    The release needs `lines.txt` (or `xml/` for the style "xml"), the folders of `lines.tgz` (`a01/a01-000u/`) and the
+    lists, each anywhere below `root`. A list holds line ids, form ids, names or paths of images, one on each line.
+    Lines whose words were segmented badly (`err`) are kept, as in the papers.
     """
     if ln_lists(root) and any((root / "lines").glob("*.txt")):
-        return read_ln(root, problems)
+        return read_ln(root, problems, ignored_options(options))
+    if found := table_folder(root):
+        for option in (name for name, asked in ignored_options(options).items() if asked):
+            problems.add(found, f"the option {option} is for the official release, not for tables with transcriptions")
+        return read_tables(found, problems)
     lists = find_lists(root, options.split)
     if missing := [split for split in SPLITS if split not in lists]:
         problems.add(root, f"no list for {', '.join(missing)} of the {options.split} split; see the option split")
@@ -96,6 +101,17 @@ def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
         ]
         for split, paths in lists.items()
     }
+
+
+def ignored_options(options: IamOptions) -> dict[str, bool]:
+    """Options that act on the official release only, and whether someone asked for them."""
+    return {field.name: getattr(options, field.name) != field.default for field in dataclasses.fields(options)}
+
+
+def table_folder(root: Path) -> Path | None:
+    """The folder that holds `gt_test.txt` or its like."""
+    tables = (file_named(root, f"gt_{word}.txt") for word in ("test", "train", "valid", "val"))
+    return next((path.parent for path in tables if path), None)
 
 
 def form(line_id: str) -> str:
@@ -126,7 +142,11 @@ def listed_ids(
 ) -> Iterator[str]:
     rows = list(numbered_lines(path, problems))
     if any(ROW_NUMBER.search(Path(item.split()[0]).stem) for _, item in rows):
-        problems.add(path, "its names end in row numbers of a list (a01-000u_0), not line numbers (a01-000u-00)")
+        problems.add(
+            path,
+            "its names end in row numbers of a list (a02-102_0), not in line numbers (a02-102-00); they "
+            "cannot be told apart from the release. Take the list of the same forms with line numbers.",
+        )
         return
     for number, item in rows:
         name = Path(item.split()[0]).name

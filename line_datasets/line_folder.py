@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from .lines import IMAGE_SUFFIXES, SPLIT_NAMES, SPLITS, ImageFile, Line, files_below, split_folders
-from .problems import Problems, read_utf8
+from .problems import Problems, read_text
 
 GROUND_TRUTH_SUFFIX = ".gt.txt"
 TEXT_SUFFIXES = (GROUND_TRUTH_SUFFIX, ".txt")
@@ -37,7 +37,9 @@ def split_word(path: Path) -> str:
     return words[0] if len(words) == 1 else ""
 
 
-def read_ln(root: Path, problems: Problems, ignored: Mapping[str, bool] | None = None) -> Lines:
+def read_ln(
+    root: Path, problems: Problems, ignored: Mapping[str, bool] | None = None, encoding: str = "utf-8"
+) -> Lines:
     """
     Lists `train.ln`, `val.ln`, `test.ln`, each naming one image of `lines/` (or of the list's folder) on each line.
 
@@ -47,37 +49,38 @@ def read_ln(root: Path, problems: Problems, ignored: Mapping[str, bool] | None =
         root: Folder.
         problems: Takes what is wrong.
         ignored: Options that act on the official release only, and whether someone asked for them.
+        encoding: Encoding of the lists and transcriptions.
     """
     for option in (option for option, asked in (ignored or {}).items() if asked):
         problems.add(root, f"the option {option} is for the official release, and this folder has lists (train.ln)")
-    return {split: listed_lines(path, problems) for split, path in ln_lists(root).items()}
+    return {split: listed_lines(path, encoding, problems) for split, path in ln_lists(root).items()}
 
 
-def listed_lines(path: Path, problems: Problems) -> Iterator[Line]:
+def listed_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Line]:
     folder = path.parent / "lines" if (path.parent / "lines").is_dir() else path.parent
-    for number, name in numbered_lines(path, problems):
+    for number, name in numbered_lines(path, problems, encoding):
         image = folder / name
         if not image.is_file():
             problems.add(path, f"there is no image {image}", number)
-        elif line := line_with_sidecar(image, image.stem, problems):
+        elif line := line_with_sidecar(image, image.stem, problems, encoding):
             yield line
 
 
-def numbered_lines(path: Path, problems: Problems) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, problems: Problems, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
     """Lines of a list or table that are neither blank nor a `#` comment, with their numbers from 1."""
-    for number, line in enumerate((read_utf8(path, problems) or "").split("\n"), start=1):
+    for number, line in enumerate((read_text(path, encoding, problems) or "").split("\n"), start=1):
         if line.strip() and not line.startswith("#"):
             yield number, line.strip()
 
 
-def line_with_sidecar(image: Path, line_id: str, problems: Problems) -> Line | None:
+def line_with_sidecar(image: Path, line_id: str, problems: Problems, encoding: str) -> Line | None:
     """The line of an image with its transcription in a text file beside it."""
     transcription = sidecar(image)
     if transcription is None:
         names = " or ".join(image.stem + suffix for suffix in TEXT_SUFFIXES)
         problems.add(image, f"no transcription {names} beside it")
         return None
-    text = read_utf8(transcription, problems)
+    text = read_text(transcription, encoding, problems)
     return None if text is None else Line(line_id, text, ImageFile(image))
 
 
@@ -88,22 +91,22 @@ def sidecar(image: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def read_pairs(root: Path, problems: Problems) -> Lines:
+def read_pairs(root: Path, problems: Problems, encoding: str = "utf-8") -> Lines:
     """
     Images with a text file beside each, in `train/`, `val/`, `test/`, or else all for the train split.
 
     Below those folders, folders are part of a line's identifier.
     """
     folders = split_folders(root) or {"train": root}
-    return {split: paired_lines(folder, problems) for split, folder in folders.items()}
+    return {split: paired_lines(folder, encoding, problems) for split, folder in folders.items()}
 
 
-def paired_lines(folder: Path, problems: Problems) -> Iterator[Line]:
+def paired_lines(folder: Path, encoding: str, problems: Problems) -> Iterator[Line]:
     for path in files_below(folder, *IMAGE_SUFFIXES, GROUND_TRUTH_SUFFIX):
         if path.name.lower().endswith(GROUND_TRUTH_SUFFIX):
             if not image_of(path):
                 problems.add(path, "there is no image beside it")
-        elif line := line_with_sidecar(path, path.relative_to(folder).with_suffix("").as_posix(), problems):
+        elif line := line_with_sidecar(path, path.relative_to(folder).with_suffix("").as_posix(), problems, encoding):
             yield line
 
 
@@ -122,7 +125,7 @@ def tables(root: Path) -> dict[str, Path]:
     return by_split(path for path in candidates if split_word(path) and not image_named(root, path.stem))
 
 
-def read_tables(root: Path, problems: Problems) -> Lines:
+def read_tables(root: Path, problems: Problems, encoding: str = "utf-8") -> Lines:
     """
     Tables with an image and its transcription on each line, as PyLaia, Loghi and the TrOCR archives write them.
 
@@ -130,11 +133,11 @@ def read_tables(root: Path, problems: Problems) -> Lines:
     in the folder or in its `lines/`, `images/`, `image/`, `imgs/` or `img/`. Where every symbol of a table stands
     alone (`h e l l o <space> y o u`), the symbols are joined.
     """
-    return {split: read_table(path, problems) for split, path in tables(root).items()}
+    return {split: read_table(path, problems, encoding) for split, path in tables(root).items()}
 
 
-def read_table(path: Path, problems: Problems) -> list[Line]:
-    rows = list(table_rows(path, problems))
+def read_table(path: Path, problems: Problems, encoding: str) -> list[Line]:
+    rows = list(table_rows(path, problems, encoding))
     tokenized = any(SPACE_SYMBOL in text for _, _, text in rows) and all(is_tokenized(text) for _, _, text in rows)
     lines = []
     for number, name, text in rows:
@@ -146,8 +149,8 @@ def read_table(path: Path, problems: Problems) -> list[Line]:
     return lines
 
 
-def table_rows(path: Path, problems: Problems) -> Iterator[tuple[int, str, str]]:
-    for number, line in numbered_lines(path, problems):
+def table_rows(path: Path, problems: Problems, encoding: str) -> Iterator[tuple[int, str, str]]:
+    for number, line in numbered_lines(path, problems, encoding):
         name, *text = line.split("\t", 1) if "\t" in line else line.split(maxsplit=1)
         if text:
             yield number, name, text[0]

@@ -148,7 +148,7 @@ def load_folder(location: str, request: Request) -> DatasetDict | IterableDatase
         return load_rows(location, request)
     root = Path(location).expanduser()
     if not root.exists():
-        raise FileNotFoundError(f"No such folder: {root}.")
+        raise FileNotFoundError(f"No such folder: {root}. A repository of the Hub is {HUB_PREFIX}OWNER/NAME.")
     if request.name != "lines" or root.is_file():
         root = unpacked(root, request.cache_dir)
     if any_lines.has_columns(root):

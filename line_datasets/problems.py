@@ -1,9 +1,7 @@
 """Everything that is wrong with the files of a dataset, told at once."""
 
-import logging
+import codecs
 from pathlib import Path
-
-logger = logging.getLogger(__name__)
 
 SHOWN_PROBLEMS = 20
 
@@ -52,11 +50,41 @@ class Problems:
 
 def read_utf8(path: Path, problems: Problems) -> str | None:
     """Text of a file, without a byte order mark; None, noted as a problem, if it is missing or not UTF-8."""
+    return read_text(path, "utf-8", problems)
+
+
+def read_text(path: Path, encoding: str, problems: Problems) -> str | None:
+    """
+    Text of a file, without a byte order mark; None, noted as a problem, if it is missing or in another encoding.
+
+    No encoding is ever guessed: a wrong guess gives wrong letters and no error.
+
+    Args:
+        path: File.
+        encoding: Name of a codec.
+        problems: Takes what is wrong.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig" if is_utf8(encoding) else encoding)
     except FileNotFoundError:
         problems.add(path, "there is no such file")
     except UnicodeDecodeError as error:
         number = error.object[: error.start].count(b"\n") + 1
-        problems.add(path, f"not UTF-8 at byte {error.start}; save it as UTF-8", number)
+        advice = "save it as UTF-8, or name its encoding with the option encoding where there is one"
+        problems.add(path, f"not {encoding.upper()} at byte {error.start}; {advice}", number)
     return None
+
+
+def check_encoding(encoding: str) -> None:
+    """
+    Raises:
+        ValueError: If there is no codec of this name.
+    """
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(f"Unknown encoding {encoding!r}. For example: utf-8, cp1258, cp1252, iso-8859-1.") from None
+
+
+def is_utf8(encoding: str) -> bool:
+    return codecs.lookup(encoding).name == "utf-8"

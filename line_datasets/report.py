@@ -9,15 +9,14 @@ splits are warnings.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from datasets import DatasetDict
 
+from .command_line import add_source_arguments, source_arguments
 from .examination import Findings, Network, examine, shown
-from .loading import SOURCES, load_lines
+from .loading import load_lines
 from .problems import LineDataError
 from .report_page import as_html
 
@@ -46,11 +45,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", choices=SOURCES)
-    parser.add_argument("--data_dir", nargs="+", help="folder or several; default: a copy on the Hub")
+    add_source_arguments(parser)
     parser.add_argument("--output", type=Path, default=Path("line_report.html"), help="the page")
-    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of load_lines")
-    parser.add_argument("--num_proc", type=int, help="processes that make the cache")
     parser.add_argument("--model", help="folder or name of a model to train further: its vocabulary and input size")
     parser.add_argument("--alphabet", help="characters that the model knows; default: those of the train split")
     parser.add_argument("--image_width", type=int, default=512, help="width of the network's input, pixels")
@@ -62,21 +58,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def load_what_can_be(options: argparse.Namespace) -> tuple[DatasetDict, list[str]]:
     """The lines that are whole, and what is wrong with the others; LineDataError if none is whole."""
-    given = dict(option.partition("=")[::2] for option in options.option)
-    arguments = {name: option_value(value) for name, value in given.items()}
-    arguments |= {"data_dir": options.data_dir, "num_proc": options.num_proc}
+    arguments = source_arguments(options)
     try:
         return load_lines(options.name, **arguments), []
     except LineDataError as error:
         return load_lines(options.name, **arguments, on_error="skip"), error.problems
-
-
-def option_value(text: str) -> Any:
-    """A number, true or false; anything else as it is."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def network(options: argparse.Namespace) -> Network:

@@ -1,139 +1,136 @@
-"""HANDS-VNOnDB: online handwriting in InkML, its strokes drawn as images."""
+"""HANDS-VNOnDB: online handwriting as InkML, and the forms in which it is passed on once drawn."""
 
+import csv
 import dataclasses
+import itertools
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
-from xml.etree.ElementTree import Element
 
-import numpy as np
-from PIL import Image, ImageDraw
-
-from .line_folder import Lines, ln_lists, numbered_lines, read_ln
-from .lines import Line, file_named, files_below
-from .problems import Problems
-from .xml_files import read_xml
+from .ink import InkOptions, inkml_lines
+from .line_folder import Lines, image_named, line_with_sidecar, ln_lists, numbered_lines, read_ln, read_tables, tables
+from .lines import IMAGE_SUFFIXES, ImageFile, Line, file_named, files_below
+from .problems import Problems, check_encoding, read_text
 
 SPLIT_FILES = {"train": "train_set.txt", "validation": "validation_set.txt", "test": "test_set.txt"}
-LINE_FOLDER = "InkData_line"
-OVERSAMPLING = 10
-HALF_A_PIXEL = 0.5
-PAPER, INK = 255, 0
-
-Stroke = tuple[tuple[float, float], ...]
+LEVELS = ("line", "word", "paragraph")
+GROUP_MARK = "_tg_"
 
 
 @dataclasses.dataclass(frozen=True)
-class VnondbOptions:
+class VnondbOptions(InkOptions):
     """
-    Options of `load_lines("vnondb", ...)`: how strokes are drawn, black on white, antialiased.
-
-    The writing is scaled to fit `width` by `height` pixels. The defaults follow the published rendering whose file
-    names the papers' lists use, a matplotlib figure of the default size at 100 dots per inch: lines become equally
-    wide, so the height of the writing changes with the length of the line. For one height set `width` to 0.
+    Options of `load_lines("vnondb", ...)`: how strokes are drawn, see [`~ink.InkOptions`], and two more.
 
     Args:
-        width: Largest width of the writing in pixels; 0 for no limit.
-        height: Largest height of the writing in pixels; 0 for no limit.
-        stroke_width: Thickness of the pen in pixels; the default is half a point.
-        margin: White pixels on each side.
-        relative_margin: Further white on each side, as a share of the width or height of the writing.
+        level: "line" (the papers'), "word" or "paragraph": which folder `InkData_<level>/` is read.
+        encoding: Encoding of lists, tables and `.txt` files, if not UTF-8: drawn copies made on Windows have "cp1258"
+            or "cp1252". It is never guessed.
     """
 
-    width: int = 451
-    height: int = 336
-    stroke_width: float = 0.7
-    margin: int = 10
-    relative_margin: float = 0.05
+    level: str = "line"
+    encoding: str = "utf-8"
 
     def __post_init__(self):
-        if min(self.width, self.height, self.margin, self.relative_margin) < 0 or self.stroke_width <= 0:
-            raise ValueError("VNOnDB: stroke_width must be positive, the other options not negative.")
-        if not self.width and not self.height:
-            raise ValueError("VNOnDB: give a width, a height, or both.")
-
-
-class Ink(NamedTuple):
-    """Strokes of a line in units of the tablet, y downward, and how to draw them."""
-
-    strokes: tuple[Stroke, ...]
-    options: VnondbOptions
-
-    def encoded(self) -> bytes:
-        """The line drawn in grey, as PNG; the same strokes give the same bytes."""
-        content = BytesIO()
-        draw_strokes(self.strokes, self.options).save(content, "PNG")
-        return content.getvalue()
-
-
-def draw_strokes(strokes: tuple[Stroke, ...], options: VnondbOptions) -> Image.Image:
-    """Draws at `OVERSAMPLING` times the size and averages down, which antialiases the pen's edges."""
-    points = np.array([point for stroke in strokes for point in stroke])
-    low = points.min(axis=0)
-    extent = np.maximum(points.max(axis=0) - low, 1)
-    limits = np.array([options.width or np.inf, options.height or np.inf])
-    scale = (limits / extent).min()
-    white = options.margin + options.relative_margin * extent * scale
-    size = np.round(extent * scale + 2 * white).astype(int) + 1
-    canvas = Image.new("L", tuple((size * OVERSAMPLING).tolist()), PAPER)
-    pen = max(1, round(options.stroke_width * OVERSAMPLING))
-    draw = ImageDraw.Draw(canvas)
-    for stroke in strokes:
-        path = ((np.array(stroke) - low) * scale + white + HALF_A_PIXEL) * OVERSAMPLING
-        draw.line([tuple(point) for point in path.tolist()], fill=INK, width=pen, joint="curve")
-        for x, y in (path[0], path[-1]):
-            draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=INK)
-    return canvas.resize(tuple(size.tolist()), Image.Resampling.BOX)
+        super().__post_init__()
+        check_encoding(self.encoding)
+        if self.level not in LEVELS:
+            raise ValueError(f"Unknown level {self.level!r} of VNOnDB. Known: {', '.join(LEVELS)}.")
 
 
 def read(root: Path, options: VnondbOptions, problems: Problems) -> Lines:
     """
-    Lines of the unpacked release, or of a rendered copy with `.ln` lists.
+    Lines of the unpacked release, or of a drawn copy: the first of these forms that the folder has.
 
-    The release is `InkData_line/*.inkml` with `train_set.txt`, `validation_set.txt` and `test_set.txt`, which name the
-    files, anywhere below `root`.
+    1. `train.ln`, `val.ln`, `test.ln` with the images in `lines/`, a `.txt` beside each.
+    2. `train_line.csv`, `validation_line.csv`, `test_line.csv` (or `.._line_new.csv`), separated by tabs, with columns
+       `id` and `label`, and images in `train_line/` and so on.
+    3. `train_set.txt`, `validation_set.txt`, `test_set.txt`, anywhere below `root`, that name the release's files:
+       with `InkData_line/*.inkml` of the release, or with `InkData_line_processed/` (or `Data_processed/`), where
+       `<file>_tg_0_0.png` has its `.txt` beside it.
+    4. Tables `train.txt`, `val.txt`, `test.txt` with a path, a tab and the transcription on each line.
     """
     if ln_lists(root):
-        drawn = {field.name: getattr(options, field.name) != field.default for field in dataclasses.fields(options)}
-        return read_ln(root, problems, ignored=drawn)
-    files = {path.name: path for path in files_below(root, ".inkml") if path.parent.name in (LINE_FOLDER, root.name)}
+        return read_ln(root, problems, asked_to_draw(options), options.encoding)
+    if found := csv_tables(root, options.level):
+        note_ignored(root, options, problems)
+        return {split: csv_lines(path, options, problems) for split, path in found.items()}
     lists = {split: file_named(root, name) for split, name in SPLIT_FILES.items()}
-    for split, listed in lists.items():
-        if listed is None:
-            problems.add(root, f"no list {SPLIT_FILES[split]}")
-    return {split: listed_lines(listed, files, options, problems) for split, listed in lists.items() if listed}
-
-
-def listed_lines(listed: Path, files: dict[str, Path], options: VnondbOptions, problems: Problems) -> Iterator[Line]:
-    for number, item in numbered_lines(listed, problems):
-        path = files.get(item if item.endswith(".inkml") else f"{item}.inkml")
+    if not any(lists.values()) and tables(root):
+        note_ignored(root, options, problems)
+        return read_tables(root, problems, options.encoding)
+    for split, path in lists.items():
         if path is None:
-            problems.add(listed, f"there is no {item} in {LINE_FOLDER}/", number)
+            problems.add(root, f"no list {SPLIT_FILES[split]}")
+    return read_listed({split: path for split, path in lists.items() if path}, root, options, problems)
+
+
+def asked_to_draw(options: VnondbOptions) -> dict[str, bool]:
+    """Options of the drawing, and whether someone asked for them."""
+    return {field.name: getattr(options, field.name) != field.default for field in dataclasses.fields(InkOptions)}
+
+
+def note_ignored(root: Path, options: VnondbOptions, problems: Problems) -> None:
+    for name in (name for name, asked in asked_to_draw(options).items() if asked):
+        problems.add(root, f"the option {name} is for InkML, and the lines of this folder are drawn already")
+
+
+def csv_tables(root: Path, level: str) -> dict[str, Path]:
+    """Tables of a drawn copy by split; of two, the one without index."""
+    names = {split: (f"{split}_{level}_new.csv", f"{split}_{level}.csv") for split in SPLIT_FILES}
+    found = {split: next(filter(None, (file_named(root, name) for name in names[split])), None) for split in names}
+    return {split: path for split, path in found.items() if path}
+
+
+def csv_lines(path: Path, options: VnondbOptions, problems: Problems) -> Iterator[Line]:
+    folder = path.parent / path.stem.removesuffix("_new")
+    text = read_text(path, options.encoding, problems) or ""
+    reader = csv.DictReader(text.splitlines(keepends=True), delimiter="\t")
+    if text and not {"id", "label"} <= set(reader.fieldnames or ()):
+        problems.add(path, f"no columns id and label, separated by tabs; there are {reader.fieldnames}", 1)
+        return
+    for row in reader:
+        image = image_named(folder, row["id"])
+        if image is None or row["label"] is None:
+            what = f"there is no image {row['id']} in {folder.name}/" if image is None else f"{row['id']} has no label"
+            problems.add(path, what, reader.line_num)
+        else:
+            yield Line(image.stem, row["label"], ImageFile(image), page=image.stem.partition(GROUP_MARK)[0])
+
+
+def read_listed(lists: dict[str, Path], root: Path, options: VnondbOptions, problems: Problems) -> Lines:
+    """Lines of the files that the release's lists name, from InkML or, where there is none, drawn."""
+    folder = f"InkData_{options.level}"
+    inks = {path.name: path for path in files_below(root, ".inkml") if path.parent.name in (folder, root.name)}
+    if inks or not (drawn := drawn_images(root, options.level)):
+        return {split: ink_lines(path, inks, options, problems) for split, path in lists.items()}
+    note_ignored(root, options, problems)
+    return {split: drawn_lines(path, drawn, options, problems) for split, path in lists.items()}
+
+
+def ink_lines(listed: Path, inks: dict[str, Path], options: VnondbOptions, problems: Problems) -> Iterator[Line]:
+    for number, name in numbered_lines(listed, problems, options.encoding):
+        path = inks.get(f"{name.removesuffix('.inkml')}.inkml")
+        if path is None:
+            problems.add(listed, f"there is no {name} in InkData_{options.level}/", number)
         else:
             yield from inkml_lines(path, options, problems)
 
 
-def inkml_lines(path: Path, options: VnondbOptions, problems: Problems) -> list[Line]:
-    """Lines of an InkML file, with or without the namespace of the W3C: one for each `traceGroup`."""
-    root = read_xml(path, problems)
-    lines = []
-    for group in root.findall(".//{*}traceGroup") if root is not None else []:
-        identifier = group.get("id", "?")
-        text = group.findtext(".//{*}Tg_Truth")
-        try:
-            strokes = tuple(stroke for trace in group.findall("{*}trace") if (stroke := parse_trace(trace)))
-        except (ValueError, IndexError) as error:
-            problems.add(path, f"{identifier}: malformed trace ({error})")
-            continue
-        if text is None or not strokes:
-            problems.add(path, f"{identifier} has no {'Tg_Truth' if text is None else 'trace'}")
-        else:
-            lines.append(Line(f"{path.stem}_{identifier}", text, Ink(strokes, options), page=path.stem))
-    return lines
+def drawn_images(root: Path, level: str) -> dict[str, list[Path]]:
+    """Images of a drawn copy by the file of the release that they come from."""
+    folders = (f"InkData_{level}_processed", "Data_processed")
+    images = (path for path in files_below(root, *IMAGE_SUFFIXES) if path.parent.name in folders)
+    grouped = itertools.groupby(images, key=lambda path: path.stem.partition(GROUP_MARK)[0])
+    return {stem: list(paths) for stem, paths in grouped}
 
 
-def parse_trace(trace: Element) -> Stroke:
-    """Points "x y, x y, ": a comma may end them, and fields after the second are ignored."""
-    points = (piece.split() for piece in (trace.text or "").split(",") if piece.strip())
-    return tuple((float(point[0]), float(point[1])) for point in points)
+def drawn_lines(
+    listed: Path, drawn: dict[str, list[Path]], options: VnondbOptions, problems: Problems
+) -> Iterator[Line]:
+    for number, name in numbered_lines(listed, problems, options.encoding):
+        stem = name.removesuffix(".inkml")
+        if stem not in drawn:
+            problems.add(listed, f"there is no image of {name}", number)
+        for image in drawn.get(stem, []):
+            if line := line_with_sidecar(image, image.stem, problems, options.encoding):
+                yield line._replace(page=stem)

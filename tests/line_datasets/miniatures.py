@@ -143,9 +143,22 @@ def iam_lists(kind: str) -> dict[str, str]:
     return {f"{SPLIT_WORDS[split]}.txt": "\n".join(names) + "\n" for split, names in paths.items()}
 
 
-def pack_iam(root: Path, target: Path) -> Path:
-    """The archives that the release consists of, made of its unpacked folders; they have no folder at their top."""
+def pack(name: str, root: Path, target: Path) -> Path:
+    """The archives of a release, made of its unpacked folders, in a new folder."""
     target.mkdir(parents=True)
+    if name == "iam":
+        pack_iam(root, target)
+    elif name == "read2016":
+        for top, archive in (("PublicData", "Train-And-Val-ICFHR-2016"), ("Test-ICFHR-2016", "Test-ICFHR-2016")):
+            with tarfile.open(target / f"{archive}.tgz", "w:gz") as opened:
+                opened.add(root / top, top)
+    else:
+        shutil.make_archive(str(target / name.upper()), "zip", root)
+    return target
+
+
+def pack_iam(root: Path, target: Path) -> None:
+    """IAM's archives have no folder at their top; the papers' lists lie beside them."""
     for name in ("lines", "ascii", "xml"):
         with tarfile.open(target / f"{name}.tgz", "w:gz") as archive:
             for path in sorted((root / name).iterdir()):
@@ -156,7 +169,6 @@ def pack_iam(root: Path, target: Path) -> Path:
             archive.write(path, path.name)
     for path in root.glob("*.ln"):
         shutil.copy(path, target)
-    return target
 
 
 LAM: Texts = {

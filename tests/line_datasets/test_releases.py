@@ -1,6 +1,7 @@
-"""Miniatures of the official releases: true names, structure, encodings and oddities."""
+"""The options of the four datasets, the other forms in which they are passed on, and what is wrong with them."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from htr_convtext.line_datasets import LineDataError, load_lines
-from htr_convtext.line_datasets.vnondb import VnondbOptions, draw_strokes
+from htr_convtext.line_datasets.ink import InkOptions, draw_strokes
 
 LINES_TXT = """#--- lines.txt ---------------------------------------------------------------#
 #
@@ -219,8 +220,147 @@ def test_vnondb_malformed_ink_is_named(tmp_path):
 
 def test_rendering_options_are_in_pixels():
     strokes = (((0.0, 0.0), (1000.0, 500.0)),)
-    assert draw_strokes(strokes, VnondbOptions(width=0, height=50, margin=4, relative_margin=0)).size == (109, 59)
-    thick = np.asarray(draw_strokes(strokes, VnondbOptions(width=0, height=50, stroke_width=4)))
-    thin = np.asarray(draw_strokes(strokes, VnondbOptions(width=0, height=50, stroke_width=1)))
+    assert draw_strokes(strokes, InkOptions(width=0, height=50, margin=4, relative_margin=0)).size == (109, 59)
+    thick = np.asarray(draw_strokes(strokes, InkOptions(width=0, height=50, stroke_width=4)))
+    thin = np.asarray(draw_strokes(strokes, InkOptions(width=0, height=50, stroke_width=1)))
     assert thick.mean() < thin.mean()
     assert len(np.unique(thin)) > 5
+
+
+IAM_NESTED = {"archive/ascii/ascii": "ascii", "archive/lines/lines": "lines"}
+
+
+@pytest.mark.parametrize("lists", ["ln", "line_ids", "form_ids", "paths"])
+def test_iam_nested_as_on_kaggle(tmp_path, miniatures, lists):
+    release = miniatures.write_iam(tmp_path / "iam", lists)
+    for nested, folder in IAM_NESTED.items():
+        (release / nested).parent.mkdir(parents=True)
+        (release / folder).rename(release / nested)
+    splits = load("iam", release)
+    assert {name: dict(zip(split["line_id"], split["text"], strict=True)) for name, split in splits.items()} == (
+        miniatures.IAM
+    )
+
+
+def test_iam_list_of_row_numbers_is_refused(iam_release):
+    (iam_release / "train.ln").write_text("a01-000u_0.png\na01-000u_1.png\n")
+    with pytest.raises(LineDataError, match="row numbers of a list"):
+        load("iam", iam_release)
+
+
+def test_iam_large_writer_independent_shares_no_line_with_another_split(iam_release, miniatures):
+    splits = load("iam", iam_release, split="large_writer_independent")
+    found = {name: list(split["line_id"]) for name, split in splits.items()}
+    names = miniatures.IAM_LARGE_WRITER
+    assert found["train"] == names["trainset.txt"] and found["test"] == names["testset.txt"]
+    assert found["validation"] == names["validationset1.txt"] + names["validationset2.txt"]
+
+
+def test_iam_archive_of_trocr(tmp_path):
+    write_files(tmp_path, {"IAM/gt_test.txt": "c04-110-00.jpg\tBecome a success\nc04-110-01.jpg  two  blanks\n"})
+    for name in ("c04-110-00", "c04-110-01"):
+        write_image(tmp_path / "IAM" / "image" / f"{name}.jpg")
+    assert list(load("iam", tmp_path)["test"]["text"]) == ["Become a success", "two blanks"]
+    with pytest.raises(LineDataError, match="the option transcription is for the official release"):
+        load("iam", tmp_path, transcription="laia")
+
+
+@pytest.mark.parametrize("crop", ["box", "polygon"])
+def test_read2016_crops(tmp_path, miniatures, crop):
+    release = miniatures.write_read2016(tmp_path / "release")
+    page = release / "PublicData" / "Training" / "Images" / "Seite0001.JPG"
+    image = Image.open(page)
+    image.paste((0, 0, 0), (290, 20, 320, 22))  # Ink above the slanting edge of the first line's outline.
+    image.save(page, quality=95)
+    line = load("read2016", release, crop=crop)["train"][0]["image"]
+    assert line.size == (301, 41)
+    assert (line.convert("L").getpixel((285, 0)) < 100) == (crop == "box")
+
+
+@pytest.mark.parametrize(("order", "lost"), [("<ReadingOrder/>", False), ("", True)])
+def test_read2016_can_skip_the_first_child_of_a_page(tmp_path, miniatures, order, lost):
+    release = miniatures.write_read2016(tmp_path / "release", order)
+    assert len(load("read2016", release)["train"]) == 2
+    if lost:
+        with pytest.raises(LineDataError, match="no lines"):
+            load("read2016", release, skip_first_child=True)
+    else:
+        assert len(load("read2016", release, skip_first_child=True)["train"]) == 2
+
+
+@pytest.mark.parametrize("folder", ["VNOnDB_ICFHR2018_dataSplit", ".", "data"])
+def test_vnondb_lists_lie_in_any_place(tmp_path, miniatures, folder):
+    release = miniatures.write_vnondb(tmp_path / "vnondb", split_folder=folder)
+    assert [len(split) for split in load("vnondb", release).values()] == [3, 2, 2]
+
+
+def test_vnondb_levels(vnondb_release):
+    words, paragraphs = (load("vnondb", vnondb_release, level=level)["test"] for level in ("word", "paragraph"))
+    assert list(words["text"]) == ["m\u01b0\u1eddi", "b\u1ed1n", "n\u0103m"]
+    assert words["line_id"][1] == "20160310_0200_7740_tg_0_1_0"
+    assert list(paragraphs["text"]) == ["m\u01b0\u1eddi b\u1ed1n n\u0103m"]
+
+
+@pytest.mark.parametrize("ending", ["", ".png"])
+@pytest.mark.parametrize("index", [True, False])
+def test_vnondb_tables_with_tabs(tmp_path, miniatures, index, ending):
+    for split, lines in miniatures.VNONDB.items():
+        rows = ["\tid\tlabel" if index else "id\tlabel"]
+        for number, (name, text) in enumerate(lines.items()):
+            rows.append(f"{number}\t" * index + f"{name}{ending}\t{text}")
+            miniatures.write_image(tmp_path / f"{split}_line" / f"{name}.png", text)
+        write_files(tmp_path, {f"{split}_line{'' if index else '_new'}.csv": "\n".join(rows) + "\n"})
+    splits = load("vnondb", tmp_path)
+    found = {name: dict(zip(split["line_id"], split["text"], strict=True)) for name, split in splits.items()}
+    assert found == miniatures.VNONDB
+    with pytest.raises(LineDataError, match="the option stroke_width is for InkML"):
+        load("vnondb", tmp_path, stroke_width=2.0)
+
+
+def test_vnondb_table_that_names_an_unknown_image(tmp_path):
+    for split in ("train", "validation", "test"):
+        write_files(tmp_path, {f"{split}_line.csv": "id\tlabel\ngone_tg_0_0\tx\n"})
+    with pytest.raises(LineDataError, match="train_line.csv, line 2: there is no image gone_tg_0_0 in train_line/"):
+        load("vnondb", tmp_path)
+
+
+def test_vnondb_lists_with_paths(tmp_path):
+    for split in ("train", "val", "test"):
+        write_image(tmp_path / "lines" / f"{split}_tg_0_0.png")
+        write_files(tmp_path, {f"{split}.txt": f"lines/{split}_tg_0_0.png\tNA {split}\n"})
+    assert list(load("vnondb", tmp_path)["validation"]["text"]) == ["NA val"]
+
+
+def write_drawn_vnondb(root: Path, miniatures, encoding: str) -> None:
+    """The drawn copy, its texts as Windows writes them: marks of tone apart from their letters."""
+    marks = "\u0300\u0301\u0303\u0309\u0323"
+    for split, lines in miniatures.VNONDB.items():
+        stems = dict.fromkeys(name.partition("_tg_")[0] for name in lines)
+        write_files(root, {f"VNOnDB_ICFHR2018_dataSplit/{split}_set.txt": "\n".join(f"{s}.inkml" for s in stems)})
+        for name, text in lines.items():
+            miniatures.write_image(root / "InkData_line_processed" / f"{name}.png", text)
+            apart = "".join(separated(letter, marks) for letter in text)
+            (root / "InkData_line_processed" / f"{name}.txt").write_text(apart, encoding=encoding)
+
+
+def separated(letter: str, marks: str) -> str:
+    """A letter, and its mark of tone after it."""
+    decomposed = unicodedata.normalize("NFD", letter)
+    rest = unicodedata.normalize("NFC", "".join(part for part in decomposed if part not in marks))
+    return rest + "".join(part for part in decomposed if part in marks)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1258"])
+def test_vnondb_drawn_copy_in_an_encoding_that_is_named(tmp_path, miniatures, encoding):
+    write_drawn_vnondb(tmp_path, miniatures, encoding)
+    splits = load("vnondb", tmp_path, encoding="cp1258" if encoding == "cp1258" else "utf-8")
+    found = {name: dict(zip(split["line_id"], split["text"], strict=True)) for name, split in splits.items()}
+    assert found == miniatures.VNONDB
+
+
+def test_vnondb_drawn_copy_in_another_encoding_is_no_gibberish(tmp_path, miniatures):
+    write_drawn_vnondb(tmp_path, miniatures, "cp1258")
+    with pytest.raises(LineDataError, match="not UTF-8 at byte .* name its encoding with the option encoding"):
+        load("vnondb", tmp_path)
+    with pytest.raises(ValueError, match="Unknown encoding 'vietnamese'"):
+        load("vnondb", tmp_path, encoding="vietnamese")

@@ -1,0 +1,30 @@
+"""What the commands on lines have in common: which lines."""
+
+import argparse
+import json
+from typing import Any
+
+from .loading import SOURCES
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say which lines to load."""
+    parser.add_argument("name", choices=SOURCES)
+    parser.add_argument("--data_dir", nargs="+", help="folder or several; default: a copy on the Hub")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of load_lines")
+    parser.add_argument("--num_proc", type=int, help="processes that make the cache")
+
+
+def source_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of [`load_lines`] but for the name."""
+    given = dict(option.partition("=")[::2] for option in options.option)
+    arguments = {name: option_value(value) for name, value in given.items()}
+    return {"data_dir": options.data_dir, "num_proc": options.num_proc, **arguments}
+
+
+def option_value(text: str) -> Any:
+    """A number, true or false; anything else as it is."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
