@@ -12,6 +12,7 @@ many times the largest of those that it starts.
 
 import argparse
 import json
+import os
 import random
 import resource
 import shutil
@@ -47,11 +48,20 @@ def main() -> None:
     command = [sys.executable, "-m", __spec__.name, "--load", "--folder", str(options.folder)]
     command += ["--num_proc", str(options.num_proc)]
     runs = [json.loads(subprocess.check_output(command, text=True).splitlines()[-1]) for _ in range(2)]
-    print(f"{'load':8}{'lines':>10}{'seconds':>10}{'base MiB':>12}{'peak MiB':>12}{'over the base':>16}")
-    for name, run in zip(("first", "second"), runs, strict=True):
-        over = run["peak"] - run["base"]
-        print(f"{name:8}{run['lines']:10}{run['seconds']:10.1f}{run['base']:12.0f}{run['peak']:12.0f}{over:16.0f}")
-    print(f"first / second: {runs[0]['seconds'] / runs[1]['seconds']:.1f}")
+    print_table(runs)
+
+
+def print_table(runs: list[dict[str, float]]) -> None:
+    names = ("lines", "seconds", "cpu", "base", "peak", "over")
+    print(
+        f"{'load':8}" + "".join(f"{name:>10}" for name in names) + "   (seconds; memory in MiB, over = over the base)"
+    )
+    for title, run in zip(("first", "second"), runs, strict=True):
+        figures = {**run, "over": run["peak"] - run["base"]}
+        print(f"{title:8}" + "".join(f"{figures[name]:10.{name in ('seconds', 'cpu'):d}f}" for name in names))
+    first, second = runs
+    clock, cpu = (first[name] / second[name] for name in ("seconds", "cpu"))
+    print(f"first / second: {clock:.1f} by the clock, {cpu:.1f} on the CPU")
 
 
 def draw_lines(folder: Path, number: int) -> None:
@@ -81,14 +91,19 @@ def drawing(dice: random.Random) -> tuple[str, bytes]:
 
 
 def load(folder: Path, cache: Path, num_proc: int) -> dict[str, float]:
-    """Seconds, lines, and memory (MiB) of one load in this process."""
+    """Seconds by the clock and on the CPU (children too), lines, and memory (MiB) of one load in this process."""
     from ..line_datasets import load_lines
 
     base = peak_memory()
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), cpu_seconds()
     lines = load_lines("lines", data_dir=folder, cache_dir=cache, num_proc=num_proc if num_proc > 1 else None)["train"]
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "lines": len(lines), "base": base, "peak": peak_memory(num_proc)}
+    seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu_start
+    return {"seconds": seconds, "cpu": cpu, "lines": len(lines), "base": base, "peak": peak_memory(num_proc)}
+
+
+def cpu_seconds() -> float:
+    """Seconds that this process and those it started and waited for spent on the CPU: other work does not count."""
+    return sum(os.times()[:4])
 
 
 def peak_memory(processes: int = 0) -> float:
