@@ -10,7 +10,7 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.utils import tqdm
 from pyarrow import parquet
 
-from .lines import FEATURES, SPLIT_NAMES
+from .lines import FEATURES, SPLIT_NAMES, SPLITS
 from .problems import LineDataError, Problems
 from .rows import RowReader
 
@@ -31,11 +31,11 @@ def load_columns(
         reader: What makes lines of the rows.
         cache_dir: Cache of `datasets`; its default if None.
         num_proc: Processes that prepare the data.
-        streaming: Read while iterating, without a cache.
+        streaming: Read while iterating, without a cache; files are then checked no further than the first rows.
 
     Raises:
-        LineDataError: If a file is damaged, there is no column that holds images or transcriptions, or a row lacks
-            either.
+        LineDataError: If a file is damaged or its text not UTF-8, there is no column that holds images or
+            transcriptions, or a row lacks either.
     """
     if str(path).startswith(HUB_PREFIX):
         arguments: dict[str, Any] = {"path": str(path).removeprefix(HUB_PREFIX)}
@@ -43,16 +43,13 @@ def load_columns(
         arguments = {"path": format_of(Path(path)), "data_files": data_files(Path(path))}
     try:
         loaded = load_dataset(**arguments, cache_dir=cache_dir, num_proc=num_proc, streaming=streaming)
-    except (DatasetGenerationError, pyarrow.ArrowException, tarfile.TarError):
+    except (DatasetGenerationError, pyarrow.ArrowException, tarfile.TarError, UnicodeDecodeError):
         check_files(Path(path))
         raise
+    found = {SPLIT_NAMES.get(str(name).lower(), str(name)): split for name, split in loaded.items()}
+    known = [name for name in SPLITS if name in found]
     made = IterableDatasetDict if streaming else DatasetDict
-    return made(
-        {
-            SPLIT_NAMES.get(str(name).lower(), str(name)): as_lines(split, reader, num_proc)
-            for name, split in loaded.items()
-        }
-    )
+    return made({name: as_lines(found[name], reader, num_proc) for name in dict.fromkeys((*known, *found))})
 
 
 def check_files(root: Path) -> None:
@@ -71,10 +68,21 @@ def check_files(root: Path) -> None:
     for path in shards(root, ".tar"):
         try:
             with tarfile.open(path) as opened:
-                opened.getmembers()
+                check_texts(path, opened, problems)
         except (OSError, EOFError, tarfile.TarError) as error:
             problems.add(path, f"damaged tar file ({error})")
     problems.raise_if_any()
+
+
+def check_texts(path: Path, opened: tarfile.TarFile, problems: Problems) -> None:
+    """Reads every member to its end; texts must be UTF-8."""
+    for member in opened:
+        content = opened.extractfile(member)
+        if content is not None and member.name.endswith(".txt"):
+            try:
+                content.read().decode("utf-8")
+            except UnicodeDecodeError as error:
+                problems.add(path, f"{member.name}: not UTF-8 at byte {error.start}")
 
 
 def format_of(root: Path) -> str:
@@ -112,11 +120,13 @@ def as_lines(
     features = split.features or split._resolve_features().features
     reader = reader.for_features(features)
     split = split.cast_column(reader.image, Image(decode=False))
-    options: dict[str, Any] = {"features": FEATURES, "batch_size": PAGES_AT_ONCE if reader.of_pages else LINES_AT_ONCE}
-    if isinstance(split, Dataset):
-        options |= {"num_proc": num_proc, "desc": f"Lines of {reader.source}"}
+    batch_size = PAGES_AT_ONCE if reader.of_pages else LINES_AT_ONCE
+    options: dict[str, Any] = {"batch_size": batch_size, "remove_columns": list(features)}
+    if not isinstance(split, Dataset):  # A streamed split that is given features here never decodes its images.
+        return split.map(reader, batched=True, with_indices=True, **options).cast(FEATURES)
+    options |= {"features": FEATURES, "num_proc": num_proc, "desc": f"Lines of {reader.source}"}
     try:
-        return split.map(reader, batched=True, with_indices=True, remove_columns=list(features), **options)
+        return split.map(reader, batched=True, with_indices=True, **options)
     except LineDataError:
         check_all(split, reader)
         raise

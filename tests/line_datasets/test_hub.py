@@ -206,7 +206,7 @@ def test_card_of_published_lines(tmp_path):
     assert card.data.license == "cc-by-4.0" and card.data.language == ["fr"]
     assert card.data.task_categories == ["image-to-text"]
     assert "| train | 5 | 40 |" in card.text and "| test | 1 | 8 |" in card.text
-    assert "10 different ones in the train split" in card.text and str(tmp_path) not in card.text
+    assert "11 different ones in the train split" in card.text and str(tmp_path) not in card.text
 
 
 def test_nothing_is_written_over(tmp_path, capsys):
