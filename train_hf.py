@@ -245,6 +245,7 @@ def train(trainer: HTRConvTextTrainer, args: HTRConvTextTrainingArguments) -> No
     resume = True if args.resume_from_checkpoint == "last" else args.resume_from_checkpoint
     result = trainer.train(resume_from_checkpoint=resume)
     trainer.save_model()
+    result.metrics["train_samples"] = len(trainer.train_dataset)
     trainer.log_metrics("train", result.metrics)
     trainer.save_metrics("train", result.metrics)
     trainer.save_state()

@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of training, on top of transformers' TrainingArguments; the defaults are the paper's recipe."""
 
+import time
 from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 
 from .augmentation import LineAugmentation
 from .schedule import SCHEDULES
+
+# What the time limit counts: the clock's, or that of all threads of the process.
+CLOCKS = {"wall": time.monotonic, "cpu": time.process_time}
 
 
 @dataclass
@@ -26,6 +30,11 @@ class HTRConvTextTrainingArguments(TrainingArguments):
         default=0.0,
         metadata={"help": "End after this time, with the learning rate at its minimum; 0 for no limit. Counts all "
                           "of train(), evaluations included, anew after a resume."},
+    )  # fmt: skip
+    time_limit_clock: str = field(
+        default="wall",
+        metadata={"help": "max_train_minutes of the clock (wall) or of the process's threads (cpu).",
+                  "choices": list(CLOCKS)},
     )  # fmt: skip
     per_device_train_batch_size: int = field(default=64, metadata={"help": "Lines in a batch of one device."})
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "Lines in an evaluation batch."})
@@ -105,6 +114,8 @@ class HTRConvTextTrainingArguments(TrainingArguments):
             raise ValueError("--ctc_weight must be above 0: the TCM alone does not train the classifier that reads.")
         if self.lr_schedule not in SCHEDULES:
             raise ValueError(f"--lr_schedule must be one of {', '.join(SCHEDULES)}. Got {self.lr_schedule!r}.")
+        if self.time_limit_clock not in CLOCKS:
+            raise ValueError(f"--time_limit_clock must be one of {', '.join(CLOCKS)}. Got {self.time_limit_clock!r}.")
         if self.lr_scheduler_type != "linear":
             raise ValueError(
                 f"Choose the schedule with --lr_schedule {' or '.join(SCHEDULES)}, not --lr_scheduler_type."

@@ -5,7 +5,6 @@
 import json
 import math
 import shutil
-import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, IntervalStrategy, 
 from transformers.utils import logging
 
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
-from .arguments import HTRConvTextTrainingArguments
+from .arguments import CLOCKS, HTRConvTextTrainingArguments
 from .checkpoints import (
     WRITE_ERRORS,
     find_checkpoint,
@@ -84,6 +83,7 @@ class HTRConvTextTrainer(Trainer):
         self.loss_steps = 0
         self.micro_batches: list = []
         self.in_second_pass = False
+        self.clock = CLOCKS[args.time_limit_clock]
         self.train_started = 0.0
         self.staging_dir: str | None = None
         if args.max_train_minutes:
@@ -98,7 +98,7 @@ class HTRConvTextTrainer(Trainer):
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs):
         """As Trainer's, but from whole checkpoints only, with the average of the weights kept."""
-        self.train_started = time.monotonic()
+        self.train_started = self.clock()
         if resume_from_checkpoint:
             resume_from_checkpoint = find_checkpoint(resume_from_checkpoint, self.args.output_dir)
         if self.args.ema_decay:
@@ -238,7 +238,7 @@ class HTRConvTextTrainer(Trainer):
         """Share of `max_train_minutes` that has passed; 0 without a limit."""
         if not self.args.max_train_minutes:
             return 0.0
-        return min((time.monotonic() - self.train_started) / (60 * self.args.max_train_minutes), 1.0)
+        return min((self.clock() - self.train_started) / (60 * self.args.max_train_minutes), 1.0)
 
     def _get_train_sampler(self, train_dataset=None) -> Sampler | None:
         dataset = self.train_dataset if train_dataset is None else train_dataset
