@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from transformers import TrainerState
 
 from htr_convtext import ALPHABETS, HTRConvTextProcessor
+from htr_convtext.training.sampler import LineSampler
 
 WORDS = "the hand that wrote these lines was small and patient; it left no margin, and few blots".split()
 QUICK = [
@@ -143,6 +144,12 @@ def test_two_processes_compute_what_one_does_with_the_whole_batch(root, line_fol
     options += ["--augment", "false", "--freeze_batch_norm", "--tcm_dropout_prob", 0, *NO_DROPOUT]
     # SGD, because AdamW would make steps of the rounding errors of gradients that are zero.
     options += ["--optim", "sgd", "--learning_rate", 1e-3, "--max_grad_norm", 1]
+    options += ["--seed", 123, "--train_sampling_strategy", "random"]
+    # Of the first global batch, rank 0 has the first four lines and rank 1 the others.
+    names = (line_folder / "train.ln").read_text(encoding="utf-8").split()
+    texts = [(line_folder / "lines" / name).with_suffix(".txt").read_text(encoding="utf-8") for name in names]
+    lengths = [len(texts[line]) for line in LineSampler(len(texts), seed=123)]
+    assert sum(lengths[:4]) != sum(lengths[4:8])
     two = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
     for output, launcher, batch in (("two", two, 4), ("one", (sys.executable,), 8)):
         batch_size = ["--per_device_train_batch_size", batch]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jinja2
 import matplotlib.figure
+import matplotlib.ticker
 
 from ..processing_htr_convtext import load_image
 from .evaluation import ReadLine
@@ -26,22 +27,32 @@ RATE_CURVES = {"eval_cer": "C3", "eval_wer": "C4"}
 REPORT = jinja2.Environment(autoescape=True).from_string("""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ split }}: CER {{ "%.2f" | format(100 * cer) }}%</title>
 <style>
-body { font-family: sans-serif; max-width: 70em; margin: 2em auto; padding: 0 }
+body { font-family: sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em }
 table { border-collapse: collapse; margin: 1em 0 }
 td, th { border: 1px solid #bbb; padding: .2em .6em; text-align: left }
-img { max-width: 100%; height: 64px; object-fit: contain; object-position: left; display: block }
-.line { border-top: 1px solid #ccc; padding: .6em 0 } .text { white-space: pre-wrap; font-size: 110% }
+td { white-space: pre }
+.table { display: inline-block; vertical-align: top; margin-right: 3em }
+img { max-width: 100%; height: 64px; object-fit: contain; object-position: left; display: block; margin: .3em 0 }
+mark { background: #ffc9c0 }
+.line { border-top: 1px solid #ccc; padding: .6em 0 }
+.text { font-size: 110%; white-space: pre-wrap; display: grid; grid-template-columns: 6em 1fr }
+.text b { font-size: 80%; font-weight: normal; color: #666 }
 </style></head><body>
-<h1>{{ split }}</h1>
-<table>{% for name, value in metrics.items() %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}</table>
-{% for title, rows in tables.items() %}
-<h2>{{ title }}</h2>
-<table>{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
+<h1>{{ split }}: {{ number }} lines</h1>
+{% for title, head, rows in tables %}
+<div class="table"><h2>{{ title }}</h2>
+<table><tr>{% for name in head %}<th>{{ name }}</th>{% endfor %}</tr>
+{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}</table></div>
 {% endfor %}
-<h2>Worst lines</h2>
-{% for line, picture in worst %}<div class="line"><b>{{ line.line_id }}</b>: {{ line.edits }} edits, CER
+<h2>Lines with the most edits</h2>
+{% for line, picture, texts in worst %}<div class="line"><b>{{ line.line_id }}</b>: {{ line.edits }} edits, CER
 {{ "%.1f" | format(100 * line.cer) }}%<img src="{{ picture }}" alt="line {{ line.line_id }}">
-<div class="text">{{ line.reference }}</div><div class="text">{{ line.prediction }}</div></div>{% endfor %}
+{% for name, chunks in texts.items() %}<div class="text"><b>{{ name }}</b><span>
+{%- for wrong, text in chunks %}{% if wrong %}<mark>{{ text }}</mark>{% else %}{{ text }}{% endif %}{% endfor -%}
+</span></div>
+{% endfor %}</div>
+{% endfor %}
 </body></html>
 """)
 
@@ -49,7 +60,7 @@ img { max-width: 100%; height: 64px; object-fit: contain; object-position: left;
 def write_evaluation(folder: Path, split: str, lines: list[ReadLine], dataset, metrics: dict[str, float]) -> None:
     """
     Writes `<split>_predictions.json`, every line with what was read, and `<split>_report.html`: the worst lines with
-    their pictures (reference above prediction), character confusions, CER by length and by writer.
+    their pictures, what differs marked, character confusions, CER by length and by writer.
 
     Args:
         folder: Where to.
@@ -63,20 +74,44 @@ def write_evaluation(folder: Path, split: str, lines: list[ReadLine], dataset, m
     (folder / f"{split}_predictions.json").write_text(text + "\n", encoding="utf-8")
 
     worst = sorted(range(len(lines)), key=lambda row: (-lines[row].edits, -lines[row].cer))[:WORST_LINES]
-    tables = {
-        "Character confusions (reference, read as, times)": confusions(lines),
-        "CER by length of the reference (characters, lines, CER)": rates_by(lines, length_class),
-    }
+    tables = [
+        ("Error rates", ("rate", "value"), error_rate_rows(metrics, split)),
+        ("Character confusions", ("transcribed", "read as", "times"), map(named, confusions(lines))),
+        ("CER by length of the transcription", ("characters", "lines", "CER"), rates_by(lines, length_class)),
+    ]
     if any(line.writer is not None for line in lines):
-        tables["CER by writer (writer, lines, CER)"] = rates_by(lines, lambda line: line.writer)
+        by_writer = rates_by(lines, lambda line: line.writer)
+        tables.append(("CER by writer", ("writer", "lines", "CER"), by_writer))
     html = REPORT.render(
         split=split,
         cer=metrics[f"{split}_cer"],
-        metrics=metrics,
+        number=len(lines),
         tables=tables,
-        worst=[(lines[row], picture(dataset[row]["image"])) for row in worst],
+        worst=[(lines[row], picture(dataset[row]["image"]), marked_texts(lines[row])) for row in worst],
     )
     (folder / f"{split}_report.html").write_text(html, encoding="utf-8")
+
+
+def error_rate_rows(metrics: dict[str, float], split: str) -> list[tuple[str, str]]:
+    """The rates among the metrics, in percent; how long it took is in the metrics' own file."""
+    rates = {name.removeprefix(f"{split}_"): value for name, value in metrics.items()}
+    return [(name, f"{100 * value:.2f}%") for name, value in rates.items() if name.startswith(("cer", "wer"))]
+
+
+def marked_texts(line: ReadLine) -> dict[str, list[tuple[bool, str]]]:
+    """Transcription and reading of a line in pieces, each with whether it is wrong."""
+    chunks = align_characters([line.prediction], [line.reference]).alignments[0]
+    return {
+        "transcribed": [(c.type != "equal", line.reference[c.ref_start_idx : c.ref_end_idx]) for c in chunks],
+        "read": [(c.type != "equal", line.prediction[c.hyp_start_idx : c.hyp_end_idx]) for c in chunks],
+    }
+
+
+def named(confusion: tuple[str, str, int]) -> tuple[str, str, int]:
+    """A confusion with words for what cannot be seen."""
+    there, read, number = confusion
+    names = {" ": "(space)"}
+    return names.get(there, there) or "(added)", names.get(read, read) or "(missed)", number
 
 
 def confusions(lines: Iterable[ReadLine]) -> list[tuple[str, str, int]]:
@@ -127,13 +162,19 @@ def write_learning_curves(log_history: list[dict], folder: str | Path) -> None:
     """
     figure = matplotlib.figure.Figure(figsize=(10, 4), layout="constrained")
     losses, rates = figure.subplots(1, 2)
-    for axes, curves, title in ((losses, LOSS_CURVES, "training loss"), (rates, RATE_CURVES, "validation")):
+    numbers, percent = matplotlib.ticker.StrMethodFormatter("{x:g}"), matplotlib.ticker.PercentFormatter(1.0)
+    for axes, curves, title, formatter in (
+        (losses, LOSS_CURVES, "training loss", numbers),
+        (rates, RATE_CURVES, "validation", percent),
+    ):
         for name, color in curves.items():
             points = [(entry["step"], entry[name]) for entry in log_history if name in entry]
             if points:
                 axes.plot(*zip(*points, strict=True), color=color, label=name)
         axes.set(title=title, xlabel="optimiser step", yscale="log")
         axes.grid(True, which="both", alpha=0.3)
+        axes.yaxis.set_major_formatter(formatter)
+        axes.yaxis.set_minor_formatter(formatter)
         if axes.get_lines():
             axes.legend()
     for ending in ("png", "svg"):

@@ -1,6 +1,12 @@
 """What an evaluation leaves behind."""
 
 import json
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
 
 from htr_convtext.training.evaluation import score_line
 from htr_convtext.training.report import confusions, rates_by, write_evaluation, write_learning_curves
@@ -52,3 +58,19 @@ def test_learning_curves_are_drawn(tmp_path):
     write_learning_curves(history, tmp_path)
     assert (tmp_path / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "learning_curves.svg").read_text(encoding="utf-8").count('id="line2d') > 20
+
+
+@pytest.mark.browser
+def test_report_in_chromium_shows_pictures_and_tables(raw_lines, tmp_path):
+    lines = read(["a lino", "of writen", "text, andd", "<b>&", *TEXTS[4:]])
+    write_evaluation(tmp_path, "test", lines, raw_lines, {"test_cer": 0.123, "test_wer": 0.5})
+    chromium = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,2400"]
+    page, shot = (tmp_path / "test_report.html").as_uri(), tmp_path / "page.png"
+    options = {"check": True, "capture_output": True, "timeout": 300}
+    subprocess.run([*chromium, f"--screenshot={shot}", page], **options)
+    rendered = subprocess.run([*chromium, "--dump-dom", page], text=True, **options).stdout
+    cells = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", rendered, re.DOTALL)
+    assert {"12.30%", "o", "Ada", "(missed)", "(added)"} <= set(cells)
+    pixels = np.asarray(Image.open(shot).convert("L"))
+    assert pixels.shape == (2400, 1000)
+    assert 5000 < (pixels < 128).sum() < pixels.size / 4

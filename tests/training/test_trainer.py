@@ -294,14 +294,21 @@ def test_loss_that_is_not_finite_ends_the_run_and_names_the_lines(make_trainer):
         trainer.train()
 
 
-def test_out_of_memory_says_what_to_do(make_trainer, monkeypatch):
-    def full(*args, **kwargs):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+def test_out_of_memory_says_what_to_do_and_loses_nothing(make_trainer, monkeypatch):
+    trainer = make_trainer(save_strategy="steps", save_steps=1)
+    compute_loss = trainer.compute_loss
 
-    trainer = make_trainer()
-    monkeypatch.setattr(trainer, "compute_loss", full)
-    with pytest.raises(MemoryError, match="--per_device_train_batch_size .now 4. .*--gradient_accumulation_steps"):
+    def compute_loss_until_full(*args, **kwargs):
+        if trainer.state.global_step == 2:
+            torch.empty(2**60)
+        return compute_loss(*args, **kwargs)
+
+    monkeypatch.setattr(trainer, "compute_loss", compute_loss_until_full)
+    with pytest.raises(MemoryError, match="step 3 .*--per_device_train_batch_size .now 4. .*--gradient_accumulation"):
         trainer.train()
+    resumed = make_trainer()
+    resumed.train(resume_from_checkpoint=True)
+    assert [entry["step"] for entry in losses(resumed)] == [1, 2, 3, 4]
 
 
 def test_one_line_is_enough_to_train(make_trainer, lines):
