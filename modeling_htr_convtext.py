@@ -27,6 +27,10 @@ from transformers.utils.generic import can_return_tuple
 
 from .configuration_htr_convtext import HTRConvTextConfig
 
+# Values of the first convolution's output, 8 MiB in float32, that inference mode computes at once on a CPU: one line
+# of the base size at 64x512 pixels, eight of the tiny size.
+STEM_VALUES_AT_ONCE = 2**21
+
 
 @dataclass
 class HTRConvTextCTCOutput(ModelOutput):
@@ -72,7 +76,33 @@ class HTRConvTextTCMOutput(ModelOutput):
     right_logits: torch.Tensor | None = None
 
 
-class HTRConvTextConvLayer(nn.Module):
+class HTRConvTextFoldable(nn.Module):
+    """
+    A module that reads with tensors computed from its weights. They never reach a state dict, are left aside wherever
+    gradients are asked for, and go when the weights may change: in training mode and when weights are loaded.
+    """
+
+    folded: dict | None = None
+
+    def train(self, mode=True):
+        if mode:
+            self.folded = None
+        return super().train(mode)
+
+    def _apply(self, fn, *args, **kwargs):
+        if self.folded is not None:
+            self.folded = {key: fn(tensor) for key, tensor in self.folded.items()}
+        return super()._apply(fn, *args, **kwargs)
+
+    def _load_from_state_dict(self, *args, **kwargs):
+        self.folded = None
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def reads_folded(self):
+        return self.folded is not None and not torch.is_grad_enabled()
+
+
+class HTRConvTextConvLayer(HTRConvTextFoldable):
     def __init__(self, config, in_channels, out_channels, kernel_size=3, stride=1, activation="relu"):
         super().__init__()
         self.convolution = nn.Conv2d(
@@ -82,7 +112,33 @@ class HTRConvTextConvLayer(nn.Module):
         self.activation = ACT2FN[activation] if activation is not None else nn.Identity()
 
     def forward(self, hidden_state):
+        if self.reads_folded():
+            return self.forward_folded(hidden_state)
         return self.activation(self.normalization(self.convolution(hidden_state)))
+
+    @torch.no_grad()
+    def fold(self):
+        """Multiplies the batch norm into the convolution's weight, in float32 whatever the weights' own type."""
+        norm, weight = self.normalization, self.convolution.weight.float()
+        scale = norm.weight.float() * (norm.running_var.float() + norm.eps).rsqrt()
+        bias = norm.bias.float() - norm.running_mean.float() * scale
+        weight = (weight * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
+        self.folded = {"weight": weight, "bias": bias}
+
+    def forward_folded(self, hidden_state):
+        weight, bias = self.folded["weight"], self.folded["bias"]
+        if weight.shape[-1] == 1:
+            hidden_state = pointwise_convolution(hidden_state, weight, bias)
+        else:
+            hidden_state = nn.functional.conv2d(
+                hidden_state, weight, bias, self.convolution.stride, self.convolution.padding
+            )
+        return hidden_state.relu_() if isinstance(self.activation, nn.ReLU) else self.activation(hidden_state)
+
+
+def pointwise_convolution(hidden_state, weight, bias=None):
+    """1x1 convolution of a map in channels last as the matrix product it is: one thread's convolution is slower."""
+    return nn.functional.linear(hidden_state.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
 class HTRConvTextShortcut(HTRConvTextConvLayer):
@@ -204,7 +260,11 @@ class HTRConvTextMobileViTLayer(GradientCheckpointingLayer):
         self.conv_projection = HTRConvTextConvLayer(config, hidden_size, hidden_size, kernel_size=1)
 
     def forward(self, hidden_state):
-        hidden_state = self.conv_1x1(self.conv_kxk(hidden_state))
+        hidden_state = self.conv_kxk(hidden_state)
+        if self.conv_kxk.reads_folded():
+            hidden_state = pointwise_convolution(hidden_state, self.conv_1x1.weight)
+        else:
+            hidden_state = self.conv_1x1(hidden_state)
         height, width = hidden_state.shape[-2:]
         hidden_state = self.resize_to_whole_patches(hidden_state)
         batch_size, patch_rows = hidden_state.shape[0], hidden_state.shape[-2] // self.patch_size
@@ -275,6 +335,16 @@ class HTRConvTextBackbone(nn.Module):
         )
 
     def forward(self, pixel_values):
+        if not self.stem.reads_folded() or pixel_values.device.type != "cpu" or torch.compiler.is_compiling():
+            return self.features(pixel_values)
+        # A few lines at a time: maps that fit the cache, and stay below the size (32 MiB) from which the C library
+        # asks the system for fresh pages at every allocation, cost a CPU less than the smaller products.
+        height, width = pixel_values.shape[-2:]
+        stem_values = self.stem.convolution.out_channels * -(-height // 2) * width
+        parts = pixel_values.split(max(1, STEM_VALUES_AT_ONCE // stem_values))
+        return torch.cat([self.features(part) for part in parts]) if len(parts) > 1 else self.features(pixel_values)
+
+    def features(self, pixel_values):
         # Channels last from here on: pooling is faster, and the MobileViT layers' tokens lie as matrix products read
         # them. Not earlier: an image of one channel has no layout that the first convolution could keep.
         hidden_state = self.pooler(self.stem(pixel_values).contiguous(memory_format=torch.channels_last))
@@ -283,7 +353,7 @@ class HTRConvTextBackbone(nn.Module):
         return self.pooler(hidden_state).flatten(2).transpose(1, 2)  # (batch, frames, hidden_size)
 
 
-class HTRConvTextRelativePositionBias(nn.Embedding):
+class HTRConvTextRelativePositionBias(HTRConvTextFoldable, nn.Embedding):
     """One learned number for each clipped distance between query and key, and each head."""
 
     def __init__(self, config):
@@ -291,6 +361,16 @@ class HTRConvTextRelativePositionBias(nn.Embedding):
         super().__init__(2 * self.max_distance + 1, config.num_attention_heads)
 
     def forward(self, length, device):
+        if not self.reads_folded() or torch.compiler.is_compiling():
+            return self.gather(length, device)
+        if length not in self.folded:  # One length at a time: tables grow with its square.
+            self.folded = {length: self.gather(length, device).contiguous()}
+        return self.folded[length]
+
+    def fold(self):
+        self.folded = {}
+
+    def gather(self, length, device):
         positions = torch.arange(length, device=device)
         distance = positions[:, None] - positions[None, :]
         rows = distance.clamp(-self.max_distance, self.max_distance) + self.max_distance
@@ -349,11 +429,13 @@ class HTRConvTextResidual(nn.Module):
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, residual, hidden_states):
+        if not self.training:
+            return self.layer_norm(torch.addcmul(residual, self.scale, hidden_states, value=self.weight))
         hidden_states = self.drop_path(hidden_states)
         return self.layer_norm(residual + self.scale * (self.weight * hidden_states))
 
     def drop_path(self, hidden_states):
-        if self.drop_path_rate == 0.0 or not self.training:
+        if self.drop_path_rate == 0.0:
             return hidden_states
         keep_prob = 1 - self.drop_path_rate
         mask = hidden_states.new_empty(hidden_states.shape[0], 1, 1).bernoulli_(keep_prob)
@@ -551,6 +633,7 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel):
         super().__init__(config)
         self.htr_convtext = HTRConvTextModel(config)
         self.ctc_head = nn.Linear(config.hidden_size, config.vocab_size)
+        self._rounded_from: torch.dtype | None = None
         self.post_init()
 
     @can_return_tuple
@@ -608,6 +691,49 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel):
             losses = losses / label_lengths.clamp(min=1)
         return losses.mean()
 
+    def optimize_for_inference(
+        self, dtype: torch.dtype | str | None = None, compile: bool | str = False
+    ) -> "HTRConvTextForCTC":
+        """
+        Inference mode, in place: the same readings, faster. Batch norms are folded into the convolutions, attention is
+        computed without its matrix, the relative position bias is kept between batches, and a CPU takes large batches
+        in parts. Weights and state dict stay as they are: `save_pretrained` writes what was loaded, `train()` and
+        loading weights end the mode, and wherever gradients are on, the weights themselves are used. Call it again
+        after changing weights in place.
+
+        Args:
+            dtype: Type to compute in: `torch.bfloat16`, for example, or `"auto"`, which is bfloat16 where the device
+                has units for its matrix products (CUDA from compute capability 8.0, CPUs with AMX) and the present
+                type elsewhere. `None` keeps the present type. Another type than the weights' rounds the weights,
+                after folding them in float32, and the model can no longer be saved.
+            compile: Whether to compile with `torch.compile`, or its mode: `"reduce-overhead"` uses CUDA graphs. Worth
+                it on a GPU for many batches of few shapes.
+
+        Returns:
+            The model itself, in evaluation mode.
+        """
+        self.eval()
+        self.set_attn_implementation("sdpa")
+        dtype = best_dtype(self.device, self.dtype) if dtype == "auto" else dtype or self.dtype
+        foldable = [module for module in self.modules() if isinstance(module, HTRConvTextFoldable)]
+        for module in foldable:
+            module.fold()
+        if dtype != self.dtype:
+            self._rounded_from = self.dtype
+        self.to(dtype)
+        if compile:
+            self.compile(mode=None if compile is True else compile)
+        return self
+
+    def save_pretrained(self, save_directory, *args, **kwargs):
+        """Saves as every transformers model does, unless `optimize_for_inference` rounded the weights."""
+        if self._rounded_from is not None:
+            raise ValueError(
+                f"optimize_for_inference(dtype=...) rounded the weights from {self._rounded_from} to {self.dtype}; "
+                "saved, they would pass for the model's own. Load the model again to save it."
+            )
+        super().save_pretrained(save_directory, *args, **kwargs)
+
     @torch.no_grad()
     def generate(self, pixel_values: torch.Tensor, **kwargs) -> torch.Tensor:
         """
@@ -642,6 +768,16 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel):
         from .pipeline_htr_convtext import HTRConvTextPipeline
 
         return HTRConvTextPipeline(model=self, processor=processor, task="image-to-text", **kwargs)
+
+
+def best_dtype(device: torch.device, dtype: torch.dtype) -> torch.dtype:
+    """bfloat16 where the device has matrix units for it, or else `dtype`."""
+    if device.type == "cuda":
+        # Not is_bf16_supported(): it counts emulation.
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else dtype
+    # A CPU's AVX512 instructions for bfloat16 do not count: without AMX, float32 was faster.
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return torch.bfloat16 if device.type == "cpu" and capabilities.get("amx_bf16") else dtype
 
 
 def check_labels(labels: torch.Tensor, vocab_size: int) -> None:

@@ -1,12 +1,19 @@
 """The network computes the paper's numbers, at any size, in every mode that transformers offers."""
 
+import copy
 import json
 
 import numpy as np
 import pytest
 import torch
 
-from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC, HTRConvTextModel, HTRConvTextTCM
+from htr_convtext import (
+    HTRConvTextConfig,
+    HTRConvTextForCTC,
+    HTRConvTextModel,
+    HTRConvTextTCM,
+    modeling_htr_convtext,
+)
 from htr_convtext.modeling_htr_convtext import character_contexts
 
 
@@ -276,6 +283,67 @@ def test_tcm_reaches_the_encoder_and_is_no_part_of_the_model(model, pixel_values
     assert model.ctc_head.weight.grad is None
     assert not any("tcm" in name for name in model.state_dict())
     model.zero_grad()
+
+
+@pytest.fixture
+def lived_in(model):
+    """A copy whose batch norms are not what they start as."""
+    model = copy.deepcopy(model)
+    for name, tensor in model.state_dict().items():
+        if "normalization" in name and tensor.is_floating_point():
+            tensor.uniform_(0.5, 1.5)
+    return model
+
+
+@torch.no_grad()
+def test_inference_mode_reads_the_same(lived_in, pixel_values, monkeypatch):
+    optimized = copy.deepcopy(lived_in).optimize_for_inference()
+    for width in (pixel_values.shape[-1], 77):
+        lines = torch.rand(3, 1, 64, width)
+        expected = lived_in(lines)
+        close = {"atol": 1e-4, "rtol": 0}
+        torch.testing.assert_close(optimized(lines).logits, expected.logits, **close)
+        assert not torch.equal(optimized(lines).last_hidden_state, expected.last_hidden_state)  # by another way
+        monkeypatch.setattr(modeling_htr_convtext, "STEM_VALUES_AT_ONCE", 1)
+        torch.testing.assert_close(optimized(lines).logits, expected.logits, **close)
+
+
+def test_inference_mode_leaves_the_weights(lived_in, pixel_values, tmp_path):
+    optimized = copy.deepcopy(lived_in).optimize_for_inference()
+    optimized.save_pretrained(tmp_path)
+    saved = HTRConvTextForCTC.from_pretrained(tmp_path).state_dict()
+    assert saved.keys() == lived_in.state_dict().keys()
+    assert all(torch.equal(saved[name], tensor) for name, tensor in lived_in.state_dict().items())
+    with torch.enable_grad():
+        expected, logits = lived_in(pixel_values).logits, optimized(pixel_values).logits
+        assert torch.equal(logits, expected)
+        logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in optimized.parameters())
+
+
+@torch.no_grad()
+def test_training_and_loading_end_inference_mode(lived_in, model, pixel_values):
+    for end in (lambda optimized: optimized.train().eval(), lambda optimized: None):
+        optimized = copy.deepcopy(lived_in).optimize_for_inference()
+        optimized(pixel_values)
+        end(optimized)
+        optimized.load_state_dict(model.state_dict())
+        assert torch.equal(optimized(pixel_values).logits, model(pixel_values).logits)
+
+
+@torch.no_grad()
+def test_inference_mode_in_bfloat16_folds_before_it_rounds(lived_in, pixel_values, tmp_path):
+    stem = lived_in.htr_convtext.backbone.stem
+    norm = stem.normalization
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    expected = (stem.convolution.weight * scale[:, None, None, None]).bfloat16()
+    optimized = copy.deepcopy(lived_in).optimize_for_inference(dtype=torch.bfloat16)
+    torch.testing.assert_close(optimized.htr_convtext.backbone.stem.folded["weight"], expected)
+    logits = optimized(pixel_values).logits
+    assert logits.dtype == torch.bfloat16
+    torch.testing.assert_close(logits.float(), lived_in(pixel_values).logits, atol=0.3, rtol=0.1)
+    with pytest.raises(ValueError, match="rounded the weights from torch.float32 to torch.bfloat16"):
+        optimized.save_pretrained(tmp_path)
 
 
 def test_as_pipeline_reads(model):
