@@ -118,11 +118,12 @@ class HTRConvTextConvLayer(HTRConvTextFoldable):
 
     @torch.no_grad()
     def fold(self):
-        """Multiplies the batch norm into the convolution's weight, in float32 whatever the weights' own type."""
-        norm, weight = self.normalization, self.convolution.weight.float()
-        scale = norm.weight.float() * (norm.running_var.float() + norm.eps).rsqrt()
-        bias = norm.bias.float() - norm.running_mean.float() * scale
-        weight = (weight * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
+        """Multiplies the batch norm into the convolution's weight, in float32 at least whatever the weights' type."""
+        norm, weight = self.normalization, self.convolution.weight
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        scale = norm.weight.to(dtype) * (norm.running_var.to(dtype) + norm.eps).rsqrt()
+        bias = norm.bias.to(dtype) - norm.running_mean.to(dtype) * scale
+        weight = (weight.to(dtype) * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
         self.folded = {"weight": weight, "bias": bias}
 
     def forward_folded(self, hidden_state):
@@ -724,6 +725,11 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel):
         if compile:
             self.compile(mode=None if compile is True else compile)
         return self
+
+    @property
+    def is_optimized_for_inference(self) -> bool:
+        """Whether the model is in inference mode."""
+        return self.htr_convtext.backbone.stem.folded is not None
 
     def save_pretrained(self, save_directory, *args, **kwargs):
         """Saves as every transformers model does, unless `optimize_for_inference` rounded the weights."""

@@ -13,7 +13,7 @@
 # limitations under the License.
 """The "image-to-text" pipeline: line images in, transcriptions out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +22,8 @@ from transformers import Pipeline
 
 from .processing_htr_convtext import load_image
 
+# Batches that are loaded together where lines have widths of their own, to fill batches of one width.
+BATCHES_TO_SORT = 8
 # What has a length or can be iterated over, and still is one line.
 SINGLE_LINES = (dict, str, bytes, bytearray, np.ndarray, torch.Tensor)
 
@@ -30,10 +32,11 @@ class HTRConvTextPipeline(Pipeline):
     """
     Reads handwritten lines: `pipeline("image-to-text", model=..., trust_remote_code=True)("line.png")`.
 
-    Batches never change a reading: lines are run with others of exactly their padded width.
+    Batches never change a reading: lines are run with others of exactly their padded width. The network is put into
+    its inference mode (`optimize_for_inference`), in the type that it has.
 
     Args:
-        model ([`HTRConvTextForCTC`]): The network.
+        model ([`HTRConvTextForCTC`] or [`ExportedHTRConvText`]): The network.
         processor ([`HTRConvTextProcessor`]): Its processor.
         kwargs: What every transformers pipeline takes: `device`, `batch_size`, `num_workers`.
     """
@@ -48,7 +51,8 @@ class HTRConvTextPipeline(Pipeline):
         Args:
             inputs: One line image (path, URL, base64, bytes, PIL image, array, tensor) or many: a list, a generator,
                 a dataset, or rows of one whose `image` column holds the image.
-            batch_size: Lines that go through the network together.
+            batch_size: Lines that go through the network together. Where the processor keeps lines' aspect ratios,
+                eight times as many are loaded at once and sorted by width.
             num_workers: Processes that load images.
             return_segments: Whether to add `words` and `characters` with their positions in the image's pixels.
 
@@ -62,15 +66,20 @@ class HTRConvTextPipeline(Pipeline):
             inputs = Lines(inputs)
         elif is_stream(inputs):
             inputs = (line for line in inputs)
-        return super().__call__(inputs, **kwargs)
+        batch_size = kwargs.pop("batch_size", None) or self._batch_size or 1
+        if self.processor.image_processor.keep_aspect_ratio and batch_size > 1:
+            kwargs["lines_at_once"] = batch_size
+            batch_size *= BATCHES_TO_SORT
+        return super().__call__(inputs, batch_size=batch_size, **kwargs)
 
     def save_pretrained(self, save_directory, **kwargs):
         """Saves model and processor as a folder that loads as it lies; the base class leaves the processor out."""
         super().save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory)
 
-    def _sanitize_parameters(self, return_segments: bool | None = None):
-        return {}, {}, {} if return_segments is None else {"return_segments": return_segments}
+    def _sanitize_parameters(self, return_segments: bool | None = None, lines_at_once: int | None = None):
+        forward = {} if lines_at_once is None else {"lines_at_once": lines_at_once}
+        return {}, forward, {} if return_segments is None else {"return_segments": return_segments}
 
     def preprocess(self, inputs):
         if isinstance(inputs, dict) and "image" in inputs:
@@ -80,24 +89,31 @@ class HTRConvTextPipeline(Pipeline):
         pixel_values = self.processor.image_processor.preprocess_line(image)
         return {"pixel_values": pixel_values, "target_size": (image.height, image.width)}
 
-    def _forward(self, model_inputs):
+    def _forward(self, model_inputs, lines_at_once: int | None = None):
         pixel_values, target_sizes = model_inputs["pixel_values"], model_inputs["target_size"]
         if isinstance(pixel_values, np.ndarray):  # batch_size=1 comes uncollated
             return {"reading": self.read([pixel_values], [target_sizes])[0]}
-        return {"reading": self.read(pixel_values, target_sizes)}
+        return {"reading": self.read(pixel_values, target_sizes, lines_at_once)}
 
-    def read(self, lines: Sequence[np.ndarray], target_sizes: Sequence[tuple[int, int]]) -> list[dict[str, object]]:
+    def read(
+        self,
+        lines: Sequence[np.ndarray],
+        target_sizes: Sequence[tuple[int, int]],
+        lines_at_once: int | None = None,
+    ) -> list[dict[str, object]]:
         """
         Args:
             lines: Preprocessed lines of shape `(channels, height, width)`, widths may differ.
             target_sizes: Height and width of each line's image in pixels.
+            lines_at_once: Most lines in one batch of the network; `None` is no limit.
 
         Returns:
             Each line's reading, as the processor's `post_process_text_recognition` gives it.
         """
+        if not self.model.is_optimized_for_inference:
+            self.model.optimize_for_inference()
         readings: list[dict[str, object]] = [{} for _ in lines]
-        for width in {line.shape[-1] for line in lines}:
-            members = [i for i, line in enumerate(lines) if line.shape[-1] == width]
+        for members in batches_of_one_width([line.shape[-1] for line in lines], lines_at_once):
             pixel_values = torch.from_numpy(np.stack([lines[i] for i in members])).to(self.device)
             outputs = SimpleNamespace(logits=self.model(pixel_values=pixel_values).logits)
             sizes = [target_sizes[i] for i in members]
@@ -111,6 +127,14 @@ class HTRConvTextPipeline(Pipeline):
         if return_segments:
             result.update(words=reading["words"], characters=reading["characters"])
         return [result]
+
+
+def batches_of_one_width(widths: Sequence[int], lines_at_once: int | None = None) -> Iterator[list[int]]:
+    """Indices of lines in batches of equal width, at most `lines_at_once` in each."""
+    for width in sorted(set(widths)):
+        members = [i for i, other in enumerate(widths) if other == width]
+        size = lines_at_once or len(members)
+        yield from (members[start : start + size] for start in range(0, len(members), size))
 
 
 class Lines(torch.utils.data.Dataset):

@@ -503,8 +503,9 @@ class HTRConvTextProcessor(ProcessorMixin):
             nothing was read; `characters`, each with `character`, `score` (its highest probability) and the
             horizontal span `start` to `end` of the frames that show it; `words`, the same of the words with `word`.
         """
-        probabilities = outputs.logits.detach().float().softmax(-1).max(-1)
-        scores, classes = probabilities.values.cpu().numpy(), probabilities.indices.cpu().numpy()
+        logits = outputs.logits.detach().float()
+        best = logits.max(-1)
+        scores, classes = (best.values - logits.logsumexp(-1)).exp().cpu().numpy(), best.indices.cpu().numpy()
         if target_sizes is not None and len(target_sizes) != len(classes):
             raise ValueError(f"target_sizes has {len(target_sizes)} sizes for {len(classes)} lines.")
         return [
@@ -519,17 +520,14 @@ class HTRConvTextProcessor(ProcessorMixin):
         run_scores = np.maximum.reduceat(scores, starts)
         shown = classes[starts] != 0
         scale, limit = self._frames_to_pixels(len(classes), target_size)
+        text = self.tokenizer.convert_ids_to_tokens(classes[starts[shown]].tolist())
+        spans = np.minimum(np.stack([starts[shown], ends[shown]], axis=1) * scale, limit).tolist()
         characters = [
-            {
-                "character": self.tokenizer.convert_ids_to_tokens(int(classes[start])),
-                "score": float(score),
-                "start": min(float(start * scale), limit),
-                "end": min(float(end * scale), limit),
-            }
-            for start, end, score in zip(starts[shown], ends[shown], run_scores[shown], strict=True)
+            {"character": character, "score": score, "start": start, "end": end}
+            for character, score, (start, end) in zip(text, run_scores[shown].tolist(), spans, strict=True)
         ]
         return {
-            "text": "".join(character["character"] for character in characters),
+            "text": "".join(text),
             "score": float(run_scores[shown].mean() if shown.any() else scores.mean()),
             "words": words_of(characters),
             "characters": characters,

@@ -15,6 +15,7 @@ from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
+from htr_convtext.pipeline_htr_convtext import batches_of_one_width
 
 MODES = {"fixed": {"height": 64, "width": 512}, "aspect": {"height": 64, "width": 1024}}
 
@@ -205,3 +206,19 @@ def test_an_error_names_the_image(read, line_images, tmp_path, batch_size, num_w
 def test_what_is_no_line_is_refused(read, bad):
     with pytest.raises(ValueError, match=f"Got {type(bad).__name__}"):
         read(bad)
+
+
+def test_lines_of_own_widths_fill_batches_of_one_width():
+    widths = [64, 128, 64, 64, 128, 192, 64]
+    batches = list(batches_of_one_width(widths, lines_at_once=2))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(widths)))
+    assert all(len({widths[index] for index in batch}) == 1 for batch in batches)
+    assert sorted(len(batch) for batch in batches) == [1, 2, 2, 2]
+
+
+def test_the_network_reads_in_inference_mode(read, line_images):
+    read.model.train()
+    expected = read(line_images[0])
+    assert read.model.is_optimized_for_inference
+    assert not read.model.training
+    assert read(line_images[0]) == expected
