@@ -1,0 +1,107 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Exports a model folder for ONNX Runtime or OpenVINO, in float32 or int8, for any batch and any width of whole patches
+(a multiple of 8 pixels, as every width that the image processor pads to by default).
+
+    python -m htr_convtext.export.convert --model hub_upload/htr-convtext-tiny-fr --format openvino --output openvino
+    python -m htr_convtext.export.convert --model hub_upload/htr-convtext-tiny-fr --format onnx --output onnx-int8 \\
+        --int8 --data_dir LINES
+
+int8 needs lines of handwriting to see how large activations get (`--data_dir`, a folder that
+`htr_convtext.line_datasets` reads; lines of its training split are taken). The output folder has the processor too, so
+that `ExportedHTRConvText.from_pretrained(folder).as_pipeline(processor)` reads.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch.export import Dim
+from transformers.exporters import (
+    ExportedModel,
+    NNCFOpenVINOQuantizer,
+    NNCFQuantizationConfig,
+    OnnxConfig,
+    OnnxExporter,
+    OnnxRuntimeQuantizer,
+    OnnxRuntimeStaticConfig,
+    OpenVINOConfig,
+    OpenVINOExporter,
+)
+
+from .. import HTRConvTextForCTC, HTRConvTextProcessor
+
+FORMATS = ("onnx", "openvino")
+# What the network is traced at; neither size may be 1, which tracing takes for a constant.
+TRACED_BATCH_SIZE = 2
+TRACED_WIDTH = 512
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")
+    parser.add_argument("--format", choices=FORMATS, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--int8", action="store_true")
+    parser.add_argument("--data_dir", help="line folder whose training split calibrates int8")
+    parser.add_argument("--calibration_lines", type=int, default=300)
+    options = parser.parse_args()
+    if options.int8 and options.data_dir is None:
+        parser.error("--int8 needs --data_dir: lines of handwriting to calibrate on")
+
+    model = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32)
+    processor = HTRConvTextProcessor.from_pretrained(options.model)
+    lines = None
+    if options.int8:
+        lines = list(calibration_lines(options.data_dir, processor, options.calibration_lines))
+    export_model(model, options.format, lines).save_pretrained(options.output)
+    processor.save_pretrained(options.output)
+    print(f"{options.output}: {options.format}, {'int8' if options.int8 else 'float32'}")
+
+
+def export_model(
+    model: HTRConvTextForCTC, export_format: str, calibration_lines: list[torch.Tensor] | None = None
+) -> ExportedModel:
+    """
+    Args:
+        model: The network, in float32.
+        export_format: "onnx" or "openvino".
+        calibration_lines: Preprocessed lines of shape `(1, channels, height, width)`; with them, the network becomes
+            int8: weights and activations of convolutions and matrix products.
+
+    Returns:
+        The exported network for any batch and any multiple of `width_multiple`; `save_pretrained` writes it.
+
+    Raises:
+        ValueError: If the format is unknown.
+    """
+    if export_format not in FORMATS:
+        raise ValueError(f"export_format must be one of {FORMATS}. Got {export_format!r}.")
+    # Both name their dimensions: with `dynamic` alone, height and channels would be taken for free as well.
+    options = {"dynamic": True, "dynamic_shapes": {"pixel_values": {0: Dim.AUTO, 3: Dim.AUTO}}}
+    samples = [{"pixel_values": line} for line in calibration_lines or []]
+    config = model.config
+    traced = torch.rand(TRACED_BATCH_SIZE, config.num_channels, config.image_height, TRACED_WIDTH)
+    # train() ends inference mode, whose folded weights would be traced instead of the model's own.
+    model = model.train().eval()
+    if export_format == "onnx":
+        quantizer = OnnxRuntimeQuantizer(OnnxRuntimeStaticConfig(per_channel=True), samples) if samples else None
+        return OnnxExporter().export(model, {"pixel_values": traced}, OnnxConfig(quantizer=quantizer, **options))
+    quantizer = NNCFOpenVINOQuantizer(NNCFQuantizationConfig(subset_size=len(samples)), samples) if samples else None
+    return OpenVINOExporter().export(model, {"pixel_values": traced}, OpenVINOConfig(quantizer=quantizer, **options))
+
+
+def calibration_lines(data_dir: str, processor: HTRConvTextProcessor, number: int) -> Iterator[torch.Tensor]:
+    """Lines spread evenly over the training split of a line folder, each of shape (1, channels, height, width)."""
+    from ..line_datasets import load_lines
+
+    lines = load_lines("lines", data_dir=data_dir)["train"]
+    step = max(1, len(lines) // number)
+    for line in lines.select(range(0, len(lines), step)[:number]):
+        yield processor(images=line["image"], return_tensors="pt").pixel_values
+
+
+if __name__ == "__main__":
+    main()

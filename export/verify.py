@@ -1,0 +1,129 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Compares an exported network, or the inference mode in another type, with the PyTorch network in float32.
+
+    python -m htr_convtext.export.verify --model hub_upload/htr-convtext-tiny-fr --exported tiny-openvino
+    python -m htr_convtext.export.verify --model hub_upload/htr-convtext-tiny-fr --exported tiny-openvino \\
+        --data_dir LINES --split train --max_lines 500
+    python -m htr_convtext.export.verify --model hub_upload/htr-convtext-tiny-fr --dtype bfloat16 --data_dir LINES
+
+First the logits at batches and widths that the export was not traced at; then, with `--data_dir`, logits, texts and
+character error rates on real lines. Fails where float32 differs by more than `--tolerance` or reads another text; what
+is meant to be approximate (`--dtype`, `--approximate` for int8) fails where the error rate rises by more than
+`--cer_tolerance`.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from .. import HTRConvTextForCTC, HTRConvTextProcessor
+from ..line_datasets import load_lines
+from ..training import error_rates
+from .runner import ExportedHTRConvText
+
+SHAPES = ((1, 512), (3, 448), (5, 328), (2, 64), (1, 8), (4, 1000))
+
+
+@dataclass
+class Comparison:
+    """What two networks read in the same lines."""
+
+    difference: float
+    expected: list[str]
+    texts: list[str]
+    references: list[str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")
+    parser.add_argument("--exported", help="folder from htr_convtext.export.convert; default: inference mode")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
+    parser.add_argument("--approximate", action="store_true", help="judge by the error rate, as for int8")
+    parser.add_argument("--data_dir", help="line folder")
+    parser.add_argument("--split", default="validation")
+    parser.add_argument("--max_lines", type=int)
+    parser.add_argument("--batch_size", type=int, default=8)
+    parser.add_argument("--tolerance", type=float, default=1e-3, help="largest difference of logits")
+    parser.add_argument("--cer_tolerance", type=float, default=0.1, help="largest rise of the CER, percentage points")
+    options = parser.parse_args()
+    approximate = options.approximate or options.dtype != "float32"
+    if approximate and options.data_dir is None:
+        parser.error("What is approximate is judged by its error rate, which needs --data_dir.")
+
+    model = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32).eval()
+    dtype = getattr(torch, options.dtype)
+    if options.exported:
+        contender: Callable = ExportedHTRConvText.from_pretrained(options.exported, dtype=dtype)
+    else:
+        contender = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32)
+        contender.optimize_for_inference(dtype=dtype)
+    passed = compare_shapes(model, contender, options.tolerance) or approximate
+    if options.data_dir:
+        processor = HTRConvTextProcessor.from_pretrained(options.model)
+        lines = load_lines("lines", data_dir=options.data_dir)[options.split]
+        comparison = compare_lines(model, contender, processor, lines, options.max_lines, options.batch_size)
+        passed &= report(comparison, approximate, options.tolerance, options.cer_tolerance)
+    sys.exit(0 if passed else 1)
+
+
+@torch.no_grad()
+def compare_shapes(model: HTRConvTextForCTC, contender: Callable, tolerance: float) -> bool:
+    """Prints the largest difference of the logits for noise of each of `SHAPES`; whether all are within tolerance."""
+    torch.manual_seed(0)
+    print(f"{'batch':>6}{'width':>7}  largest difference of logits")
+    differences = []
+    for batch_size, width in SHAPES:
+        pixel_values = torch.rand(batch_size, model.config.num_channels, model.config.image_height, width)
+        differences.append(largest_difference(model(pixel_values), contender(pixel_values)))
+        print(f"{batch_size:6}{width:7}  {differences[-1]:.1e}")
+    return max(differences) <= tolerance
+
+
+@torch.no_grad()
+def compare_lines(
+    model: HTRConvTextForCTC,
+    contender: Callable,
+    processor: HTRConvTextProcessor,
+    lines,
+    number: int | None,
+    size: int,
+) -> Comparison:
+    """Both networks on the first `number` lines of a split, `size` at once where the processor's widths allow it."""
+    lines = lines.select(range(min(number or len(lines), len(lines))))
+    size = 1 if processor.image_processor.keep_aspect_ratio else size
+    comparison = Comparison(0.0, [], [], list(lines["text"]))
+    for start in range(0, len(lines), size):
+        pixel_values = processor(images=lines[start : start + size]["image"], return_tensors="pt").pixel_values
+        expected, outputs = model(pixel_values), contender(pixel_values)
+        comparison.difference = max(comparison.difference, largest_difference(expected, outputs))
+        comparison.expected += [line["text"] for line in processor.post_process_text_recognition(expected)]
+        comparison.texts += [line["text"] for line in processor.post_process_text_recognition(outputs)]
+    return comparison
+
+
+def largest_difference(expected, outputs) -> float:
+    return (outputs.logits.float() - expected.logits).abs().max().item()
+
+
+def report(comparison: Comparison, approximate: bool, tolerance: float, cer_tolerance: float) -> bool:
+    """Prints what the lines showed; whether it is within the tolerances."""
+    same = sum(text == expected for text, expected in zip(comparison.texts, comparison.expected, strict=True))
+    before = 100 * error_rates(comparison.expected, comparison.references)["cer"]
+    after = 100 * error_rates(comparison.texts, comparison.references)["cer"]
+    print(
+        f"{len(comparison.texts)} lines: logits differ by at most {comparison.difference:.1e}, {same} texts are equal"
+    )
+    print(f"CER {before:.2f} % before, {after:.2f} % after ({after - before:+.2f} points)")
+    if approximate:
+        return after - before <= cer_tolerance
+    return comparison.difference <= tolerance and same == len(comparison.texts)
+
+
+if __name__ == "__main__":
+    main()

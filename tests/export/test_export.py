@@ -1,0 +1,87 @@
+"""Exported networks read as the model does, at batches and widths that they were not traced at."""
+
+import pytest
+import torch
+
+pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
+pytest.importorskip("openvino", reason="the extra [export] is not installed")
+
+from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor  # noqa: E402
+from htr_convtext.export import ExportedHTRConvText, export_model  # noqa: E402
+from htr_convtext.export.verify import SHAPES  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def model(model_folder):
+    return HTRConvTextForCTC.from_pretrained(model_folder).eval()
+
+
+@pytest.fixture(scope="module")
+def processor(model_folder):
+    return HTRConvTextProcessor.from_pretrained(model_folder)
+
+
+@pytest.fixture(scope="module", params=["onnx", "openvino"])
+def exported_folder(request, model, processor, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    # From inference mode, which must not end up in the graph.
+    export_model(model.optimize_for_inference(), request.param).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(exported_folder):
+    return ExportedHTRConvText.from_pretrained(exported_folder, num_threads=1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("batch_size", "width"), SHAPES)
+def test_any_batch_and_width(model, exported, batch_size, width):
+    pixel_values = torch.rand(batch_size, 1, 64, width)
+    expected, outputs = model(pixel_values), exported(pixel_values)
+    torch.testing.assert_close(outputs.logits, expected.logits, atol=1e-3, rtol=0)
+    torch.testing.assert_close(outputs.last_hidden_state, expected.last_hidden_state, atol=1e-3, rtol=0)
+
+
+def test_other_widths_are_refused(exported):
+    with pytest.raises(ValueError, match="multiples of 8 pixels. Got 77"):
+        exported(torch.rand(1, 1, 64, 77))
+
+
+def test_the_pipeline_takes_it_for_the_model(model, exported, exported_folder, processor, line_images):
+    lines = line_images[:6]
+    expected = model.as_pipeline(processor, batch_size=2)(lines)
+    readings = exported.as_pipeline(HTRConvTextProcessor.from_pretrained(exported_folder), batch_size=2)(lines)
+    assert [line[0]["generated_text"] for line in readings] == [line[0]["generated_text"] for line in expected]
+    pixel_values = processor(images=lines, return_tensors="pt").pixel_values
+    assert torch.equal(exported.generate(pixel_values), model.generate(pixel_values))
+
+
+def test_types(exported, exported_folder):
+    if "openvino" in exported_folder.name:
+        half = ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
+        pixel_values = torch.rand(2, 1, 64, 128)
+        torch.testing.assert_close(half(pixel_values).logits, exported(pixel_values).logits, atol=0.5, rtol=0.1)
+    else:
+        with pytest.raises(ValueError, match="ONNX Runtime computes in torch.float32"):
+            ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("export_format", ["onnx", "openvino"])
+def test_int8(model, processor, export_format, line_images, tmp_path):
+    if export_format == "openvino":
+        pytest.importorskip("nncf", reason="the extra [export] is not installed")
+    pixel_values = processor(images=line_images[:8], return_tensors="pt").pixel_values
+    export_model(model, export_format, list(pixel_values.split(1))).save_pretrained(tmp_path)
+    outputs = ExportedHTRConvText.from_pretrained(tmp_path)(pixel_values)
+    expected = model(pixel_values)
+    difference = (outputs.logits - expected.logits).abs().mean()
+    # Of the order of rounding to 8 bits, and neither nothing (then it is no int8) nor noise.
+    assert 0 < difference / expected.logits.std() < 0.3
+
+
+def test_unknown_formats_are_refused(model):
+    with pytest.raises(ValueError, match="onnx.*openvino.*Got 'torchscript'"):
+        export_model(model, "torchscript")
