@@ -1,0 +1,92 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where the time goes between image files and texts: the pipeline over many lines, and each of its steps by itself.
+
+    python -m htr_convtext.benchmarks.end_to_end --lines LINES/lines --number 1000 --size base --batch_size 4
+    python -m htr_convtext.benchmarks.end_to_end --lines LINES/lines --model hub_upload/htr-convtext-tiny-fr
+
+`--lines` is a folder with image files. With `--size` the network has random weights, which takes as long.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from htr_convtext import SIZES, HTRConvTextConfig, HTRConvTextForCTC, HTRConvTextProcessor, load_image
+from htr_convtext.processing_htr_convtext import to_grey
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=Path, required=True, help="folder with line images")
+    parser.add_argument("--number", type=int, default=1000)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--size", choices=SIZES, default="base")
+    source.add_argument("--model", help="model folder")
+    parser.add_argument("--batch_size", type=int, default=4)
+    parser.add_argument("--num_workers", type=int, default=0, help="processes that load images")
+    options = parser.parse_args()
+    paths = sorted(str(path) for path in options.lines.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = paths[: options.number]
+    if not paths:
+        parser.error(f"{options.lines} holds no image files ({', '.join(sorted(IMAGE_SUFFIXES))}).")
+
+    model, processor = load(options)
+    read = model.as_pipeline(processor, batch_size=options.batch_size, num_workers=options.num_workers)
+    read(paths[: options.batch_size])  # warm-up; puts the network into inference mode
+    steps = time_steps(paths, model, processor, options.batch_size)
+    start = time.perf_counter()
+    read(paths)
+    steps["pipeline"] = time.perf_counter() - start
+
+    print(
+        f"{options.model or options.size}, {len(paths)} lines, batch {options.batch_size}, "
+        f"{options.num_workers} workers, {torch.get_num_threads()} threads"
+    )
+    for name, seconds in steps.items():
+        print(f"{name:24}{1000 * seconds / len(paths):10.2f} ms a line{100 * seconds / steps['network']:8.1f} %")
+
+
+def load(options: argparse.Namespace) -> tuple[HTRConvTextForCTC, HTRConvTextProcessor]:
+    if options.model:
+        model = HTRConvTextForCTC.from_pretrained(options.model)
+        return model.eval(), HTRConvTextProcessor.from_pretrained(options.model)
+    torch.manual_seed(0)
+    return HTRConvTextForCTC(HTRConvTextConfig(**SIZES[options.size])).eval(), HTRConvTextProcessor.for_dataset("iam")
+
+
+@torch.no_grad()
+def time_steps(
+    paths: list[str], model: HTRConvTextForCTC, processor: HTRConvTextProcessor, batch_size: int
+) -> dict[str, float]:
+    """Seconds of each step over all lines, one step after the other within a batch."""
+    seconds = dict.fromkeys(("open and decode", "grey", "resize and scale", "network", "frames to text"), 0.0)
+
+    def timed(name, function, *arguments):
+        start = time.perf_counter()
+        result = function(*arguments)
+        seconds[name] += time.perf_counter() - start
+        return result
+
+    for start in range(0, len(paths), batch_size):
+        lines: dict[int, list[np.ndarray]] = {}
+        for path in paths[start : start + batch_size]:
+            image = timed("open and decode", load_image, path)
+            grey = timed("grey", to_grey, image)
+            line = timed("resize and scale", processor.image_processor.preprocess_line, grey)
+            lines.setdefault(line.shape[-1], []).append(line)
+        for members in lines.values():
+            logits = timed("network", model, torch.from_numpy(np.stack(members))).logits
+            timed("frames to text", processor.post_process_text_recognition, SimpleNamespace(logits=logits))
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Reading speed beside other recognisers, and its cost against line width and batch.
+
+    python -m htr_convtext.benchmarks.speed --batch_size 4 --rounds 20
+    python -m htr_convtext.benchmarks.speed --sweep --size base --rounds 10
+
+Every recogniser has random weights of its published configuration and reads noise, in turn within each round: the time
+of a forward pass does not depend on what the weights say. TrOCR reads a line as a square of 384x384 pixels and writes
+`--tokens` tokens greedily. kraken's default recogniser, where kraken is installed, reads lines 120 pixels high.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from transformers import (
+    DeiTConfig,
+    PretrainedConfig,
+    TrOCRConfig,
+    VisionEncoderDecoderConfig,
+    VisionEncoderDecoderModel,
+    ViTConfig,
+)
+
+from htr_convtext import SIZES, HTRConvTextConfig, HTRConvTextForCTC
+from htr_convtext.benchmarks.inference import measure_steadily, quartiles, threads
+
+try:
+    from kraken.lib.vgsl import TorchVGSLModel
+except ImportError:
+    TorchVGSLModel = None
+
+HEIGHT = 64
+MATRIX_SIDE = 2048
+TROCR_IMAGE_SIZE = 384
+# Encoder and decoder of microsoft/trocr-small-handwritten and microsoft/trocr-base-handwritten.
+TROCR = {
+    "TrOCR-small": (
+        DeiTConfig(hidden_size=384, num_attention_heads=6, intermediate_size=1536, image_size=TROCR_IMAGE_SIZE),
+        {"d_model": 256, "decoder_layers": 6, "decoder_attention_heads": 8, "decoder_ffn_dim": 1024,
+         "cross_attention_hidden_size": 384, "vocab_size": 64044},
+    ),
+    "TrOCR-base": (
+        ViTConfig(image_size=TROCR_IMAGE_SIZE),
+        {"d_model": 1024, "decoder_layers": 12, "decoder_attention_heads": 16, "decoder_ffn_dim": 4096,
+         "cross_attention_hidden_size": 768, "vocab_size": 50265},
+    ),
+}  # fmt: skip
+# kraken's default specification of a recogniser (ketos train), for 100 classes.
+KRAKEN_HEIGHT = 120
+KRAKEN_SPECIFICATION = (
+    "[1,120,0,1 Cr3,13,32 Do0.1,2 Mp2,2 Cr3,13,32 Do0.1,2 Mp2,2 Cr3,9,64 Do0.1,2 Mp2,2 Cr3,9,64 Do0.1,2 S1(1x0)1,3 "
+    "Lbx200 Do0.1,2 Lbx200 Do0.1,2 Lbx200 Do O1c100]"
+)
+SWEEP_WIDTHS = (128, 256, 512, 1024, 2048)
+SWEEP_BATCHES = (1, 2, 4, 8, 16)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch_size", type=int, default=4)
+    parser.add_argument("--width", type=int, default=512, help="pixels of a line 64 pixels high")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--tokens", type=int, default=20, help="tokens that TrOCR writes for a line")
+    parser.add_argument("--only", nargs="+", help="recognisers to compare; default: all")
+    parser.add_argument("--sweep", action="store_true", help="cost of one size against width and batch instead")
+    parser.add_argument("--size", choices=SIZES, default="base", help="of the sweep")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    if options.sweep:
+        sweep(options)
+    else:
+        compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    readers, parameters = {}, {}
+    for name, make in recognisers(options).items():
+        if options.only is None or name in options.only:
+            readers[name], parameters[name] = make()
+    matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
+    seconds, unsteadiness = measure_steadily({**readers, "matrix product": lambda: matrix @ matrix}, options.rounds)
+    print(f"batch {options.batch_size}, lines of 64x{options.width}, float32, {threads()}, {options.rounds} rounds")
+    print(f"the machine's rate of matrix products: quartiles {100 * unsteadiness:.0f} % apart")
+    if TorchVGSLModel is None:
+        print("kraken is not installed: left out")
+    first = next(iter(readers))
+    print(f"{'':28}{'parameters':>12}{'ms a line':>28}{'times ' + first:>28}")
+    for name in readers:
+        milliseconds = quartiles([1000 * second / options.batch_size for second in seconds[name]])
+        ratios = quartiles([other / own for other, own in zip(seconds[name], seconds[first], strict=True)])
+        print(f"{name:28}{parameters[name] / 1e6:10.1f} M{milliseconds:>28}{ratios:>28}")
+
+
+def recognisers(options: argparse.Namespace) -> dict[str, Callable[[], tuple[Callable, int]]]:
+    """What makes each recogniser: how it reads a batch, and its number of parameters."""
+    shape = (options.batch_size, options.width)
+    makers: dict[str, Callable] = {
+        f"HTR-ConvText {size}": lambda size=size: htr_convtext(size, *shape) for size in reversed(SIZES)
+    }
+    makers |= {name: lambda name=name: trocr(name, options.batch_size, options.tokens) for name in TROCR}
+    return makers | ({"kraken": lambda: kraken(*shape)} if TorchVGSLModel is not None else {})
+
+
+def htr_convtext(size: str, batch_size: int, width: int) -> tuple[Callable, int]:
+    model = HTRConvTextForCTC(HTRConvTextConfig(**SIZES[size])).optimize_for_inference()
+    pixel_values = torch.rand(batch_size, 1, HEIGHT, width)
+    return lambda: model(pixel_values), model.num_parameters()
+
+
+def trocr(name: str, batch_size: int, tokens: int) -> tuple[Callable, int]:
+    encoder, decoder = TROCR[name]
+    config: PretrainedConfig = VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, TrOCRConfig(**decoder))
+    config.decoder_start_token_id = config.decoder.eos_token_id
+    config.pad_token_id = config.decoder.pad_token_id
+    model = VisionEncoderDecoderModel(config).eval()
+    pixel_values = torch.rand(batch_size, 3, TROCR_IMAGE_SIZE, TROCR_IMAGE_SIZE)
+    length = {"min_new_tokens": tokens, "max_new_tokens": tokens, "num_beams": 1, "do_sample": False}
+    start = {"decoder_start_token_id": config.decoder_start_token_id, "pad_token_id": config.pad_token_id}
+    return lambda: model.generate(pixel_values, **length, **start), model.num_parameters()
+
+
+def kraken(batch_size: int, width: int) -> tuple[Callable, int]:
+    network = TorchVGSLModel(KRAKEN_SPECIFICATION)
+    network.nn.eval()
+    pixel_values = torch.rand(batch_size, 1, KRAKEN_HEIGHT, width * KRAKEN_HEIGHT // HEIGHT)
+    return lambda: network.nn(pixel_values), sum(parameter.numel() for parameter in network.nn.parameters())
+
+
+@torch.no_grad()
+def sweep(options: argparse.Namespace) -> None:
+    """Milliseconds a line for each width at the given batch, and for each batch at the given width."""
+    model = HTRConvTextForCTC(HTRConvTextConfig(**SIZES[options.size])).optimize_for_inference()
+    print(f"{options.size}, float32, inference mode, {threads()}; median of {options.rounds} rounds")
+    print(f"{'batch':>6}{'width':>7}{'ms a line':>12}{'ms for 100 pixels of it':>26}")
+    shapes = [(options.batch_size, width) for width in SWEEP_WIDTHS]
+    for batch_size, width in [*shapes, *((batch_size, options.width) for batch_size in SWEEP_BATCHES)]:
+        pixel_values = torch.rand(batch_size, 1, HEIGHT, width)
+        milliseconds = 1000 * median_seconds(model, pixel_values, options.rounds) / batch_size
+        print(f"{batch_size:6}{width:7}{milliseconds:12.2f}{100 * milliseconds / width:26.2f}")
+
+
+def median_seconds(model: Callable, pixel_values: torch.Tensor, rounds: int) -> float:
+    seconds = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        model(pixel_values)
+        seconds.append(time.perf_counter() - start)
+    return sorted(seconds[1:])[rounds // 2]
+
+
+if __name__ == "__main__":
+    main()
