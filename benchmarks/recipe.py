@@ -99,7 +99,7 @@ def run_variant(options: argparse.Namespace, variant: str, seed: int) -> None:
 def train_command(options: argparse.Namespace, variant: str, seed: int, folder: Path) -> list[str]:
     sources = options.data_dir[:1] if variant in SINGLE_SOURCE else options.data_dir
     fixed = ["--do_train", "--eval_strategy", "no", "--save_strategy", "no", "--report_to", "none"]
-    fixed += ["--max_train_minutes", str(options.minutes), "--time_limit_clock", "cpu", "--seed", str(seed)]
+    fixed += ["--max_train_minutes", f"{options.minutes:g}", "--time_limit_clock", "cpu", "--seed", str(seed)]
     return ["--data_dir", *sources, "--output_dir", str(folder), *fixed, *options.train_options, *VARIANTS[variant]]
 
 

@@ -174,8 +174,9 @@ def write_learning_curves(log_history: list[dict], folder: str | Path) -> None:
         axes.set(title=title, xlabel="optimiser step", yscale="log")
         axes.grid(True, which="both", alpha=0.3)
         axes.yaxis.set_major_formatter(formatter)
-        axes.yaxis.set_minor_formatter(formatter)
         if axes.get_lines():
             axes.legend()
+    # A decade of error rates may have no label but these.
+    rates.yaxis.set_minor_formatter(percent)
     for ending in ("png", "svg"):
         figure.savefig(Path(folder) / f"learning_curves.{ending}")
