@@ -18,7 +18,7 @@ from pathlib import Path
 
 import transformers
 import yaml
-from datasets import Dataset, DatasetDict, concatenate_datasets
+from datasets import Dataset, DatasetDict
 from transformers import HfArgumentParser, set_seed
 
 from htr_convtext import (
@@ -32,6 +32,7 @@ from htr_convtext import (
     HTRConvTextTokenizer,
 )
 from htr_convtext.line_datasets import load_lines
+from htr_convtext.line_datasets.command_line import named_options
 from htr_convtext.training import (
     HTRConvTextTrainer,
     HTRConvTextTrainingArguments,
@@ -78,7 +79,12 @@ class DataArguments:
     """What to train on."""
 
     dataset: str = field(default="lines", metadata={"help": "lines (folders of images), iam, lam, read2016, vnondb."})
-    data_dir: list[str] = field(default_factory=list, metadata={"help": "Folder of the dataset, or several."})
+    data_dir: list[str] = field(
+        default_factory=list, metadata={"help": "Folder of the dataset, or several; default: its copy on the Hub."}
+    )
+    dataset_option: list[str] = field(
+        default_factory=list, metadata={"help": "Options of the dataset as NAME=VALUE, such as transcription=laia."}
+    )
     max_train_lines: int | None = field(default=None, metadata={"help": "Train on the first lines only."})
     max_eval_lines: int | None = field(default=None, metadata={"help": "Evaluate on the first lines only."})
     preprocessing_num_workers: int | None = field(
@@ -155,10 +161,10 @@ def check_output_dir(args: HTRConvTextTrainingArguments) -> None:
 
 def load_splits(args: DataArguments) -> DatasetDict:
     """Lines of all data folders, split by split."""
-    if not args.data_dir:
-        raise SystemExit("--data_dir is needed: the folder of the lines, or several.")
-    parts = [load_lines(args.dataset, data_dir=folder) for folder in args.data_dir]
-    splits = {name: concatenate_datasets([part[name] for part in parts if name in part]) for name in parts[0]}
+    try:
+        splits = load_lines(args.dataset, data_dir=args.data_dir, **named_options(args.dataset_option))
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f"--dataset {args.dataset}: {error}") from error
     limits = {"train": args.max_train_lines, "validation": args.max_eval_lines, "test": args.max_eval_lines}
     return DatasetDict({name: first_lines(split, limits.get(name)) for name, split in splits.items()})
 

@@ -17,9 +17,13 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
 
 def source_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """Arguments of [`load_lines`] but for the name."""
-    given = dict(option.partition("=")[::2] for option in options.option)
-    arguments = {name: option_value(value) for name, value in given.items()}
-    return {"data_dir": options.data_dir, "num_proc": options.num_proc, **arguments}
+    return {"data_dir": options.data_dir, "num_proc": options.num_proc, **named_options(options.option)}
+
+
+def named_options(options: list[str]) -> dict[str, Any]:
+    """Options from "NAME=VALUE"."""
+    given = (option.partition("=") for option in options)
+    return {name: option_value(value) for name, _, value in given}
 
 
 def option_value(text: str) -> Any:

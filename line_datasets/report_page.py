@@ -16,10 +16,12 @@ BINS = 12
 SHOWN_LINES = 24
 SHOWN_HEIGHT = 48
 LONGEST_BAR = 300
+OPEN_BOX = "\u2423"
 STYLE = f"""body{{font:15px sans-serif;margin:2em auto;max-width:75em;padding:0 1em}}
 img{{max-width:100%;height:{SHOWN_HEIGHT}px;object-fit:contain;object-position:left;border:1px solid #ccc}}
 pre{{white-space:pre-wrap;overflow-wrap:anywhere}} td,th{{padding:.1em .8em;text-align:left}} figure{{margin:.8em 0}}
-small{{color:#666}} .bar{{background:#468;height:.8em}} .charset{{columns:12em}} .error{{color:#a00}}"""
+small{{color:#666}} .bar{{background:#468;height:.8em}} .charset{{columns:15em;list-style:none;padding:0}}
+.charset b{{display:inline-block;width:1.5em}} .error{{color:#a00}}"""
 
 
 def as_html(text: str, findings: Findings, splits: DatasetDict, seed: int) -> str:
@@ -81,12 +83,13 @@ def histogram(values: list[int]) -> str:
 def charset(findings: Findings) -> str:
     """Every character with its number of occurrences in each split; those that the train split lacks in red."""
     counts = findings.characters.counts
-    rows = []
+    items = []
     for character in sorted({character for counted in counts.values() for character in counted}):
         kind = "" if character in counts["train"] else " class=error"
-        numbers = "".join(f"<td>{counted.get(character, 0)}" for counted in counts.values())
-        rows.append(f"<tr{kind}><td>{html.escape(character)}<td>U+{ord(character):04X}{numbers}")
-    return f"<table><tr><th><th>code point{''.join(f'<th>{name}' for name in counts)}{''.join(rows)}</table>"
+        numbers = " / ".join(str(counted.get(character, 0)) for counted in counts.values())
+        sign = OPEN_BOX if character == " " else html.escape(character)
+        items.append(f"<li{kind}><b>{sign}</b> U+{ord(character):04X} <small>{numbers}</small>")
+    return f"<p>How often: {' / '.join(counts)}</p><ul class=charset>{''.join(items)}</ul>"
 
 
 def complaints(errors: list[str]) -> str:

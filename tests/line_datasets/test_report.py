@@ -1,5 +1,7 @@
 """The report finds what it says it finds, and its page shows it in a browser."""
 
+import html
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -95,3 +97,23 @@ def test_page_in_chromium(shared_lines, tmp_path):
     pixels = np.asarray(Image.open(shot).convert("L"))
     assert pixels.shape == (1200, 1200)
     assert 1000 < (pixels < 100).sum() < pixels.size / 4
+    rendered = subprocess.run(
+        [*command, "--virtual-time-budget=5000", "--dump-dom", with_measures(page).as_uri()],
+        check=True, capture_output=True, text=True, timeout=300,
+    ).stdout  # fmt: skip
+    measured = json.loads(html.unescape(rendered.partition("<title>")[2].partition("</title>")[0]))
+    assert measured["pictures"] == 12 and measured["broken"] == 0
+    assert measured["headings"] == ["Lines", "Random lines", "Widths (pixels)", "Lengths (characters)", "Characters"]
+    assert measured["bars"] > 100 and measured["across"] <= 1200
+
+
+def with_measures(page: Path) -> Path:
+    """A copy of a page that, once shown, tells in its title what a reader sees of it."""
+    script = """<script>addEventListener("load", () => { const all = name => [...document.querySelectorAll(name)];
+    document.title = JSON.stringify({pictures: all("img").length,
+    broken: all("img").filter(i => !i.naturalWidth).length,
+    headings: all("h1,h2").map(h => h.innerText), across: document.documentElement.scrollWidth,
+    bars: Math.max(...all(".bar").map(b => b.getBoundingClientRect().width))}); });</script>"""
+    copy = page.with_name("measured.html")
+    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{script}</body>"), encoding="utf-8")
+    return copy
