@@ -27,8 +27,8 @@ def parse_alto(root: Element) -> Page:
         for number, block in enumerate(page.iter())
         for line in block.findall("{*}TextLine")
     ]
-    size = (int(float(page.get(name) or 0)) for name in ("WIDTH", "HEIGHT"))
-    return Page(root.findtext(".//{*}fileName") or "", *size, in_reading_order(lines, order))
+    width, height = (int(float(page.get(name) or 0)) for name in ("WIDTH", "HEIGHT"))
+    return Page(root.findtext(".//{*}fileName") or "", width, height, in_reading_order(lines, order))
 
 
 def alto_line(line: Element, block: str) -> PageLine:

@@ -80,7 +80,8 @@ def load_lines(
     Lines of handwriting with their transcriptions.
 
     The lines are kept as Arrow in the cache of `datasets`; the next call finds them there, unless a file below
-    `data_dir` was changed, added or removed, or an option is another.
+    `data_dir` was changed, added or removed, or an option is another. Image files are opened, not decoded: one that is
+    cut short is found by [`report`], which decodes every pixel, or else when it is used.
 
     Args:
         name: "lines" for whatever [`any_lines.read`] knows; the other names of `SOURCES` for the published datasets.

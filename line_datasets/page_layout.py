@@ -20,7 +20,7 @@ class PageLine(NamedTuple):
         text: Its transcription, "" if it has none.
         points: Outline in pixels of the page.
         baseline: Points on the line that the letters stand on, in the direction of reading; may be empty.
-        index: Its place in the region, where the file tells.
+        place: Its place in the region, where the file tells.
     """
 
     identifier: str
@@ -28,7 +28,7 @@ class PageLine(NamedTuple):
     text: str
     points: list[Point]
     baseline: list[Point]
-    index: int | None = None
+    place: int | None = None
 
 
 class Page(NamedTuple):
@@ -64,11 +64,11 @@ def ordered_references(order: Element | None) -> list[Element]:
 
 def in_reading_order(lines: list[PageLine], order: list[str]) -> list[PageLine]:
     """Lines by the place of their region (or their own) in the order, then by their index; else as in the document."""
-    place = {identifier: number for number, identifier in enumerate(order)}
+    places = {identifier: number for number, identifier in enumerate(order)}
     regions = {region: number for number, region in enumerate(dict.fromkeys(line.region for line in lines))}
 
     def key(line: PageLine) -> tuple[int, int, int]:
-        ordered = place.get(line.identifier, place.get(line.region, UNORDERED))
-        return ordered, regions[line.region], UNORDERED if line.index is None else line.index
+        ordered = places.get(line.identifier, places.get(line.region, UNORDERED))
+        return ordered, regions[line.region], UNORDERED if line.place is None else line.place
 
     return sorted(lines, key=key)

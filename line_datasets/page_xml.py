@@ -24,8 +24,8 @@ def parse_page_xml(root: Element) -> Page:
         for number, region in enumerate(page.iter())
         for line in region.findall("{*}TextLine")
     ]
-    size = (int(float(page.get(name) or 0)) for name in ("imageWidth", "imageHeight"))
-    return Page(page.get("imageFilename", ""), *size, in_reading_order(lines, order))
+    width, height = (int(float(page.get(name) or 0)) for name in ("imageWidth", "imageHeight"))
+    return Page(page.get("imageFilename", ""), width, height, in_reading_order(lines, order))
 
 
 def page_xml_line(line: Element, region: str) -> PageLine:

@@ -53,6 +53,7 @@ class RowReader(NamedTuple):
             if not found:
                 problems.add(self.source, f"none of the columns {', '.join(names)}; there are {', '.join(features)}")
         problems.raise_if_any()
+        assert image and text
         return self._replace(image=image, text=text, line_id=first_column(features, ID_COLUMNS))
 
     @property

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from datasets import Dataset, Features, Value
+from datasets import Dataset, Features, Value, disable_progress_bars, enable_progress_bars
 from datasets import Image as ImageFeature
 from PIL import Image
 
@@ -102,13 +102,46 @@ def test_second_load_reads_the_cache_until_a_file_is_edited(tmp_path, monkeypatc
     assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"][0] == "edited"
 
 
-def test_processes_keep_the_order(tmp_path):
+def test_processes_share_the_work_and_keep_the_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("htr_convtext.line_datasets.spool.CHUNK_LINES", 2)
     for number in range(5):
         write_image(tmp_path / f"{number}.png", 20 + number).with_suffix(".txt").write_text(str(number))
     lines = load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache", num_proc=2)["train"]
+    assert len(lines.cache_files) == 2
     assert [(text, image.width) for text, image in zip(lines["text"], lines["image"], strict=True)] == [
         (str(number), 20 + number) for number in range(5)
     ]
+
+
+def test_progress_is_shown_and_can_be_turned_off(tmp_path, capfd):
+    write_ln(tmp_path)
+    load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    shown = capfd.readouterr().err
+    assert "Reading train transcriptions" in shown and "Generating train split" in shown
+    disable_progress_bars()
+    try:
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".other")
+    finally:
+        enable_progress_bars()
+    assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "option"])
+def test_every_change_of_the_input_is_another_dataset(tmp_path, change):
+    write_pairs(tmp_path)
+    load = {"data_dir": tmp_path, "cache_dir": tmp_path / ".cache"}
+    before = load_lines("lines", **load)["train"].cache_files
+    assert load_lines("lines", **load)["train"].cache_files == before
+    if change == "edit":
+        (tmp_path / "train" / "a.gt.txt").write_text("one  tow")  # Of the same size.
+    elif change == "add":
+        write_image(tmp_path / "train" / "z.png").with_suffix(".txt").write_text("z")
+    elif change == "remove":
+        (tmp_path / "test" / "c.png").unlink()
+        (tmp_path / "test" / "c.gt.txt").unlink()
+    else:
+        load["normal_form"] = "NFD"
+    assert load_lines("lines", **load)["train"].cache_files != before
 
 
 def test_streaming_gives_the_same_line(tmp_path):
