@@ -20,7 +20,7 @@ from transformers import PretrainedConfig
 CTC_LOSS_REDUCTIONS = ("batchmean", "mean", "sum")
 # Options of the sizes that models are trained in, `base` being the paper's. The first stage of `tiny` is narrower than
 # a quarter of its width: there a line has the most pixels, and the most of its time went.
-SIZES = {
+SIZES: dict[str, dict] = {
     "tiny": {
         "hidden_size": 128,
         "num_attention_heads": 4,

@@ -98,6 +98,10 @@ class HTRConvTextFoldable(nn.Module):
         self.folded = None
         super()._load_from_state_dict(*args, **kwargs)
 
+    def fold(self):
+        """Computes the tensors to read with from the weights."""
+        raise NotImplementedError
+
     def reads_folded(self):
         return self.folded is not None and not torch.is_grad_enabled()
 

@@ -22,7 +22,7 @@ import re
 import unicodedata
 import urllib.request
 from collections.abc import Iterable, Sequence
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -489,7 +489,7 @@ class HTRConvTextProcessor(ProcessorMixin):
 
     def post_process_text_recognition(
         self, outputs, target_sizes: Sequence[tuple[int, int]] | None = None
-    ) -> list[dict[str, object]]:
+    ) -> list[dict[str, Any]]:
         """
         Reads the CTC frames of lines greedily: the best class of each frame, without repeats and blanks.
 
@@ -513,7 +513,7 @@ class HTRConvTextProcessor(ProcessorMixin):
             for i in range(len(classes))
         ]
 
-    def _read_line(self, classes: np.ndarray, scores: np.ndarray, target_size) -> dict[str, object]:
+    def _read_line(self, classes: np.ndarray, scores: np.ndarray, target_size) -> dict[str, Any]:
         """Frames of one line, classes and their probabilities of shape (frames,), to its reading."""
         starts = np.flatnonzero(np.diff(classes, prepend=-1))
         ends = np.append(starts[1:], len(classes))

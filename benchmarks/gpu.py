@@ -23,7 +23,7 @@ from htr_convtext.benchmarks.plain_network import plain_network
 HEIGHT = 64
 WARM_UP_ROUNDS = 3
 # Arguments of optimize_for_inference for each contender.
-MODES = {
+MODES: dict[str, dict] = {
     "inference mode": {},
     "bfloat16": {"dtype": torch.bfloat16},
     "bfloat16, compiled": {"dtype": torch.bfloat16, "compile": True},

@@ -90,7 +90,7 @@ def make_contender(name: str, plain: HTRConvTextForCTC, exports: Path | None) ->
     """A network with the plain one's weights that reads as `name` says."""
     if name == "plain":
         return plain
-    if name in EXPORTS:
+    if name in EXPORTS and exports is not None:
         from ..export import ExportedHTRConvText
 
         folder, dtype = EXPORTS[name]

@@ -58,11 +58,12 @@ def main() -> None:
 
     model = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32).eval()
     dtype = getattr(torch, options.dtype)
+    contender: Callable
     if options.exported:
-        contender: Callable = ExportedHTRConvText.from_pretrained(options.exported, dtype=dtype)
+        contender = ExportedHTRConvText.from_pretrained(options.exported, dtype=dtype)
     else:
-        contender = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32)
-        contender.optimize_for_inference(dtype=dtype)
+        loaded = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32)
+        contender = loaded.optimize_for_inference(dtype=dtype)
     passed = compare_shapes(model, contender, options.tolerance) or approximate
     if options.data_dir:
         processor = HTRConvTextProcessor.from_pretrained(options.model)
