@@ -28,6 +28,8 @@ def release(model: Path, output: Path) -> None:
         model: Folder of a trained model and its processor.
         output: Folder to write; a README.md in it stays.
     """
+    for link in output.glob(CODE):  # Of an earlier release: saving would copy the code onto itself.
+        link.unlink()
     HTRConvTextForCTC.from_pretrained(model).save_pretrained(output)
     HTRConvTextProcessor.from_pretrained(model).save_pretrained(output)
     for copy in output.glob(CODE):

@@ -62,7 +62,8 @@ def test_types(exported, exported_folder):
     if "openvino" in exported_folder.name:
         half = ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
         pixel_values = torch.rand(2, 1, 64, 128)
-        torch.testing.assert_close(half(pixel_values).logits, exported(pixel_values).logits, atol=0.5, rtol=0.1)
+        difference = (half(pixel_values).logits - exported(pixel_values).logits).abs().mean()
+        assert 0 < difference / exported(pixel_values).logits.std() < 0.1
     else:
         with pytest.raises(ValueError, match="ONNX Runtime computes in torch.float32"):
             ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
@@ -73,6 +74,9 @@ def test_types(exported, exported_folder):
 def test_int8(model, processor, export_format, line_images, tmp_path):
     if export_format == "openvino":
         pytest.importorskip("nncf", reason="the extra [export] is not installed")
+    # As initialised: the fixture's drawn weights make rounding errors as large as the signal.
+    torch.manual_seed(0)
+    model = HTRConvTextForCTC(model.config).eval()
     pixel_values = processor(images=line_images[:8], return_tensors="pt").pixel_values
     export_model(model, export_format, list(pixel_values.split(1))).save_pretrained(tmp_path)
     outputs = ExportedHTRConvText.from_pretrained(tmp_path)(pixel_values)

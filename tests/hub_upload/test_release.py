@@ -23,6 +23,7 @@ def test_release_links_the_code_and_loads(tmp_path, root):
     (released / "README.md").write_text("the card")
 
     release(run, released)
+    release(run, released)  # A better model takes the place of a released one.
 
     code = sorted(path.name for path in released.glob("*.py"))
     assert code == sorted(path.name for path in root.glob("*_htr_convtext.py"))

@@ -103,9 +103,9 @@ def test_fp16_scales_gradients_and_not_the_perturbation(train, float16):
     exact, exact_step = train(**ONE_LINE, max_steps=2)
     trainer, step = train(half_precision(2.0**4), **ONE_LINE, max_steps=2)
     assert trainer.accelerator.scaler.get_scale() == 2.0**4
-    assert losses(trainer) == pytest.approx(losses(exact), rel=0.01)
-    assert torch.nn.functional.cosine_similarity(step, exact_step, dim=0) > 0.95
-    assert step.norm() == pytest.approx(exact_step.norm(), rel=0.1)
+    assert losses(trainer) == pytest.approx(losses(exact), rel=0.03)
+    assert torch.nn.functional.cosine_similarity(step, exact_step, dim=0) > 0.9
+    assert step.norm() == pytest.approx(exact_step.norm(), rel=0.2)
 
 
 @pytest.mark.parametrize("second_pass", [False, True], ids=["first pass", "second pass"])
