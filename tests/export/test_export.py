@@ -69,6 +69,7 @@ def test_types(exported, exported_folder):
             ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("export_format", ["onnx", "openvino"])
 def test_int8(model, processor, export_format, line_images, tmp_path):
