@@ -7,8 +7,16 @@ from transformers import TrainerCallback
 
 from .conftest import DETERMINISTIC
 
-# SGD: AdamW would make steps of the rounding errors of gradients that are zero.
-OPTIONS = {"augment": False, "max_steps": 3, "optim": "sgd", "learning_rate": 1e-3, "max_grad_norm": 1.0}
+# SGD: AdamW would make steps of the rounding errors of gradients that are zero. Statistics of a few narrow lines would
+# enlarge rounding errors a hundredfold.
+OPTIONS = {
+    "augment": False,
+    "max_steps": 3,
+    "optim": "sgd",
+    "learning_rate": 1e-3,
+    "max_grad_norm": 1.0,
+    "freeze_batch_norm": True,
+}
 SMALLEST = {"num_hidden_layers": 2}
 
 
@@ -45,8 +53,8 @@ def test_bf16_autocast_trains_as_float32_does(train):
     assert dtypes == {torch.bfloat16}
     assert {parameter.dtype for parameter in trainer.model.parameters()} == {torch.float32}
     for name in ("ctc_loss", "tcm_loss"):
-        assert losses(trainer, name) == pytest.approx(losses(exact, name), rel=0.02)
-    assert torch.nn.functional.cosine_similarity(step, exact_step, dim=0) > 0.9
+        assert losses(trainer, name) == pytest.approx(losses(exact, name), rel=0.01)
+    assert torch.nn.functional.cosine_similarity(step, exact_step, dim=0) > 0.98
 
 
 @pytest.mark.parametrize("dropout", [DETERMINISTIC, {}], ids=["without dropout", "with dropout"])
@@ -103,9 +111,9 @@ def test_fp16_scales_gradients_and_not_the_perturbation(train, float16):
     exact, exact_step = train(**ONE_LINE, max_steps=2)
     trainer, step = train(half_precision(2.0**4), **ONE_LINE, max_steps=2)
     assert trainer.accelerator.scaler.get_scale() == 2.0**4
-    assert losses(trainer) == pytest.approx(losses(exact), rel=0.03)
-    assert torch.nn.functional.cosine_similarity(step, exact_step, dim=0) > 0.9
-    assert step.norm() == pytest.approx(exact_step.norm(), rel=0.2)
+    assert losses(trainer) == pytest.approx(losses(exact), rel=0.01)
+    assert torch.nn.functional.cosine_similarity(step, exact_step, dim=0) > 0.98
+    assert step.norm().item() == pytest.approx(exact_step.norm().item(), rel=0.05)
 
 
 @pytest.mark.parametrize("second_pass", [False, True], ids=["first pass", "second pass"])

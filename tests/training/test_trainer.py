@@ -62,9 +62,11 @@ def test_first_loss_is_the_models_own(make_trainer, make_model, lines):
 def test_accumulated_micro_batches_equal_one_batch(make_trainer, make_model, equally_wide_lines):
     results = []
     for batch, accumulation in ((8, 1), (2, 4)):
+        # In double precision, as rounding errors grow a thousandfold in the norm of the third gradient.
+        model = make_model(**DETERMINISTIC).double()
         trainer = make_trainer(
-            model=make_model(**DETERMINISTIC),
-            trainer_options={"train_dataset": equally_wide_lines},
+            model=model,
+            trainer_options={"train_dataset": equally_wide_lines, "tcm": HTRConvTextTCM(model.config).double()},
             per_device_train_batch_size=batch,
             gradient_accumulation_steps=accumulation,
             freeze_batch_norm=True,
@@ -78,9 +80,9 @@ def test_accumulated_micro_batches_equal_one_batch(make_trainer, make_model, equ
         results.append((losses(trainer), weights(trainer)))
     for one, many in zip(results[0][0], results[1][0], strict=True):
         for name in ("loss", "ctc_loss", "tcm_loss"):
-            assert one[name] == pytest.approx(many[name], rel=1e-4)
-        assert one["grad_norm"] == pytest.approx(many["grad_norm"], rel=1e-2)
-    torch.testing.assert_close(results[0][1], results[1][1], atol=1e-4, rtol=1e-3)
+            assert one[name] == pytest.approx(many[name], rel=1e-5)
+        assert one["grad_norm"] == pytest.approx(many["grad_norm"], rel=1e-6)
+    torch.testing.assert_close(results[0][1], results[1][1], atol=1e-8, rtol=1e-6)
 
 
 def test_sam_steps_like_its_equations(make_trainer, make_model):
