@@ -146,6 +146,27 @@ def pointwise_convolution(hidden_state, weight, bias=None):
     return nn.functional.linear(hidden_state.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
+class HTRConvTextStem(HTRConvTextConvLayer):
+    """First convolution, whose map lies in channels last on a CPU: an image of one channel has no layout to keep."""
+
+    def __init__(self, config):
+        super().__init__(config, config.num_channels, config.backbone_hidden_sizes[0], stride=(2, 1))
+
+    def forward(self, pixel_values):
+        if pixel_values.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().forward(pixel_values)
+        if self.reads_folded():
+            return self.convolve(pixel_values, self.folded["weight"], self.folded["bias"]).relu_()
+        return self.activation(self.normalization(self.convolve(pixel_values, self.convolution.weight)))
+
+    def convolve(self, pixel_values, weight, bias=None):
+        """The convolution as a matrix product over 3x3 pieces of the image."""
+        rows, columns = self.convolution.stride
+        pieces = nn.functional.pad(pixel_values, (1, 1, 1, 1)).unfold(2, 3, rows).unfold(3, 3, columns)
+        pieces = pieces.permute(0, 2, 3, 1, 4, 5).flatten(3)  # (batch, rows, columns, channels * 3 * 3)
+        return nn.functional.linear(pieces, weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
 class HTRConvTextShortcut(HTRConvTextConvLayer):
     """1x1 convolution with the stride of the residual block that it goes around."""
 
@@ -157,7 +178,9 @@ class HTRConvTextShortcut(HTRConvTextConvLayer):
         # Not the convolution's own stride: on a CPU, torch 2.13's gradient of a 1x1 convolution with stride (2, 1) in
         # channels last writes past its memory where there are fewer than 16 channels.
         rows, columns = self.stride
-        return super().forward(hidden_state[..., ::rows, ::columns])
+        # Sliced in the order that channels last have in memory, so that the gradient has it, too.
+        hidden_state = hidden_state.permute(0, 2, 3, 1)[:, ::rows, ::columns].permute(0, 3, 1, 2)
+        return super().forward(hidden_state)
 
 
 class HTRConvTextBasicLayer(nn.Module):
@@ -329,7 +352,7 @@ class HTRConvTextBackbone(nn.Module):
     def __init__(self, config):
         super().__init__()
         sizes = config.backbone_hidden_sizes
-        self.stem = HTRConvTextConvLayer(config, config.num_channels, sizes[0], stride=(2, 1))
+        self.stem = HTRConvTextStem(config)
         self.pooler = nn.MaxPool2d(kernel_size=3, stride=(2, 1), padding=1)
         strides = [(2, 1), (2, 2), (2, 2)]
         self.stages = nn.ModuleList(
@@ -351,7 +374,7 @@ class HTRConvTextBackbone(nn.Module):
 
     def features(self, pixel_values):
         # Channels last from here on: pooling is faster, and the MobileViT layers' tokens lie as matrix products read
-        # them. Not earlier: an image of one channel has no layout that the first convolution could keep.
+        # them.
         hidden_state = self.pooler(self.stem(pixel_values).contiguous(memory_format=torch.channels_last))
         for stage in self.stages:
             hidden_state = stage(hidden_state)
@@ -382,13 +405,26 @@ class HTRConvTextRelativePositionBias(HTRConvTextFoldable, nn.Embedding):
         return super().forward(rows).permute(2, 0, 1).unsqueeze(0)  # (1, heads, length, length)
 
 
+class HTRConvTextDropout(nn.Dropout):
+    """Dropout that draws a quarter of the random words on a CPU, which draws one after the other on one core."""
+
+    def forward(self, hidden_states):
+        plain = not self.training or self.p in (0, 1) or hidden_states.device.type != "cpu"
+        if plain or torch.compiler.is_compiling():
+            return super().forward(hidden_states)
+        words = torch.empty(-(-hidden_states.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        numbers = words.view(torch.int16)[: hidden_states.numel()].view(hidden_states.shape)
+        kept = numbers >= round(self.p * 2**16) - 2**15
+        return hidden_states * kept.to(hidden_states.dtype).div_(1 - self.p)
+
+
 class HTRConvTextFeedForward(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.linear1 = nn.Linear(config.hidden_size, config.intermediate_size)
         self.activation = ACT2FN[config.hidden_act]
         self.linear2 = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = HTRConvTextDropout(config.hidden_dropout_prob)
 
     def forward(self, hidden_states):
         return self.dropout(self.linear2(self.activation(self.linear1(hidden_states))))
@@ -415,7 +451,7 @@ class HTRConvTextConvolutionModule(nn.Module):
         self.norm = nn.GroupNorm(1, channels, eps=config.group_norm_eps)
         self.activation = ACT2FN[config.hidden_act]
         self.pointwise_conv2 = HTRConvTextPointwiseConv1d(channels)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = HTRConvTextDropout(config.hidden_dropout_prob)
 
     def forward(self, hidden_states):
         hidden_states = self.activation(self.pointwise_conv1(hidden_states)).transpose(1, 2)
@@ -457,7 +493,7 @@ class HTRConvTextEncoderLayer(GradientCheckpointingLayer):
         self.self_attn = HTRConvTextAttention(
             config, config.hidden_size, config.num_attention_heads, config.attention_probs_dropout_prob
         )
-        self.attention_dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.attention_dropout = HTRConvTextDropout(config.hidden_dropout_prob)
         self.feed_forward1 = HTRConvTextFeedForward(config)
         self.conv = HTRConvTextConvolutionModule(config)
         self.feed_forward2 = HTRConvTextFeedForward(config)
@@ -844,7 +880,7 @@ class HTRConvTextTCM(HTRConvTextPreTrainedModel):
         self.query_proj = nn.Linear(width, config.hidden_size)
         self.query_norm = nn.LayerNorm(config.hidden_size)
         self.key_value_norm = nn.LayerNorm(config.hidden_size)
-        self.dropout = nn.Dropout(config.tcm_dropout_prob)
+        self.dropout = HTRConvTextDropout(config.tcm_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, config.vocab_size + 1)
         self.post_init()
 

@@ -2,8 +2,14 @@
 
 from copy import deepcopy
 
+from torch import nn
+
 from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC
-from htr_convtext.modeling_htr_convtext import HTRConvTextBackbone, HTRConvTextMobileViTLayer
+from htr_convtext.modeling_htr_convtext import (
+    HTRConvTextBackbone,
+    HTRConvTextConvLayer,
+    HTRConvTextMobileViTLayer,
+)
 
 
 class PlainBackbone(HTRConvTextBackbone):
@@ -30,6 +36,10 @@ def plain_network(config: HTRConvTextConfig) -> HTRConvTextForCTC:
     model = HTRConvTextForCTC._from_config(deepcopy(config), attn_implementation="eager")
     backbone = model.htr_convtext.backbone
     backbone.__class__ = PlainBackbone
+    backbone.stem.__class__ = HTRConvTextConvLayer
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.__class__ = nn.Dropout
     for stage in backbone.stages:
         stage.mobilevit.__class__ = PlainMobileViTLayer
     return model

@@ -14,7 +14,7 @@ from htr_convtext import (
     HTRConvTextTCM,
     modeling_htr_convtext,
 )
-from htr_convtext.modeling_htr_convtext import character_contexts
+from htr_convtext.modeling_htr_convtext import HTRConvTextDropout, HTRConvTextStem, character_contexts
 
 
 def small_config(**options):
@@ -74,6 +74,51 @@ def test_any_width(model, width):
     logits = model(torch.rand(1, 1, 64, width)).logits
     assert logits.shape == (1, model.config.frames(width), 12)
     assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_stem_is_the_convolution(channels):
+    torch.manual_seed(0)
+    stem = HTRConvTextStem(small_config(num_channels=channels)).double()
+    pixel_values = torch.rand(2, channels, 64, 37, dtype=torch.float64)
+    with torch.no_grad():  # as if trained
+        for tensor in (stem.normalization.weight, stem.normalization.bias, stem.normalization.running_mean):
+            tensor.uniform_(0.1, 1)
+    expected = stem.normalization(stem.convolution(pixel_values)).relu()
+    found = stem(pixel_values)
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    upstream = torch.rand_like(expected)
+    parameters = list(stem.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad(found, parameters, upstream), torch.autograd.grad(expected, parameters, upstream)
+    )
+
+    stem.eval().fold()
+    with torch.no_grad():
+        torch.testing.assert_close(stem(pixel_values), stem.normalization(stem.convolution(pixel_values)).relu())
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5])
+def test_dropout_leaves_out_its_share_and_keeps_the_mean(probability):
+    torch.manual_seed(0)
+    dropout = HTRConvTextDropout(probability)
+    ones = torch.ones(99, 101, 103, requires_grad=True)
+    dropped = dropout(ones)
+    assert dropped.unique().tolist() == pytest.approx([0, 1 / (1 - probability)])
+    left_out = dropped == 0
+    for share in (left_out, left_out[0], left_out[:, :, ::4]):
+        assert share.float().mean().item() == pytest.approx(probability, abs=0.015)
+    both = left_out.flatten()[1:] & left_out.flatten()[:-1]  # Neighbours share a random word.
+    assert both.float().mean().item() == pytest.approx(probability**2, abs=0.002)
+    dropped.sum().backward()
+    assert torch.equal(ones.grad, dropped)
+
+    torch.manual_seed(0)
+    assert torch.equal(dropout(ones), dropped)
+    assert not torch.equal(dropout(ones), dropped)
+    assert dropout.eval()(ones) is ones
+    assert not HTRConvTextDropout(1.0)(ones).any()
 
 
 def test_hidden_states_are_the_backbones_and_every_layers(model, pixel_values):
