@@ -217,6 +217,8 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         keep_aspect_ratio: Whether lines keep a width of their own.
         pad_to_multiple_of: Multiple of pixels that widths are padded to with `keep_aspect_ratio`.
         frame_stride: Pixels of the input for each CTC frame, for character positions.
+        autocontrast_cutoff: Percent of a line's darkest and lightest pixels that become 0 and 1, the others between;
+            makes paper white and faint pencil dark. `None` leaves the greys as they are.
     """
 
     model_input_names = ["pixel_values"]
@@ -230,6 +232,7 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         keep_aspect_ratio: bool = False,
         pad_to_multiple_of: int = 64,
         frame_stride: int = 4,
+        autocontrast_cutoff: Sequence[float] | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -238,6 +241,12 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
             raise ValueError(f'size must be {{"height": pixels, "width": pixels}}, both at least 1. Got {size}.')
         if pad_to_multiple_of < 1:
             raise ValueError(f"pad_to_multiple_of must be at least 1. Got {pad_to_multiple_of}.")
+        cutoff = None if autocontrast_cutoff is None else list(autocontrast_cutoff)
+        if cutoff is not None and (len(cutoff) != 2 or min(cutoff) < 0 or sum(cutoff) >= 100):
+            raise ValueError(
+                "autocontrast_cutoff must be two percentages, of dark and of light pixels, below 100 together. "
+                f"Got {cutoff}."
+            )
         self.size = size
         self.resample = int(resample)
         self.rescale_factor = rescale_factor
@@ -245,6 +254,7 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         self.keep_aspect_ratio = keep_aspect_ratio
         self.pad_to_multiple_of = pad_to_multiple_of
         self.frame_stride = frame_stride
+        self.autocontrast_cutoff = cutoff
 
     def resized_width(self, height: int, width: int) -> int:
         """
@@ -298,6 +308,8 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
             width = self.resized_width(grey.height, grey.width)
         except ValueError as error:
             raise ValueError(f"{source_of(loaded)}: {error}") from error
+        if self.autocontrast_cutoff is not None:
+            grey = ImageOps.autocontrast(grey, cutoff=tuple(self.autocontrast_cutoff))
         height = self.size["height"]
         line = np.full((1, height, self.padded_width(grey.height, grey.width)), self.padding_value, dtype=np.float32)
         resized = grey.resize((width, height), self.resample)

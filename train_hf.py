@@ -67,6 +67,10 @@ class ModelArguments:
     pad_to_multiple_of: int = field(
         default=64, metadata={"help": "New model, --keep_aspect_ratio: widths are padded to a multiple of this."}
     )
+    autocontrast_cutoff: list[float] | None = field(
+        default=None,
+        metadata={"help": "New model: percent of a line's darkest and lightest pixels that become ink and paper."},
+    )
     hidden_dropout_prob: float = field(default=0.1, metadata={"help": "New model: dropout."})
     attention_probs_dropout_prob: float = field(default=0.1, metadata={"help": "New model: on attention weights."})
     drop_path_rate: float = field(default=0.1, metadata={"help": "New model: stochastic depth of the last layer."})
@@ -207,6 +211,7 @@ def new_image_processor(args: ModelArguments) -> HTRConvTextImageProcessor:
         size={"height": 64, "width": args.image_width},
         keep_aspect_ratio=args.keep_aspect_ratio,
         pad_to_multiple_of=args.pad_to_multiple_of,
+        autocontrast_cutoff=args.autocontrast_cutoff,
     )
 
 

@@ -32,6 +32,7 @@ COMMAND_FILE = "command.txt"
 VARIANTS: dict[str, list[str]] = {
     "recipe": [],
     "aspect": ["--keep_aspect_ratio", "true", "--image_width", "1024"],
+    "autocontrast": ["--autocontrast_cutoff", "1", "50"],
     "no-sam": ["--sam_rho", "0"],
     "no-ema": ["--ema_decay", "0"],
     "no-tcm": ["--tcm_weight", "0"],

@@ -238,6 +238,20 @@ def test_a_line_does_not_depend_on_its_batch(aspect, grey):
     np.testing.assert_array_equal(same_width[0].numpy(), together[0])
 
 
+def test_autocontrast_makes_paper_white_and_faint_ink_dark(grey, tmp_path):
+    faint = 170 + grey // 10
+    HTRConvTextImageProcessor(autocontrast_cutoff=(1, 50)).save_pretrained(tmp_path)
+    image_processor = HTRConvTextImageProcessor.from_pretrained(tmp_path)
+    line = image_processor.preprocess_line(faint)
+    assert np.median(line) > 0.98 and line.min() < 0.1
+    dark = image_processor.preprocess_line(grey)
+    assert np.corrcoef(line.ravel(), dark.ravel())[0, 1] > 0.95
+    blank = np.full_like(grey, 170)
+    np.testing.assert_array_equal(
+        image_processor.preprocess_line(blank), HTRConvTextImageProcessor().preprocess_line(blank)
+    )
+
+
 @pytest.mark.parametrize("return_tensors", ["pt", "np"])
 def test_mixed_widths_are_no_array(aspect, grey, return_tensors):
     with pytest.raises(ValueError, match=r"several widths, \[.*\].*Batch lines of equal padded_width"):
@@ -245,7 +259,14 @@ def test_mixed_widths_are_no_array(aspect, grey, return_tensors):
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": {"height": 64}}, {"size": {"height": 0, "width": 512}}, {"pad_to_multiple_of": 0}]
+    "options",
+    [
+        {"size": {"height": 64}},
+        {"size": {"height": 0, "width": 512}},
+        {"pad_to_multiple_of": 0},
+        {"autocontrast_cutoff": [1]},
+        {"autocontrast_cutoff": [50, 50]},
+    ],
 )
 def test_impossible_options_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
