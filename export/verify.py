@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from datasets import Dataset, concatenate_datasets
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
 from ..line_datasets import load_lines
@@ -45,15 +46,15 @@ def main() -> None:
     parser.add_argument("--exported", help="folder from htr_convtext.export.convert; default: inference mode")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument("--approximate", action="store_true", help="judge by the error rate, as for int8")
-    parser.add_argument("--data_dir", help="line folder")
+    parser.add_argument("--data_dir", nargs="+", default=[], help="line folders")
     parser.add_argument("--split", default="validation")
-    parser.add_argument("--max_lines", type=int)
+    parser.add_argument("--max_lines", type=int, help="of each folder")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--tolerance", type=float, default=1e-3, help="largest difference of logits")
     parser.add_argument("--cer_tolerance", type=float, default=0.1, help="largest rise of the CER, percentage points")
     options = parser.parse_args()
     approximate = options.approximate or options.dtype != "float32"
-    if approximate and options.data_dir is None:
+    if approximate and not options.data_dir:
         parser.error("What is approximate is judged by its error rate, which needs --data_dir.")
 
     model = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32).eval()
@@ -67,8 +68,10 @@ def main() -> None:
     passed = compare_shapes(model, contender, options.tolerance) or approximate
     if options.data_dir:
         processor = HTRConvTextProcessor.from_pretrained(options.model)
-        lines = load_lines("lines", data_dir=options.data_dir)[options.split]
-        comparison = compare_lines(model, contender, processor, lines, options.max_lines, options.batch_size)
+        splits = [load_lines("lines", data_dir=folder)[options.split] for folder in options.data_dir]
+        number = options.max_lines or sys.maxsize
+        lines = concatenate_datasets([split.take(min(number, len(split))) for split in splits])
+        comparison = compare_lines(model, contender, processor, lines, options.batch_size)
         passed &= report(comparison, approximate, options.tolerance, options.cer_tolerance)
     sys.exit(0 if passed else 1)
 
@@ -91,12 +94,10 @@ def compare_lines(
     model: HTRConvTextForCTC,
     contender: Callable,
     processor: HTRConvTextProcessor,
-    lines,
-    number: int | None,
+    lines: Dataset,
     size: int,
 ) -> Comparison:
-    """Both networks on the first `number` lines of a split, `size` at once where the processor's widths allow it."""
-    lines = lines.select(range(min(number or len(lines), len(lines))))
+    """Both networks on lines, `size` at once where the processor's widths allow it."""
     size = 1 if processor.image_processor.keep_aspect_ratio else size
     comparison = Comparison(0.0, [], [], list(lines["text"]))
     for start in range(0, len(lines), size):

@@ -205,9 +205,9 @@ def test_sixty_four_real_lines_are_learnt_by_heart(root, shared_lines, tmp_path)
     names = (shared_lines / "peraire" / "train.ln").read_text(encoding="utf-8").splitlines()[:64]
     for split in ("train", "val"):
         (folder / f"{split}.ln").write_text("\n".join(names) + "\n", encoding="utf-8")
-    options = ["--size", "tiny", "--use_cpu", "--do_train", "--do_eval", "--max_steps", 900]
+    options = ["--size", "tiny", "--use_cpu", "--do_train", "--do_eval", "--max_steps", 600]
     options += ["--per_device_train_batch_size", 8, "--warmup_steps", 100, "--sam_rho", 0.05, "--ema_decay", 0.99]
-    options += ["--augment", "false", "--eval_steps", 250, "--save_strategy", "no", "--max_grad_norm", 5]
+    options += ["--augment", "false", "--eval_steps", 150, "--save_strategy", "no", "--max_grad_norm", 5]
     launch(root, "--data_dir", folder, "--output_dir", output, *options)
     results = json.loads((output / "validation_results.json").read_text(encoding="utf-8"))
     assert results["validation_cer"] < 0.01

@@ -5,6 +5,7 @@ import torch
 
 pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
 pytest.importorskip("openvino", reason="the extra [export] is not installed")
+pytest.importorskip("nncf", reason="the extra [export] is not installed")
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor  # noqa: E402
 from htr_convtext.export import ExportedHTRConvText, export_model  # noqa: E402
@@ -73,8 +74,6 @@ def test_types(exported, exported_folder):
 @torch.no_grad()
 @pytest.mark.parametrize("export_format", ["onnx", "openvino"])
 def test_int8(model, processor, export_format, line_images, tmp_path):
-    if export_format == "openvino":
-        pytest.importorskip("nncf", reason="the extra [export] is not installed")
     # As initialised: the fixture's drawn weights make rounding errors as large as the signal.
     torch.manual_seed(0)
     model = HTRConvTextForCTC(model.config).eval()
