@@ -44,6 +44,7 @@ EXPORTS = {
     "OpenVINO bfloat16": ("openvino", torch.bfloat16),
     "OpenVINO float16": ("openvino", torch.float16),
     "OpenVINO int8": ("openvino-int8", torch.float32),
+    "OpenVINO int8, bfloat16": ("openvino-int8", torch.bfloat16),
     "ONNX Runtime float32": ("onnx", torch.float32),
     "ONNX Runtime int8": ("onnx-int8", torch.float32),
 }
