@@ -242,12 +242,18 @@ def test_every_recipe_is_understood(train_hf, root):
 
 
 @pytest.mark.parametrize(
-    ("options", "trains"),
-    [([], True), (["--do_eval"], False), (["--do_predict"], False), (["--do_train", "--do_predict"], True)],
+    ("options", "trains", "evaluates"),
+    [
+        ([], True, True),
+        (["--do_eval"], False, True),
+        (["--do_predict"], False, False),
+        (["--do_train", "--do_predict"], True, True),
+        (["--do_train", "--eval_strategy", "no"], True, False),
+    ],
 )
-def test_without_a_task_it_trains(train_hf, options, trains):
+def test_tasks_are_those_asked_for_and_training_evaluates(train_hf, options, trains, evaluates):
     _, _, args = train_hf.parse_arguments(["--output_dir", "unused", *options])
-    assert args.do_train == trains
+    assert (args.do_train, args.do_eval) == (trains, evaluates)
 
 
 def test_unknown_option_of_a_recipe_is_named(train_hf, tmp_path):

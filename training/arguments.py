@@ -97,6 +97,8 @@ class HTRConvTextTrainingArguments(TrainingArguments):
         # Before transformers turns do_eval on by itself wherever there is an evaluation strategy.
         if not (self.do_train or self.do_eval or self.do_predict):
             self.do_train = True
+        if not self.do_train:
+            self.eval_strategy = "no"  # Reading a test split needs no validation split.
         super().__post_init__()
         for name in (
             "ctc_weight",
