@@ -309,7 +309,8 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         except ValueError as error:
             raise ValueError(f"{source_of(loaded)}: {error}") from error
         if self.autocontrast_cutoff is not None:
-            grey = ImageOps.autocontrast(grey, cutoff=tuple(self.autocontrast_cutoff))
+            dark, light = self.autocontrast_cutoff
+            grey = ImageOps.autocontrast(grey, cutoff=(dark, light))
         height = self.size["height"]
         line = np.full((1, height, self.padded_width(grey.height, grey.width)), self.padding_value, dtype=np.float32)
         resized = grey.resize((width, height), self.resample)
