@@ -94,9 +94,15 @@ class LineTrainer(Trainer):
         classes = torch.full((len(widths), frames), -100, device=pixel_values.device)
         for width in widths.unique().tolist():
             rows = (widths == width).nonzero()[:, 0]
-            best = model(pixel_values=pixel_values[rows, :, :, :width])["logits"].argmax(-1)
+            best = model(pixel_values=self.of_one_width(pixel_values[rows, :, :, :width]))["logits"].argmax(-1)
             classes[rows, : best.shape[1]] = best
         return None, classes, inputs["index"]
+
+    def of_one_width(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """The batch, compiled for its width alone: torch 2.13 cannot order strides that hold half a width."""
+        if self.args.torch_compile:
+            torch._dynamo.mark_static(pixel_values, 3)
+        return pixel_values
 
     def evaluate(self, *args, **kwargs):
         """As Trainer's; during training the models with the best CER and the best WER so far are kept."""

@@ -134,7 +134,7 @@ class HTRConvTextTrainer(LineTrainer):
         `ctc_weight * CTC + tcm_weight * TCM`: the mean over the lines, and that over the real positions, of the global
         batch. The sums are multiplied by the number of processes, because gradients are averaged over them.
         """
-        losses = model(pixel_values=inputs["pixel_values"], labels=inputs["labels"])
+        losses = model(pixel_values=self.of_one_width(inputs["pixel_values"]), labels=inputs["labels"])
         lines, positions = num_items_in_batch
         world_size = self.accelerator.num_processes
         if self.recognizer.config.ctc_loss_reduction == "sum":
