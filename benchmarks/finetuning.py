@@ -22,6 +22,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from .recipe import parse_with_train_options
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "train_hf.py"
 RECIPE = ROOT / "recipes" / "finetune.yaml"
@@ -47,13 +49,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--held_out", type=int, default=1, help="pages at the end that are only read")
     parser.add_argument("--output_dir", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--table", type=Path, required=True, help="file of the table (Markdown), written anew")
-    arguments, train_options = [*sys.argv[1:]], []
-    if "--" in arguments:
-        place = arguments.index("--")
-        arguments, train_options = arguments[:place], arguments[place + 1 :]
-    options = parser.parse_args(arguments)
-    options.train_options = train_options
-    return options
+    return parse_with_train_options(parser)
 
 
 def measure_hand(hand: str, options: argparse.Namespace) -> Iterator[dict]:

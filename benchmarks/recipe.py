@@ -73,15 +73,19 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--table", type=Path, required=True, help="file of the table (Markdown), written anew")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[123])
-    arguments, train_options = [*sys.argv[1:]], []
-    if "--" in arguments:
-        place = arguments.index("--")
-        arguments, train_options = arguments[:place], arguments[place + 1 :]
-    options = parser.parse_args(arguments)
-    options.train_options = train_options
+    options = parse_with_train_options(parser)
     if len({Path(folder).name for folder in options.data_dir}) < len(options.data_dir):
         parser.error("the data folders' names must differ: the table tells them apart by name")
     return options
+
+
+def parse_with_train_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The command's options, and as `train_options` what stands behind `--`."""
+    arguments, train_options = sys.argv[1:], []
+    if "--" in arguments:
+        place = arguments.index("--")
+        arguments, train_options = arguments[:place], arguments[place + 1 :]
+    return parser.parse_args(arguments, argparse.Namespace(train_options=train_options))
 
 
 def run_variant(options: argparse.Namespace, variant: str, seed: int) -> None:
