@@ -3,7 +3,7 @@
 """
 What transcribing some lines of a hand gains: a released model before and after fine-tuning on them.
 
-    python -m htr_convtext.benchmarks.finetuning --data_dir poilus --hands AN_0008 AN_0327 --lines 20 50 all \
+    python -m htr_convtext.benchmarks.finetuning --data_dir poilus --hands AN_0008 AN_0327 --lines 20 50 all \\
         --output_dir runs/finetuning --table benchmarks/results/finetuning.md -- --use_cpu
 
 For each hand, lines of the split whose id holds its name: the last `--held_out` pages are read before and after, and

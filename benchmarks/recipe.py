@@ -3,7 +3,7 @@
 """
 What each part of the recipe does to the error rate, every variant trained from scratch for the same CPU time.
 
-    python -m htr_convtext.benchmarks.recipe --data_dir lines_a lines_b --minutes 20 --output_dir runs/recipe \
+    python -m htr_convtext.benchmarks.recipe --data_dir lines_a lines_b --minutes 20 --output_dir runs/recipe \\
         --table benchmarks/results/recipe.md -- --size tiny --per_device_train_batch_size 8 --warmup_steps 100
 
 Options behind `--` go to every training. CPU time is that of the training process with all its threads; nothing is
