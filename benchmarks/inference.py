@@ -123,9 +123,8 @@ def report_speed(names: list[str], options: argparse.Namespace) -> None:
     plain = new_network(options.size)
     networks = {name: make_contender(name, plain, options.exports) for name in names}
     differences = {name: difference(network, plain, pixel_values, name) for name, network in networks.items()}
-    matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
     contenders = {name: (lambda network=network: network(pixel_values)) for name, network in networks.items()}
-    seconds, unsteadiness = measure_steadily({**contenders, MATRIX_PRODUCT: lambda: matrix @ matrix}, options.rounds)
+    seconds, unsteadiness = measure_steadily(contenders, options.rounds)
 
     lines = options.batch_size
     rates = [2 * MATRIX_SIDE**3 / second for second in seconds[MATRIX_PRODUCT]]
@@ -156,7 +155,14 @@ def difference(network: Callable, plain: HTRConvTextForCTC, pixel_values: torch.
 
 
 def measure_steadily(contenders: dict[str, Callable], rounds: int) -> tuple[dict[str, list[float]], float]:
-    """The steadiest of up to `ATTEMPTS` measurements, and how far apart the quartiles of the machine's rate were."""
+    """
+    Seconds of each contender and of a matrix product, which tells the machine's rate, in each round.
+
+    Returns:
+        The steadiest of up to `ATTEMPTS` measurements, and how far apart the quartiles of the machine's rate were.
+    """
+    matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
+    contenders = {**contenders, MATRIX_PRODUCT: lambda: matrix @ matrix}
     attempts = []
     for _ in range(ATTEMPTS):
         seconds = measure(contenders, rounds)

@@ -34,7 +34,6 @@ except ImportError:
     TorchVGSLModel = None
 
 HEIGHT = 64
-MATRIX_SIDE = 2048
 TROCR_IMAGE_SIZE = 384
 # Encoder and decoder of microsoft/trocr-small-handwritten and microsoft/trocr-base-handwritten.
 TROCR = {
@@ -81,18 +80,17 @@ def compare(options: argparse.Namespace) -> None:
     for name, make in recognisers(options).items():
         if options.only is None or name in options.only:
             readers[name], parameters[name] = make()
-    matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
-    seconds, unsteadiness = measure_steadily({**readers, "matrix product": lambda: matrix @ matrix}, options.rounds)
+    seconds, unsteadiness = measure_steadily(readers, options.rounds)
     print(f"batch {options.batch_size}, lines of 64x{options.width}, float32, {threads()}, {options.rounds} rounds")
     print(f"the machine's rate of matrix products: quartiles {100 * unsteadiness:.0f} % apart")
     if TorchVGSLModel is None:
         print("kraken is not installed: left out")
     first = next(iter(readers))
-    print(f"{'':28}{'parameters':>12}{'ms a line':>28}{'times ' + first:>28}")
+    print(f"{'':28}{'parameters':>12}{'ms a line':>32}{'times ' + first:>28}")
     for name in readers:
         milliseconds = quartiles([1000 * second / options.batch_size for second in seconds[name]])
         ratios = quartiles([other / own for other, own in zip(seconds[name], seconds[first], strict=True)])
-        print(f"{name:28}{parameters[name] / 1e6:10.1f} M{milliseconds:>28}{ratios:>28}")
+        print(f"{name:28}{parameters[name] / 1e6:10.1f} M{milliseconds:>32}{ratios:>28}")
 
 
 def recognisers(options: argparse.Namespace) -> dict[str, Callable[[], tuple[Callable, int]]]:

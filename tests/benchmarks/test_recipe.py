@@ -1,31 +1,11 @@
 """The comparison of the recipe's variants: what it runs, that it goes on where it was cut, and its table."""
 
 import json
-import shutil
 import sys
-from pathlib import Path
 
 import pytest
 
 from htr_convtext.benchmarks import recipe
-
-TEXTS = ["one", "two words", "a third line", "four"]
-
-
-@pytest.fixture
-def line_folders(line_images, tmp_path):
-    """Two folders of a few real lines; the transcriptions are made up."""
-    folders = []
-    for number, name in enumerate(("first", "second")):
-        for split, count in (("train", 4), ("val", 2)):
-            folder = tmp_path / name / split
-            folder.mkdir(parents=True)
-            for i in range(count):
-                source = line_images[8 * number + 2 * i]
-                shutil.copy(source, folder / f"{split}-{i}{Path(source).suffix}")
-                (folder / f"{split}-{i}.txt").write_text(TEXTS[i], encoding="utf-8")
-        folders.append(str(tmp_path / name))
-    return folders
 
 
 def write_run(folder, sources, command, predictions):

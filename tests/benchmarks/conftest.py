@@ -1,0 +1,24 @@
+"""Fixtures of the benchmarks' tests."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+TEXTS = ["one", "two words", "a third line", "four"]
+
+
+@pytest.fixture
+def line_folders(line_images, tmp_path):
+    """Two folders of a few real lines; the transcriptions are made up."""
+    folders = []
+    for number, name in enumerate(("first", "second")):
+        for split, count in (("train", 4), ("val", 2)):
+            folder = tmp_path / name / split
+            folder.mkdir(parents=True)
+            for i in range(count):
+                source = line_images[8 * number + 2 * i]
+                shutil.copy(source, folder / f"{split}-{i}{Path(source).suffix}")
+                (folder / f"{split}-{i}.txt").write_text(TEXTS[i], encoding="utf-8")
+        folders.append(str(tmp_path / name))
+    return folders
