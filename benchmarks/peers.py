@@ -9,8 +9,9 @@ HTR-ConvText beside small networks of other kinds, trained from scratch on the s
 A CRNN and a ResNet with a plain transformer encoder (`peer_networks`) share everything with HTR-ConvText but the
 network between image and classifier, and have no Textual Context Module. Options behind `--` go to every training. CPU
 time is that of the process with all its threads. After it each network (its average, where one is kept) reads the
-lines of `--split`; then all of them are timed in turn, as they come out of training. Networks that have been trained
-are not trained again: with `--networks` one process can train one of them.
+lines of `--split`; then all of them are timed in turn. Networks that have been trained are not trained again: with
+`--networks` one process can train one of them. What `benchmarks.kraken_training` has written into the same folder is
+in the table, too; how fast kraken reads, `benchmarks.speed` measures where it is installed.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from .recipe import parse_with_train_options
 
 OURS = "htr-convtext"
 NETWORKS = (OURS, "crnn", "resnet-vit")
+KRAKEN = "kraken"
 RESULT_FILE = "result.json"
 
 
@@ -42,9 +44,10 @@ def main() -> None:
     for name in options.networks:
         if not (options.output_dir / name / RESULT_FILE).exists():
             train_and_read(name, options)
-    finished = [name for name in NETWORKS if (options.output_dir / name / RESULT_FILE).exists()]
+    finished = [name for name in (*NETWORKS, KRAKEN) if (options.output_dir / name / RESULT_FILE).exists()]
     results = {name: json.loads((options.output_dir / name / RESULT_FILE).read_text("utf-8")) for name in finished}
-    text = "\n".join(table(results, time_networks(results, options.rounds), options)) + "\n"
+    seconds = time_networks({name: results[name] for name in results if name != KRAKEN}, options.rounds)
+    text = "\n".join(table(results, seconds, options)) + "\n"
     options.table.parent.mkdir(parents=True, exist_ok=True)
     options.table.write_text(text, encoding="utf-8")
     print(text)
@@ -90,7 +93,7 @@ def train_and_read(name: str, options: argparse.Namespace) -> None:
         "steps": trainer.state.global_step,
         "lines": round(metrics["epoch"] * len(train_set)),
         "config": model.config.to_dict(),
-        "command": shlex.join(sys.argv[1:]),
+        "command": shlex.join(["htr_convtext.benchmarks.peers", *sys.argv[1:]]),
         "rates": {},
     }
     for folder in options.data_dir:
@@ -129,8 +132,14 @@ def table(results: dict[str, dict], seconds: dict[str, list[float]], options: ar
     yield "|---" * len(header) + "|"
     for name, result in results.items():
         read = [f"{100 * result['rates'][source][rate]:.2f}" for source in sources for rate in ("cer", "wer")]
-        milliseconds = quartiles([1000 * second / 4 for second in seconds[name]])
-        cells = [name, f"{result['parameters'] / 1e6:.1f} M", str(result["steps"]), str(result["lines"]), *read]
+        milliseconds = quartiles([1000 * second / 4 for second in seconds[name]]) if name in seconds else "-"
+        cells = [
+            name,
+            f"{result['parameters'] / 1e6:.1f} M",
+            str(result.get("steps", "-")),
+            str(result["lines"]),
+            *read,
+        ]
         yield "| " + " | ".join([*cells, milliseconds]) + " |"
     yield ""
     yield from (

@@ -122,7 +122,7 @@ def trocr(name: str, batch_size: int, tokens: int) -> tuple[Callable, int]:
 
 
 def kraken(batch_size: int, width: int) -> tuple[Callable, int]:
-    network = TorchVGSLModel(KRAKEN_SPECIFICATION)
+    network = TorchVGSLModel(vgsl=KRAKEN_SPECIFICATION)
     network.nn.eval()
     pixel_values = torch.rand(batch_size, 1, KRAKEN_HEIGHT, width * KRAKEN_HEIGHT // HEIGHT)
     return lambda: network.nn(pixel_values), sum(parameter.numel() for parameter in network.nn.parameters())

@@ -1,0 +1,111 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where a size's reading time goes, part by part, and at what rate each part computes.
+
+    python -m htr_convtext.benchmarks.parts --size tiny small base
+
+In inference mode, float32. A part that needs more of the time than of the operations keeps a small size from being as
+fast as it is small.
+"""
+
+import argparse
+import statistics
+import time
+from collections import defaultdict
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from htr_convtext import SIZES, HTRConvTextConfig, HTRConvTextForCTC
+from htr_convtext.benchmarks.inference import threads
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--batch_size", type=int, default=4)
+    parser.add_argument("--width", type=int, default=512, help="pixels of a line 64 pixels high")
+    parser.add_argument("--rounds", type=int, default=20)
+    options = parser.parse_args()
+    for size in options.size:
+        torch.manual_seed(0)
+        model = HTRConvTextForCTC(HTRConvTextConfig(**SIZES[size])).eval()
+        report(size, model, torch.rand(options.batch_size, 1, 64, options.width), options.rounds)
+
+
+def parts_of(model: HTRConvTextForCTC) -> dict[str, list[nn.Module]]:
+    """The modules that a line passes, in order, by the part that they belong to."""
+    backbone, encoder = model.htr_convtext.backbone, model.htr_convtext.encoder
+    parts: dict[str, list[nn.Module]] = {"stem": [backbone.stem]}
+    for number, stage in enumerate(backbone.stages, start=1):
+        parts[f"stage {number}, convolutions"] = [stage.layers]
+        parts[f"stage {number}, MobileViT"] = [stage.mobilevit]
+        parts[f"stage {number}, of it attention"] = [layer.attention for layer in stage.mobilevit.transformer]
+    parts["encoder, attention"] = [layer.self_attn for layer in encoder.layers]
+    parts["encoder, convolution"] = [layer.conv for layer in encoder.layers]
+    parts["encoder, feed-forward"] = [
+        module for layer in encoder.layers for module in (layer.feed_forward1, layer.feed_forward2)
+    ]
+    parts["classifier"] = [model.ctc_head]
+    return parts
+
+
+@torch.no_grad()
+def report(size: str, model: HTRConvTextForCTC, pixel_values: torch.Tensor, rounds: int) -> None:
+    lines = len(pixel_values)
+    flops = count_flops(model, pixel_values)
+    seconds = time_parts(model.optimize_for_inference(), pixel_values, rounds)
+    whole = statistics.median(seconds["network"])
+    print(f"{size}, batch {lines}, 64x{pixel_values.shape[-1]}, {threads()}, {rounds} rounds, medians")
+    print(f"{'':26}{'ms a line':>12}{'of the time':>14}{'GFLOP a line':>15}{'of all':>9}{'GFLOP/s':>10}")
+    for name, operations in flops.items():
+        median = statistics.median(seconds[name])
+        shares = f"{100 * median / whole:12.0f} %{operations / lines / 1e9:15.3f}"
+        rest = f"{100 * operations / flops['network']:7.0f} %{operations / median / 1e9:10.0f}"
+        print(f"{name:26}{1000 * median / lines:12.2f}{shares}{rest}")
+
+
+def count_flops(model: HTRConvTextForCTC, pixel_values: torch.Tensor) -> dict[str, int]:
+    """Floating-point operations of the matrix products and convolutions of each part, and of the network."""
+    names = {module: name for name, module in model.named_modules()}
+    with FlopCounterMode(display=False, depth=None) as counter:
+        model(pixel_values)
+    by_module = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    root = type(model).__name__
+    parts = parts_of(model).items()
+    flops = {part: sum(by_module.get(f"{root}.{names[module]}", 0) for module in modules) for part, modules in parts}
+    return {**flops, "network": counter.get_total_flops()}
+
+
+def time_parts(model: HTRConvTextForCTC, pixel_values: torch.Tensor, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each part, and of the network, in each round after one of warm-up."""
+    clock: dict[str, float] = defaultdict(float)
+    hooks = []
+    for part, modules in {**parts_of(model), "network": [model]}.items():
+        for module in modules:
+            hooks.append(module.register_forward_pre_hook(lambda *_, part=part: start(clock, part)))
+            hooks.append(module.register_forward_hook(lambda *_, part=part: stop(clock, part)))
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for number in range(rounds + 1):
+        clock.clear()
+        model(pixel_values)
+        if number:
+            for part, spent in clock.items():
+                seconds[part].append(spent)
+    for hook in hooks:
+        hook.remove()
+    return seconds
+
+
+def start(clock: dict[str, float], part: str) -> None:
+    clock[part] -= time.perf_counter()
+
+
+def stop(clock: dict[str, float], part: str) -> None:
+    clock[part] += time.perf_counter()
+
+
+if __name__ == "__main__":
+    main()
