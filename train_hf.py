@@ -111,7 +111,7 @@ def main() -> None:
     lines = load_splits(data_args)
     if training_args.do_train and "validation" not in lines:
         logger.warning("The data has no validation split: nothing tells how good the model gets.")
-        training_args.do_eval, training_args.eval_strategy = False, "no"
+        training_args.do_eval, training_args.eval_strategy, training_args.eval_on_start = False, "no", False
     processor, model, tcm = load_model(model_args, data_args, training_args, lines)
     prepared = prepare_splits(lines, processor, model.config, data_args, training_args)
 

@@ -61,7 +61,7 @@ def measure_hand(hand: str, options: argparse.Namespace) -> Iterator[dict]:
     for number in options.lines:
         chosen = train if number == "all" else train[: int(number)]
         learn = [str(RECIPE), "--model_name_or_path", options.model, "--do_predict", "--do_eval", "false"]
-        learn += ["--eval_strategy", "no", "--save_strategy", "no"]
+        learn += ["--eval_strategy", "no", "--eval_on_start", "false", "--save_strategy", "no"]
         yield {"hand": hand, "lines": len(chosen), **run(hand, number, chosen, held_out, learn, options)}
 
 

@@ -73,6 +73,7 @@ def main() -> None:
         lines = concatenate_datasets([split.take(min(number, len(split))) for split in splits])
         comparison = compare_lines(model, contender, processor, lines, options.batch_size)
         passed &= report(comparison, approximate, options.tolerance, options.cer_tolerance)
+    print("within the tolerance" if passed else "NOT within the tolerance")
     sys.exit(0 if passed else 1)
 
 
