@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-HEIGHT = 96
+from htr_convtext.line_datasets.synthesis import HEIGHT, smooth_noise
+
 MARGIN = 14
 SUPERSAMPLING = 4
 
@@ -101,12 +102,6 @@ def slanted(image: Image.Image, slant: float) -> Image.Image:
     """Shears the writing to the right by `slant` pixels for each pixel of height."""
     shift = -0.64 * HEIGHT * slant
     return image.transform(image.size, Image.Transform.AFFINE, (1, slant, shift, 0, 1, 0), Image.Resampling.BICUBIC)
-
-
-def smooth_noise(width: int, scale: int, rng: np.random.Generator) -> np.ndarray:
-    """Noise of standard deviation about 1 that changes over about `scale` pixels."""
-    coarse = rng.standard_normal((HEIGHT // scale + 2, width // scale + 2)).astype(np.float32)
-    return np.asarray(Image.fromarray(coarse).resize((width, HEIGHT), Image.Resampling.BICUBIC))
 
 
 def ruling(line: Line, width: int, rng: np.random.Generator) -> np.ndarray:

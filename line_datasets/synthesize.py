@@ -14,7 +14,6 @@ Take fonts made after handwriting, under a licence that lets you draw images wit
 """
 
 import argparse
-import string
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from .synthesis import FONT_SIZE, draw_hand, draw_line, writes
 
 Font = tuple[ImageFont.FreeTypeFont, set[str]]
 FONT_SUFFIXES = (".ttf", ".otf", ".woff")
+WORDS_WRITTEN = 0.9
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,15 +71,14 @@ def known_words(folders: Sequence[str], texts: Sequence[Path]) -> list[str]:
 
 def fonts_for(words: Sequence[str], folder: Path) -> list[Font]:
     """
-    The folder's fonts that have every letter from a to z in the words, each with the characters that it writes.
+    The folder's fonts that write at least `WORDS_WRITTEN` of the words, each with the characters that it has.
 
-    A font of the web comes in parts, one for each script; only the part of Latin letters passes.
+    A font of the web comes in parts, one for each script: the parts for other scripts are left out by this.
 
     Raises:
         ValueError: If the folder has no such font, or a file is none.
     """
     alphabet = "".join(sorted(set("".join(words))))
-    letters = set(alphabet) & set(string.ascii_lowercase)
     fonts = []
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in FONT_SUFFIXES):
         try:
@@ -87,10 +86,13 @@ def fonts_for(words: Sequence[str], folder: Path) -> list[Font]:
         except OSError as error:
             raise ValueError(f"{path} is no font that can be read ({error}). Remove it from the folder.") from error
         characters = set(writes(font, alphabet))
-        if letters <= characters:
+        if sum(characters.issuperset(word) for word in words) >= WORDS_WRITTEN * len(words):
             fonts.append((font, characters))
     if not fonts:
-        raise ValueError(f"{folder} has no font with the letters a to z: no such {', '.join(FONT_SUFFIXES)} file.")
+        raise ValueError(
+            f"{folder} has no font ({', '.join(FONT_SUFFIXES)}) with the characters of {WORDS_WRITTEN:.0%} of "
+            "the words. Put fonts into it that have them."
+        )
     return fonts
 
 

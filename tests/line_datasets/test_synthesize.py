@@ -1,6 +1,5 @@
 """Drawn lines: their words, their fonts, what is refused; and that they can be trained on."""
 
-import string
 from pathlib import Path
 
 import matplotlib
@@ -63,8 +62,8 @@ def test_more_text_brings_its_words_but_no_new_characters(real, tmp_path):
     assert words[-1] == "maison" and "Ω" not in words and "été" not in words
 
 
-def test_fonts_without_letters_are_left_out():
-    fonts = synthesize.fonts_for([string.ascii_lowercase], FONTS)
+def test_fonts_that_lack_the_words_letters_are_left_out():
+    fonts = synthesize.fonts_for(" ".join(TEXTS).split(), FONTS)
     names = {font.getname()[0] for font, _ in fonts}
     assert "DejaVu Sans" in names and "STIXSizeOneSym" not in names
     symbols = ImageFont.truetype(FONTS / "STIXSizOneSymReg.ttf", FONT_SIZE)
@@ -94,7 +93,7 @@ def test_any_hand_draws_any_line(number):
 def test_what_cannot_be_used_is_named(real, tmp_path, capsys):
     (tmp_path / "none").mkdir()
     assert run(real, tmp_path / "drawn", fonts=tmp_path / "none") == 1
-    assert "none has no font with the letters a to z" in capsys.readouterr().err
+    assert "none has no font (.ttf, .otf, .woff) with the characters of 90% of the words" in capsys.readouterr().err
     (tmp_path / "none" / "broken.ttf").write_bytes(b"no font")
     assert run(real, tmp_path / "drawn", fonts=tmp_path / "none") == 1
     assert "broken.ttf is no font that can be read" in capsys.readouterr().err
