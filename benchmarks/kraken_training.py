@@ -45,7 +45,7 @@ def main() -> None:
     subprocess.run([options.kraken / "ketos", "convert", "-o", model, checkpoint], check=True)
     read_in_training = (epoch + 1) * sum(len(splits["train"]) for splits in lines.values())
     command = shlex.join(["htr_convtext.benchmarks.kraken_training", *sys.argv[1:]])
-    result = {"lines": read_in_training, "command": command, "rates": {}}
+    result: dict = {"lines": read_in_training, "command": command, "rates": {}}
     for source, splits in lines.items():
         result["parameters"], rates = read(model, splits[options.split], folder / "readings.json", options)
         result["rates"][Path(source).name] = {"cer": rates["cer"], "wer": rates["wer"]}
@@ -79,8 +79,8 @@ def write_lines(source: str, folder: Path) -> dict[str, list[Path]]:
 def train(lines: dict[str, dict[str, list[Path]]], checkpoints: Path, options: argparse.Namespace) -> None:
     """Runs `ketos train` until the kernel ends it for the CPU time that it has used."""
     lists = {split: checkpoints.parent / f"{split}.txt" for split in ("train", "validation")}
-    for split, file in lists.items():
-        file.write_text(
+    for split, names in lists.items():
+        names.write_text(
             "".join(f"{image}\n" for images in lines.values() for image in images[split]), encoding="utf-8"
         )
     command = [str(options.kraken / "ketos"), "--workers", "0", "--threads", "1", "train", "-f", "path"]

@@ -70,7 +70,7 @@ def report(size: str, model: HTRConvTextForCTC, pixel_values: torch.Tensor, roun
 def count_flops(model: HTRConvTextForCTC, pixel_values: torch.Tensor) -> dict[str, int]:
     """Floating-point operations of the matrix products and convolutions of each part, and of the network."""
     names = {module: name for name, module in model.named_modules()}
-    with FlopCounterMode(display=False, depth=None) as counter:
+    with FlopCounterMode(display=False) as counter:
         model(pixel_values)
     by_module = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
     root = type(model).__name__
@@ -83,7 +83,8 @@ def time_parts(model: HTRConvTextForCTC, pixel_values: torch.Tensor, rounds: int
     """Seconds of each part, and of the network, in each round after one of warm-up."""
     clock: dict[str, float] = defaultdict(float)
     hooks = []
-    for part, modules in {**parts_of(model), "network": [model]}.items():
+    parts: dict[str, list[nn.Module]] = {**parts_of(model), "network": [model]}
+    for part, modules in parts.items():
         for module in modules:
             hooks.append(module.register_forward_pre_hook(lambda *_, part=part: start(clock, part)))
             hooks.append(module.register_forward_hook(lambda *_, part=part: stop(clock, part)))

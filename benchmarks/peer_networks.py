@@ -79,6 +79,7 @@ def peer(name: str, config: HTRConvTextConfig) -> HTRConvTextForCTC:
         config: Vocabulary, images and CTC loss.
     """
     model = HTRConvTextForCTC(config)
-    model.htr_convtext = CRNN() if name == "crnn" else ResNetViT(config)
-    model.ctc_head = nn.Linear(model.htr_convtext.output_size, config.vocab_size)
+    network = CRNN() if name == "crnn" else ResNetViT(config)
+    model.add_module("htr_convtext", network)
+    model.ctc_head = nn.Linear(network.output_size, config.vocab_size)
     return model

@@ -25,8 +25,7 @@ from pathlib import Path
 import torch
 from transformers import set_seed
 
-from htr_convtext import train_hf
-from htr_convtext.modeling_htr_convtext import HTRConvTextForCTC
+from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC, train_hf
 from htr_convtext.training import HTRConvTextTrainer, keep_freed_memory, prepare_lines
 
 from .inference import measure_steadily, quartiles
@@ -109,14 +108,15 @@ def train_and_read(name: str, options: argparse.Namespace) -> None:
 def time_networks(results: dict[str, dict], rounds: int) -> dict[str, list[float]]:
     """Seconds of each network in each round for four lines of 64x512 pixels, float32."""
     pixel_values = torch.rand(4, 1, 64, 512)
-    networks = {name: load_network(name, result["config"]) for name, result in results.items()}
+    networks = {
+        name: load_network(name, HTRConvTextConfig.from_dict(result["config"])) for name, result in results.items()
+    }
     contenders = {name: lambda network=network: network(pixel_values) for name, network in networks.items()}
     return measure_steadily(contenders, rounds)[0]
 
 
-def load_network(name: str, config: dict) -> HTRConvTextForCTC:
+def load_network(name: str, config: HTRConvTextConfig) -> HTRConvTextForCTC:
     """A network with drawn weights, which is as fast; ours in the mode that it reads in."""
-    config = train_hf.HTRConvTextConfig.from_dict(config)
     return HTRConvTextForCTC(config).optimize_for_inference() if name == OURS else peer(name, config).eval()
 
 
