@@ -589,6 +589,11 @@ class HTRConvTextPreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
     _no_split_modules = ["HTRConvTextMobileViTLayer", "HTRConvTextEncoderLayer"]
 
+    @classmethod
+    def _can_set_attn_implementation(cls) -> bool:
+        # transformers guesses it from words in the source, other words in each of its versions.
+        return True
+
     def _init_weights(self, module):
         # By the module that owns the weights: transformers leaves out modules that own none.
         if isinstance(module, nn.Linear):

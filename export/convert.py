@@ -102,7 +102,10 @@ def openvino_int8(calibration_lines: int) -> NNCFQuantizationConfig:
     parameters = AdvancedQuantizationParameters(
         activations_quantization_params=QuantizationParameters(per_channel=False)
     )
-    return NNCFQuantizationConfig(subset_size=calibration_lines, advanced_parameters=parameters)
+    # The slow correction of biases, layer after layer: the fast one leaves nearly twice the error in the logits.
+    return NNCFQuantizationConfig(
+        subset_size=calibration_lines, fast_bias_correction=False, advanced_parameters=parameters
+    )
 
 
 def onnx_int8() -> OnnxRuntimeStaticConfig:

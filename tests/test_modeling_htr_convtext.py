@@ -141,6 +141,11 @@ def test_eager_and_sdpa_agree_and_eager_gives_weights(model, pixel_values):
         model(pixel_values, output_attentions=True)
 
 
+def test_inference_mode_leaves_eager_attention():
+    optimized = HTRConvTextForCTC._from_config(small_config(), attn_implementation="eager").optimize_for_inference()
+    assert optimized.config._attn_implementation == "sdpa"
+
+
 def test_relative_position_bias_reaches_the_attention(model, pixel_values):
     changed = HTRConvTextForCTC(small_config()).eval()
     changed.load_state_dict(model.state_dict())
