@@ -19,13 +19,21 @@ from transformers import PretrainedConfig
 
 CTC_LOSS_REDUCTIONS = ("batchmean", "mean", "sum")
 # Options of the sizes that models are trained in, `base` being the paper's. The first stage of `tiny` is narrower than
-# a quarter of its width: there a line has the most pixels, and the most of its time went.
+# a quarter of its width: there a line has the most pixels, and the most of its time went. `lite` leaves the MobileViT
+# layers out, which at this width cost about half of a training step and slow its learning (benchmarks/results).
 SIZES: dict[str, dict] = {
     "tiny": {
         "hidden_size": 128,
         "num_attention_heads": 4,
         "backbone_hidden_sizes": (16, 64, 128),
         "backbone_head_dim": 16,
+    },
+    "lite": {
+        "hidden_size": 128,
+        "num_attention_heads": 4,
+        "backbone_hidden_sizes": (16, 64, 128),
+        "backbone_head_dim": 16,
+        "backbone_mobilevit": (False, False, False),
     },
     "small": {"hidden_size": 256},
     "base": {},
@@ -57,6 +65,8 @@ class HTRConvTextConfig(PretrainedConfig):
         backbone_hidden_sizes: Channels of the three backbone stages; `None` gives a quarter, half and all of
             `hidden_size`. The last one must equal `hidden_size`.
         backbone_depths: Residual blocks in each of the three stages.
+        backbone_mobilevit: Whether a MobileViT layer ends each of the three stages, as in the paper. At small widths
+            these layers take most of the backbone's time.
         backbone_head_dim: Size of an attention head in the MobileViT layers; each stage's channels must be a multiple.
         backbone_num_transformer_layers: Transformer layers in each MobileViT layer.
         backbone_mlp_ratio: Feed-forward width of those layers over their channels.
@@ -106,6 +116,7 @@ class HTRConvTextConfig(PretrainedConfig):
         image_width=512,
         backbone_hidden_sizes=None,
         backbone_depths=(2, 2, 2),
+        backbone_mobilevit=(True, True, True),
         backbone_head_dim=64,
         backbone_num_transformer_layers=1,
         backbone_mlp_ratio=4,
@@ -145,6 +156,7 @@ class HTRConvTextConfig(PretrainedConfig):
             backbone_hidden_sizes = (hidden_size // 4, hidden_size // 2, hidden_size)
         self.backbone_hidden_sizes = list(backbone_hidden_sizes)
         self.backbone_depths = list(backbone_depths)
+        self.backbone_mobilevit = list(backbone_mobilevit)
         self.backbone_head_dim = backbone_head_dim
         self.backbone_num_transformer_layers = backbone_num_transformer_layers
         self.backbone_mlp_ratio = backbone_mlp_ratio
@@ -222,11 +234,9 @@ class HTRConvTextConfig(PretrainedConfig):
                 f"hidden_size must be a multiple of num_attention_heads. Got {self.hidden_size} and "
                 f"{self.num_attention_heads}."
             )
-        if len(self.backbone_hidden_sizes) != 3 or len(self.backbone_depths) != 3:
-            raise ValueError(
-                "backbone_hidden_sizes and backbone_depths need one number for each of the 3 stages. Got "
-                f"{self.backbone_hidden_sizes} and {self.backbone_depths}."
-            )
+        for name in ("backbone_hidden_sizes", "backbone_depths", "backbone_mobilevit"):
+            if len(getattr(self, name)) != 3:
+                raise ValueError(f"{name} needs one value for each of the 3 stages. Got {getattr(self, name)}.")
         if min(self.backbone_depths) < 1:
             raise ValueError(f"backbone_depths must be at least 1 in each stage. Got {self.backbone_depths}.")
         for channels in self.backbone_hidden_sizes:

@@ -332,15 +332,15 @@ class HTRConvTextMobileViTLayer(GradientCheckpointingLayer):
 
 
 class HTRConvTextBackboneStage(nn.Module):
-    """Residual blocks, the first with the stride, then a MobileViT layer."""
+    """Residual blocks, the first with the stride, then a MobileViT layer where the size has one."""
 
-    def __init__(self, config, in_channels, out_channels, depth, stride):
+    def __init__(self, config, in_channels, out_channels, depth, stride, mobilevit):
         super().__init__()
         self.layers = nn.Sequential(
             HTRConvTextBasicLayer(config, in_channels, out_channels, stride),
             *[HTRConvTextBasicLayer(config, out_channels, out_channels, stride=(1, 1)) for _ in range(depth - 1)],
         )
-        self.mobilevit = HTRConvTextMobileViTLayer(config, out_channels)
+        self.mobilevit = HTRConvTextMobileViTLayer(config, out_channels) if mobilevit else nn.Identity()
 
     def forward(self, hidden_state):
         return self.mobilevit(self.layers(hidden_state))
@@ -356,9 +356,14 @@ class HTRConvTextBackbone(nn.Module):
         self.pooler = nn.MaxPool2d(kernel_size=3, stride=(2, 1), padding=1)
         strides = [(2, 1), (2, 2), (2, 2)]
         self.stages = nn.ModuleList(
-            HTRConvTextBackboneStage(config, in_channels, out_channels, depth, stride)
-            for in_channels, out_channels, depth, stride in zip(
-                [sizes[0], *sizes[:-1]], sizes, config.backbone_depths, strides, strict=True
+            HTRConvTextBackboneStage(config, *stage)
+            for stage in zip(
+                [sizes[0], *sizes[:-1]],
+                sizes,
+                config.backbone_depths,
+                strides,
+                config.backbone_mobilevit,
+                strict=True,
             )
         )
 

@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from htr_convtext import SIZES, HTRConvTextConfig, HTRConvTextForCTC
 from htr_convtext.benchmarks.inference import threads
+from htr_convtext.modeling_htr_convtext import HTRConvTextMobileViTLayer
 
 
 def main() -> None:
@@ -41,8 +42,9 @@ def parts_of(model: HTRConvTextForCTC) -> dict[str, list[nn.Module]]:
     parts: dict[str, list[nn.Module]] = {"stem": [backbone.stem]}
     for number, stage in enumerate(backbone.stages, start=1):
         parts[f"stage {number}, convolutions"] = [stage.layers]
-        parts[f"stage {number}, MobileViT"] = [stage.mobilevit]
-        parts[f"stage {number}, of it attention"] = [layer.attention for layer in stage.mobilevit.transformer]
+        if isinstance(stage.mobilevit, HTRConvTextMobileViTLayer):
+            parts[f"stage {number}, MobileViT"] = [stage.mobilevit]
+            parts[f"stage {number}, of it attention"] = [layer.attention for layer in stage.mobilevit.transformer]
     parts["encoder, attention"] = [layer.self_attn for layer in encoder.layers]
     parts["encoder, convolution"] = [layer.conv for layer in encoder.layers]
     parts["encoder, feed-forward"] = [
@@ -69,6 +71,8 @@ def report(size: str, model: HTRConvTextForCTC, pixel_values: torch.Tensor, roun
 
 def count_flops(model: HTRConvTextForCTC, pixel_values: torch.Tensor) -> dict[str, int]:
     """Floating-point operations of the matrix products and convolutions of each part, and of the network."""
+    # The counter does not know the CPU's fused attention. Inference mode goes back to it.
+    model.set_attn_implementation("eager")
     names = {module: name for name, module in model.named_modules()}
     with FlopCounterMode(display=False) as counter:
         model(pixel_values)

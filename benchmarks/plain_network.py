@@ -41,5 +41,6 @@ def plain_network(config: HTRConvTextConfig) -> HTRConvTextForCTC:
         if isinstance(module, nn.Dropout):
             module.__class__ = nn.Dropout
     for stage in backbone.stages:
-        stage.mobilevit.__class__ = PlainMobileViTLayer
+        if isinstance(stage.mobilevit, HTRConvTextMobileViTLayer):
+            stage.mobilevit.__class__ = PlainMobileViTLayer
     return model

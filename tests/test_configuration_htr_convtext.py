@@ -43,6 +43,7 @@ def test_saved_configuration_names_code_and_pipeline(tmp_path):
         ({"hidden_size": 128}, "32 is not"),
         ({"backbone_hidden_sizes": [64, 128, 256]}, "must equal hidden_size 512"),
         ({"backbone_hidden_sizes": [64, 512]}, "3 stages"),
+        ({"backbone_mobilevit": [True]}, "backbone_mobilevit needs one value for each of the 3 stages"),
         ({"backbone_depths": [2, 0, 2]}, "backbone_depths"),
         ({"num_hidden_layers": 1}, "downsample_after_layer"),
         ({"downsample_after_layer": 5, "upsample_after_layer": 5}, "Got 5, 5 and 8"),

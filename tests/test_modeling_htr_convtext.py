@@ -57,16 +57,21 @@ def test_number_of_parameters():
         {"num_hidden_layers": 2},
         {"num_hidden_layers": 6, "downsample_after_layer": 1, "upsample_after_layer": 6},
         {"backbone_depths": [1, 2, 1], "backbone_num_transformer_layers": 2, "patch_size": 4},
+        {"backbone_mobilevit": [False, False, True]},
         {"image_height": 48, "num_channels": 3, "intermediate_size": 20, "conv_kernel_size": 3},
     ],
 )
 def test_other_sizes(options):
     config = small_config(**options)
     model = HTRConvTextForCTC(config).eval()
-    outputs = model(torch.rand(1, config.num_channels, config.image_height, 96), output_hidden_states=True)
+    pixel_values = torch.rand(1, config.num_channels, config.image_height, 96)
+    outputs = model(pixel_values, output_hidden_states=True)
     assert outputs.logits.shape == (1, 24, 12)
     assert outputs.last_hidden_state.shape == (1, 24, config.hidden_size)
     assert len(outputs.hidden_states) == config.num_hidden_layers + 1
+    with torch.no_grad():
+        folded = model.optimize_for_inference()(pixel_values)
+    torch.testing.assert_close(folded.logits, outputs.logits, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("width", [1, 7, 100, 333, 512, 640])
