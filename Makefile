@@ -26,9 +26,10 @@ types: $(VENV)/test.stamp
 	ln -sfn "$(CURDIR)" $(VENV)/types/htr_convtext
 	cd $(VENV)/types && $(abspath $(BIN)/mypy) --config-file "$(CURDIR)/pyproject.toml" -p htr_convtext
 
+# Files side by side on one thread each: the small networks of the tests lose more to threads than they gain by them.
 tests: $(VENV)/test.stamp
 	@command -v chromium >/dev/null || echo "No chromium on the PATH: the browser tests are left out."
-	$(BIN)/pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile
 
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix .
