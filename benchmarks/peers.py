@@ -142,9 +142,7 @@ def table(results: dict[str, dict], seconds: dict[str, list[float]], options: ar
         ]
         yield "| " + " | ".join([*cells, milliseconds]) + " |"
     yield ""
-    yield from (
-        f"    {name}: python -m htr_convtext.benchmarks.peers {result['command']}" for name, result in results.items()
-    )
+    yield from (f"    {name}: python -m {result['command']}" for name, result in results.items())
 
 
 if __name__ == "__main__":
