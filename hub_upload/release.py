@@ -1,11 +1,16 @@
 """Makes a released model folder in this repository from a trained one: its weights, and links to the code at the root.
 
 python -m htr_convtext.hub_upload.release --model RUN_FOLDER --output hub_upload/NAME
+
+Several run folders give the mean of their weights (model soups, arXiv 2203.05482): for runs that began from the same
+weights and differ in their seeds or options.
 """
 
 import argparse
 import os
 from pathlib import Path
+
+import torch
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 
@@ -15,26 +20,55 @@ CODE = "*_htr_convtext.py"
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="folder of the trained model and its processor")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="folders of trained models and their processors",
+    )
     parser.add_argument("--output", type=Path, required=True, help="model folder to write")
     options = parser.parse_args(arguments)
     release(options.model, options.output)
     print(f"Wrote {options.output}; its README.md, the model card, is yours to write.")
 
 
-def release(model: Path, output: Path) -> None:
+def release(models: list[Path], output: Path) -> None:
     """
     Args:
-        model: Folder of a trained model and its processor.
+        models: Folders of trained models and their processors; the mean of their weights is released.
         output: Folder to write; a README.md in it stays.
+
+    Raises:
+        ValueError: If the models are not of one configuration and one vocabulary.
     """
+    processor = HTRConvTextProcessor.from_pretrained(models[0])
+    network = mean_of_models(models)
     for link in output.glob(CODE):  # Of an earlier release: saving would copy the code onto itself.
         link.unlink()
-    HTRConvTextForCTC.from_pretrained(model).save_pretrained(output)
-    HTRConvTextProcessor.from_pretrained(model).save_pretrained(output)
+    network.save_pretrained(output)
+    processor.save_pretrained(output)
     for copy in output.glob(CODE):
         copy.unlink()
         copy.symlink_to(os.path.relpath(ROOT / copy.name, output))
+
+
+def mean_of_models(models: list[Path]) -> HTRConvTextForCTC:
+    first, *others = (HTRConvTextForCTC.from_pretrained(model) for model in models)
+    kind = kind_of_model(first, models[0])
+    states = [first.state_dict()]
+    for path, other in zip(models[1:], others, strict=True):
+        if kind_of_model(other, path) != kind:
+            raise ValueError(f"{path} and {models[0]} differ in their configuration or their vocabulary.")
+        states.append(other.state_dict())
+    with torch.no_grad():
+        for name, weight in states[0].items():
+            weight.copy_(torch.stack([state[name].double() for state in states]).mean(0))
+    return first
+
+
+def kind_of_model(model: HTRConvTextForCTC, path: Path) -> tuple[dict, dict]:
+    return model.config.to_diff_dict(), HTRConvTextProcessor.from_pretrained(path).tokenizer.get_vocab()
 
 
 if __name__ == "__main__":

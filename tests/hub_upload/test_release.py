@@ -1,5 +1,9 @@
 """A released folder holds one copy of the code less than it seems to, and loads."""
 
+from pathlib import Path
+
+import pytest
+import torch
 from transformers import AutoModel
 
 from htr_convtext import (
@@ -11,22 +15,45 @@ from htr_convtext import (
 )
 from htr_convtext.hub_upload.release import release
 
+SIZES = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "backbone_head_dim": 8}
+
+
+def write_run(folder: Path, alphabet: str = "abc", **options) -> HTRConvTextForCTC:
+    tokenizer = HTRConvTextTokenizer.from_alphabet(alphabet)
+    model = HTRConvTextForCTC(HTRConvTextConfig(vocab_size=tokenizer.vocab_size, **{**SIZES, **options}))
+    model.save_pretrained(folder)
+    HTRConvTextProcessor(HTRConvTextImageProcessor(), tokenizer).save_pretrained(folder)
+    return model
+
 
 def test_release_links_the_code_and_loads(tmp_path, root):
     run, released = tmp_path / "run", tmp_path / "released"
-    config = HTRConvTextConfig(
-        vocab_size=4, hidden_size=32, num_hidden_layers=4, num_attention_heads=2, backbone_head_dim=8
-    )
-    HTRConvTextForCTC(config).save_pretrained(run)
-    HTRConvTextProcessor(HTRConvTextImageProcessor(), HTRConvTextTokenizer.from_alphabet("abc")).save_pretrained(run)
+    write_run(run)
     released.mkdir()
     (released / "README.md").write_text("the card")
 
-    release(run, released)
-    release(run, released)  # A better model takes the place of a released one.
+    release([run], released)
+    release([run], released)  # A better model takes the place of a released one.
 
     code = sorted(path.name for path in released.glob("*.py"))
     assert code == sorted(path.name for path in root.glob("*_htr_convtext.py"))
     assert all((released / name).resolve() == root / name and (released / name).is_symlink() for name in code)
     assert AutoModel.from_pretrained(released, trust_remote_code=True).config.vocab_size == 4
     assert (released / "README.md").read_text() == "the card"
+
+
+def test_several_runs_are_released_as_their_mean(tmp_path):
+    models = [write_run(tmp_path / name) for name in ("first", "second")]
+    release([tmp_path / "first", tmp_path / "second"], tmp_path / "released")
+    first, second = (model.state_dict() for model in models)
+    for name, weight in HTRConvTextForCTC.from_pretrained(tmp_path / "released").state_dict().items():
+        torch.testing.assert_close(weight, (first[name] + second[name]).div(2).to(weight.dtype))
+
+
+@pytest.mark.parametrize("other", [{"alphabet": "abd"}, {"conv_kernel_size": 5}])
+def test_runs_of_different_kinds_have_no_mean(tmp_path, other):
+    write_run(tmp_path / "first")
+    write_run(tmp_path / "second", **other)
+    with pytest.raises(ValueError, match="second and .*first differ in their configuration or their vocabulary"):
+        release([tmp_path / "first", tmp_path / "second"], tmp_path / "released")
+    assert not (tmp_path / "released").exists()
