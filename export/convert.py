@@ -16,10 +16,13 @@ that `ExportedHTRConvText.from_pretrained(folder).as_pipeline(processor)` reads.
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import openvino
 import torch
 from nncf import AdvancedQuantizationParameters
 from nncf.quantization.advanced_parameters import QuantizationParameters
+from openvino import opset13
 from torch.export import Dim
 from transformers.exporters import (
     ExportedModel,
@@ -32,6 +35,7 @@ from transformers.exporters import (
     OpenVINOConfig,
     OpenVINOExporter,
 )
+from transformers.exporters.metadata import ExportMetadata
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
 
@@ -93,7 +97,37 @@ def export_model(
         onnx_quantizer = OnnxRuntimeQuantizer(onnx_int8(), samples) if samples else None
         return OnnxExporter().export(model, {"pixel_values": traced}, OnnxConfig(quantizer=onnx_quantizer, **options))
     quantizer = NNCFOpenVINOQuantizer(openvino_int8(len(samples)), samples) if samples else None
-    return OpenVINOExporter().export(model, {"pixel_values": traced}, OpenVINOConfig(quantizer=quantizer, **options))
+    return WholeSizesOpenVINOExporter().export(
+        model, {"pixel_values": traced}, OpenVINOConfig(quantizer=quantizer, **options)
+    )
+
+
+class WholeSizesOpenVINOExporter(OpenVINOExporter):
+    """Divides sizes as whole numbers; OpenVINO's frontend divides them as floats, and bfloat16 rounds 511 to 512."""
+
+    def export_program(self, *args: Any, **kwargs: Any) -> tuple[openvino.Model, ExportMetadata]:
+        program, metadata = super().export_program(*args, **kwargs)
+        for node in program.get_ordered_ops():
+            if node.get_type_name() == "Floor":
+                divide_as_whole_numbers(node)
+        program.validate_nodes_and_infer_types()
+        return program, metadata
+
+
+def divide_as_whole_numbers(floor: openvino.Node) -> None:
+    """Replaces a whole number's conversion to float, product with 1 / n, floor and conversion back by its quotient."""
+    product = floor.input_value(0).get_node()
+    users = [target.get_node() for target in floor.output(0).get_target_inputs()]
+    if product.get_type_name() != "Multiply" or any(user.get_type_name() != "Convert" for user in users):
+        return
+    converted, factor = (value.get_node() for value in product.input_values())
+    if converted.get_type_name() != "Convert" or factor.get_type_name() != "Constant":
+        return
+    size = converted.input_value(0)
+    divisor = opset13.constant(round(1 / factor.data.item()), size.get_element_type())
+    quotient = opset13.divide(size, divisor)
+    for user in users:
+        user.output(0).replace(quotient.output(0))
 
 
 def openvino_int8(calibration_lines: int) -> NNCFQuantizationConfig:

@@ -1,5 +1,7 @@
 """Exported networks read as the model does, at batches and widths that they were not traced at."""
 
+import copy
+
 import pytest
 import torch
 
@@ -68,6 +70,20 @@ def test_types(exported, exported_folder):
     else:
         with pytest.raises(ValueError, match="ONNX Runtime computes in torch.float32"):
             ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
+
+
+@torch.no_grad()
+def test_sizes_stay_whole_in_bfloat16(model, tmp_path):
+    # Without MobileViT layers, the graph itself computes the number of frames from the width.
+    config = copy.deepcopy(model.config)
+    config.backbone_mobilevit = (False, False, False)
+    export_model(HTRConvTextForCTC(config).eval(), "openvino").save_pretrained(tmp_path)
+    exact, half = (ExportedHTRConvText.from_pretrained(tmp_path, dtype) for dtype in (torch.float32, torch.bfloat16))
+    for batch_size, width in SHAPES:
+        pixel_values = torch.rand(batch_size, 1, 64, width)
+        expected, logits = exact(pixel_values).logits, half(pixel_values).logits
+        assert logits.shape == expected.shape == (batch_size, config.frames(width), config.vocab_size)
+        assert (logits - expected).abs().mean() / expected.std() < 0.1
 
 
 @pytest.mark.slow
