@@ -6,12 +6,22 @@ import pytest
 import torch
 
 pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
-pytest.importorskip("openvino", reason="the extra [export] is not installed")
+openvino = pytest.importorskip("openvino", reason="the extra [export] is not installed")
 pytest.importorskip("nncf", reason="the extra [export] is not installed")
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor  # noqa: E402
 from htr_convtext.export import ExportedHTRConvText, export_model  # noqa: E402
 from htr_convtext.export.verify import SHAPES  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_openvino():
+    # Every Core gives its thread a signal stack. Of two, the first one freed takes away what the second goes back to,
+    # and the next signal that Python handles, such as the end of a DataLoader's worker, is a segmentation fault.
+    core = openvino.Core()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openvino, "Core", lambda: core)
+        yield
 
 
 @pytest.fixture(scope="module")
