@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
             low, high = interval(errors, lengths, options.resamples)
             rate = errors.sum() / lengths.sum()
             print(f"  {name} {100 * rate:.2f} %, 95 % interval {100 * low:.2f} to {100 * high:.2f}")
+            best, median, worst = np.percentile(100 * errors[lengths > 0] / lengths[lengths > 0], (0, 50, 100))
+            print(f"    of single pages: {best:.1f} to {worst:.1f} %, median {median:.1f}")
 
 
 def page_numbers(line_ids: Iterable[str], pattern: str) -> np.ndarray:

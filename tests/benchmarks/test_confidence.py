@@ -22,6 +22,7 @@ def test_rates_and_intervals(tmp_path, capsys):
     assert "4 lines on 2 pages" in printed
     assert "CER 50.00 %, 95 % interval 0.00 to 100.00" in printed
     assert "WER 50.00 %" in printed
+    assert "of single pages: 0.0 to 100.0 %, median 50.0" in printed
 
 
 def test_pages_of_equal_rates_leave_no_doubt(tmp_path, capsys):
