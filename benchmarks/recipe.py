@@ -4,12 +4,12 @@
 What each part of the recipe does to the error rate, every variant trained from scratch for the same CPU time.
 
     python -m htr_convtext.benchmarks.recipe --data_dir lines_a lines_b --minutes 20 --output_dir runs/recipe \\
-        --table benchmarks/results/recipe.md -- --size tiny --per_device_train_batch_size 8 --warmup_steps 100
+        --table benchmarks/results/recipe.md -- --size lite --sam_rho 0 --per_device_train_batch_size 8
 
-Options behind `--` go to every training. CPU time is that of the training process with all its threads; nothing is
-evaluated until it is used up. Then the model (its average, where one is kept) reads the validation lines of each
-folder. Runs that have finished are not run again, so that an interrupted command can be repeated, and other --variants
-and --seeds join the table of the same --output_dir.
+Options behind `--` go to every training; each variant changes one of them. CPU time is that of the training process
+with all its threads; nothing is evaluated until it is used up. Then the model (its average, where one is kept) reads
+the validation lines of each folder. Runs that have finished are not run again, so that an interrupted command can be
+repeated, and other --variants and --seeds join the table of the same --output_dir.
 """
 
 import argparse
@@ -30,13 +30,13 @@ SCRIPT = Path(__file__).resolve().parents[1] / "train_hf.py"
 COMMAND_FILE = "command.txt"
 
 VARIANTS: dict[str, list[str]] = {
-    "recipe": [],
+    "base": [],
     "aspect": ["--keep_aspect_ratio", "true", "--image_width", "1024"],
-    "autocontrast": ["--autocontrast_cutoff", "1", "50"],
-    "no-sam": ["--sam_rho", "0"],
+    "sam": ["--sam_rho", "0.05"],
     "no-ema": ["--ema_decay", "0"],
     "no-tcm": ["--tcm_weight", "0"],
     "no-augmentation": ["--augment", "false"],
+    "tiny": ["--size", "tiny"],
     "first-folder": [],
 }
 # Trained on the first data folder alone; like every variant it reads the validation lines of all.

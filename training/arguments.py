@@ -76,6 +76,16 @@ class HTRConvTextTrainingArguments(TrainingArguments):
         default=0.0, metadata={"help": "Largest slant, pixels sideways per pixel; 0 for none."}
     )
     augment_elastic: float = field(default=0.0, metadata={"help": "Largest elastic displacement, pixels; 0 for none."})
+    augment_stretch: float = field(
+        default=0.0, metadata={"help": "Largest relative change of a batch's width, up or down; 0 for none."}
+    )
+    augment_rise: float = field(
+        default=0.0, metadata={"help": "Largest rise or fall between a line's ends, in its heights; 0 for none."}
+    )
+    augment_shrink: float = field(
+        default=0.0, metadata={"help": "Largest share of its height that a line loses; 0 for none."}
+    )
+    augment_mask: float = field(default=0.0, metadata={"help": "Share of a line hidden under strips; 0 for none."})
 
     eval_strategy: str = field(default="steps", metadata={"help": "When to evaluate."})
     eval_steps: float | None = field(default=1000, metadata={"help": "Steps between evaluations."})
@@ -137,5 +147,9 @@ class HTRConvTextTrainingArguments(TrainingArguments):
             jitter=self.augment_jitter,
             slant=self.augment_slant,
             elastic=self.augment_elastic,
+            stretch=self.augment_stretch,
+            rise=self.augment_rise,
+            shrink=self.augment_shrink,
+            mask=self.augment_mask,
             scope=self.augment_scope,
         )

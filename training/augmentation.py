@@ -2,28 +2,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Augmentation of the paper's recipe, batched in torch on the batch's own device."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # In the sampling grid's units, clockwise.
+WIDTH_STEP = 64  # Pixels; few widths, so that a network compiled for each is not compiled for many.
 
 
 @dataclass(frozen=True)
 class LineAugmentation:
     """
     Random changes of line images: projective, erosion or dilation, brightness and contrast (paper's recipe), and, as
-    options, slant and elastic distortion. Calling it gives the same images for the same generator on every device.
+    options, what makes other hands and other lines of them: width, slant, rise, size, elastic distortion, hidden
+    strips. Calling it gives the same images for the same generator on every device.
 
     Args:
-        probability: Of each of the recipe's three changes.
+        probability: Of each change but `stretch`, which is always drawn.
         corner_shift: Pixels that the corners move by at most, along one axis drawn at random.
         kernel_size: Largest side of the kernel of erosion and dilation, in pixels.
         jitter: Brightness and contrast are multiplied by 1 - jitter to 1 + jitter.
         slant: Largest slant, in pixels to the side for each pixel up; 0 leaves it out.
         elastic: Largest displacement in pixels of the elastic distortion; 0 leaves it out.
         elastic_spacing: Pixels between the points that the elastic distortion moves independently.
+        stretch: The width is multiplied with up to 1 + stretch or divided by it, drawn for every batch as its lines
+            share a width, in steps of `WIDTH_STEP` pixels; 0 leaves it out.
+        rise: Largest height in which a line ends above or below its beginning, in heights of the line, which gets the
+            smaller for it as its box gets higher; 0 leaves it out.
+        shrink: Largest share of the height that a line loses, put anywhere between top and bottom; 0 leaves it out.
+        mask: Share of a line's width that is hidden under white strips, which may overlap; 0 leaves it out.
+        mask_width: Largest width of such a strip in pixels.
         scope: `"batch"` draws once for a batch, as the recipe does, `"line"` for each line.
     """
 
@@ -34,6 +44,11 @@ class LineAugmentation:
     slant: float = 0.0
     elastic: float = 0.0
     elastic_spacing: int = 16
+    stretch: float = 0.0
+    rise: float = 0.0
+    shrink: float = 0.0
+    mask: float = 0.0
+    mask_width: int = 32
     scope: str = "line"
 
     def __post_init__(self):
@@ -41,8 +56,13 @@ class LineAugmentation:
             raise ValueError(f"The probability of a change must be in 0 to 1. Got {self.probability}.")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"jitter must be in [0, 1). Got {self.jitter}.")
-        if self.kernel_size < 1 or self.elastic_spacing < 1:
-            raise ValueError(f"Sizes must be at least 1. Got {self.kernel_size} and {self.elastic_spacing}.")
+        if not 0 <= self.shrink < 1 or not 0 <= self.mask < 1:
+            raise ValueError(f"shrink and mask must be in [0, 1). Got {self.shrink} and {self.mask}.")
+        if self.stretch < 0 or self.rise < 0:
+            raise ValueError(f"stretch and rise must not be negative. Got {self.stretch} and {self.rise}.")
+        sizes = (self.kernel_size, self.elastic_spacing, self.mask_width)
+        if min(sizes) < 1:
+            raise ValueError(f"kernel_size, elastic_spacing and mask_width must be at least 1. Got {sizes}.")
         if self.scope not in ("batch", "line"):
             raise ValueError(f'scope must be "batch" or "line". Got {self.scope!r}.')
 
@@ -53,15 +73,28 @@ class LineAugmentation:
             generator: Source of randomness, on the CPU whatever the lines' device.
 
         Returns:
-            Changed lines of the same shape.
+            Changed lines of the same shape, but for the width if they are stretched.
         """
         dice = Dice(pixel_values, generator, self.scope)
+        if self.stretch:
+            pixel_values = self.stretch_width(pixel_values, dice)
         pixel_values = self.warp(pixel_values, dice)
         pixel_values = self.erode_or_dilate(pixel_values, dice)
-        return self.jitter_colors(pixel_values, dice)
+        pixel_values = self.jitter_colors(pixel_values, dice)
+        return self.hide_strips(pixel_values, dice) if self.mask else pixel_values
+
+    def stretch_width(self, pixel_values: torch.Tensor, dice: "Dice") -> torch.Tensor:
+        """All lines to one of the widths that are `1 + stretch` times wider or narrower at most."""
+        height, width = pixel_values.shape[-2:]
+        narrowest = math.ceil(width / (1 + self.stretch) / WIDTH_STEP)
+        widest = math.floor(width * (1 + self.stretch) / WIDTH_STEP)
+        if narrowest > widest:
+            return pixel_values  # So narrow that no step lies within the bounds.
+        stretched = WIDTH_STEP * dice.integer_of_batch(narrowest, widest)
+        return nn.functional.interpolate(pixel_values, (height, stretched), mode="bilinear", antialias=True)
 
     def warp(self, pixel_values: torch.Tensor, dice: "Dice") -> torch.Tensor:
-        """Projective transform, slant and elastic distortion in one resampling, filled with white."""
+        """Projective transform, slant, rise, size and elastic distortion in one resampling, filled with white."""
         size = pixel_values.new_tensor([pixel_values.shape[-1], pixel_values.shape[-2]]) / 2
         projective = dice.chance(self.probability)
         along_x = dice.chance(0.5)
@@ -71,7 +104,8 @@ class LineAugmentation:
         slanted = dice.chance(self.probability if self.slant else 0.0)
         slant = dice.uniform(-self.slant, self.slant, 1) * slanted[:, None]
         distorted = dice.chance(self.probability if self.elastic else 0.0)
-        moved = (projective | slanted | distorted).nonzero()[:, 0]
+        placed = dice.chance(self.probability if self.rise or self.shrink else 0.0)
+        moved = (projective | slanted | distorted | placed).nonzero()[:, 0]
         if len(moved) == 0:
             return pixel_values
 
@@ -79,6 +113,8 @@ class LineAugmentation:
         corners = pixel_values.new_tensor(CORNERS)
         sources = corners + shift
         sources[..., 0] -= slant * corners[:, 1] * size[1] / size[0]
+        if self.rise or self.shrink:
+            sources[..., 1] = torch.where(placed[:, None], self.place(sources, dice), sources[..., 1])
         grid = projective_grid(sources[moved], lines.shape)
         if self.elastic:
             displacement = self.displacements(pixel_values, dice) / size
@@ -86,6 +122,14 @@ class LineAugmentation:
         # The border is white, which is 0 in the image of the ink.
         warped = 1 - nn.functional.grid_sample(1 - lines, grid.to(lines.dtype), align_corners=False)
         return pixel_values.index_copy(0, moved, warped)
+
+    def place(self, sources: torch.Tensor, dice: "Dice") -> torch.Tensor:
+        """Heights that a small, rising line is read from at its corners, `(batch_size, 4)`; it stays inside."""
+        rise = dice.uniform(-self.rise, self.rise, 1)
+        height = (1 - dice.uniform(0, self.shrink, 1)) / (1 + rise.abs())
+        rise = rise / (1 + rise.abs())  # Of the image's height now, no longer of the line's.
+        offset = dice.uniform(-1, 1, 1) * (1 - height - rise.abs())
+        return (sources[..., 1] + rise * sources[..., 0] + offset) / height
 
     def displacements(self, pixel_values: torch.Tensor, dice: "Dice") -> torch.Tensor:
         """A smooth random field of shape `(batch_size, height, width, 2)`, in pixels."""
@@ -114,6 +158,17 @@ class LineAugmentation:
         pixel_values = (pixel_values * brightness).clamp(0, 1)
         mean = pixel_values.mean(dim=(1, 2, 3), keepdim=True)
         return torch.lerp(mean, pixel_values, contrast).clamp(0, 1)
+
+    def hide_strips(self, pixel_values: torch.Tensor, dice: "Dice") -> torch.Tensor:
+        """White strips: what stood there has to be told from its neighbours (as in SpecAugment, arXiv 1904.08779)."""
+        width = pixel_values.shape[-1]
+        strips = round(2 * self.mask * width / self.mask_width)  # They are half of the largest width on average.
+        hidden = dice.chance(self.probability)
+        starts = dice.uniform(-self.mask_width / 2, width, strips, 1)
+        ends = starts + dice.uniform(0, self.mask_width, strips, 1)
+        columns = torch.arange(width, device=pixel_values.device)
+        inside = ((starts <= columns) & (columns < ends)).any(1)  # (batch_size, width)
+        return pixel_values.masked_fill((inside & hidden[:, None])[:, None, None], 1.0)
 
 
 class Dice:
@@ -144,6 +199,10 @@ class Dice:
     def integers(self, low: int, high: int) -> torch.Tensor:
         """Whole numbers from `low` to `high`, both included, of shape `(lines,)`."""
         return self.uniform(low, high + 1).long().clamp(max=high)
+
+    def integer_of_batch(self, low: int, high: int) -> int:
+        """A whole number from `low` to `high`, both included, for the whole batch."""
+        return int(torch.randint(low, high + 1, (), generator=self.generator))
 
 
 def projective_grid(sources: torch.Tensor, shape: torch.Size) -> torch.Tensor:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import Sampler
 from transformers import TrainerCallback
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
+from transformers.utils import logging
 
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from .arguments import CLOCKS, HTRConvTextTrainingArguments
@@ -22,6 +23,8 @@ from .line_trainer import LineTrainer
 from .sam import perturbed
 from .sampler import EpochCallback, LineSampler
 from .schedule import make_scheduler
+
+logger = logging.get_logger(__name__)
 
 
 class HTRConvTextTrainer(LineTrainer):
@@ -49,6 +52,10 @@ class HTRConvTextTrainer(LineTrainer):
         **kwargs,
     ):
         check_devices(args)
+        if args.bf16 and args.device.type == "cpu" and not cpu_has_bfloat16():
+            logger.warning(
+                "--bf16: this processor has no units for bfloat16 and will train several times slower than without."
+            )
         if args.tcm_weight and tcm is None:
             tcm = HTRConvTextTCM(model.config)
         joint = HTRConvTextWithTCM(model, tcm if args.tcm_weight else None, args.freeze_batch_norm)
@@ -245,6 +252,14 @@ class TimeLimitCallback(TrainerCallback):
             control.should_training_stop = control.should_log = True
             control.should_evaluate = args.eval_strategy != IntervalStrategy.NO
             control.should_save = args.save_strategy != SaveStrategy.NO
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 numbers itself; `True` where torch does not tell."""
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return True
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def check_devices(args: HTRConvTextTrainingArguments) -> None:

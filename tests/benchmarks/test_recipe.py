@@ -26,7 +26,7 @@ def run(monkeypatch, *options: object) -> None:
 
 
 def test_table_ranks_finished_runs_over_all_lines_and_gives_each_folder(tmp_path, monkeypatch):
-    for variant, first, second in (("recipe", ["abcd"], ["abcx", "abcd"]), ("no-sam", ["axxd"], ["abcd", "abcd"])):
+    for variant, first, second in (("base", ["abcd"], ["abcx", "abcd"]), ("no-tcm", ["axxd"], ["abcd", "abcd"])):
         options = ["--data_dir", "a", "b", "--minutes", 20, "--output_dir", tmp_path / "runs", "--table", "unused"]
         monkeypatch.setattr(sys, "argv", ["recipe", *map(str, options)])
         folder = tmp_path / "runs" / f"{variant}-123"
@@ -35,22 +35,22 @@ def test_table_ranks_finished_runs_over_all_lines_and_gives_each_folder(tmp_path
         write_run(folder, ["a", "b"], text, {"a": first, "b": second})
     (tmp_path / "runs" / "no-ema-123").mkdir()  # One that was cut short is no row.
     options = ["--data_dir", "a", "b", "--output_dir", tmp_path / "runs", "--table", tmp_path / "table.md"]
-    run(monkeypatch, *options, "--variants", "recipe", "no-sam")
+    run(monkeypatch, *options, "--variants", "base", "no-tcm")
     table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
     assert table[3:7] == [
         "| variant | seed | steps | lines | CER | WER | CER a | CER b |",
         "|---|---|---|---|---|---|---|---|",
-        "| recipe | 123 | 5 | 20 | 8.33 | 33.33 | 0.00 | 12.50 |",
-        "| no-sam | 123 | 5 | 20 | 16.67 | 33.33 | 50.00 | 0.00 |",
+        "| base | 123 | 5 | 20 | 8.33 | 33.33 | 0.00 | 12.50 |",
+        "| no-tcm | 123 | 5 | 20 | 16.67 | 33.33 | 50.00 | 0.00 |",
     ]
-    assert "--sam_rho 0" in table[-1] and "--max_train_minutes 20" in table[-1]
+    assert "--tcm_weight 0" in table[-1] and "--max_train_minutes 20" in table[-1]
 
 
 def test_folder_of_other_options_is_not_taken_for_this_run(tmp_path, monkeypatch):
-    write_run(tmp_path / "runs" / "recipe-123", ["a"], "python train_hf.py --size base", {"a": ["abcd"]})
+    write_run(tmp_path / "runs" / "base-123", ["a"], "python train_hf.py --size base", {"a": ["abcd"]})
     options = ["--data_dir", "a", "--output_dir", tmp_path / "runs", "--table", tmp_path / "table.md"]
-    with pytest.raises(SystemExit, match="recipe-123 is a run with other options"):
-        run(monkeypatch, *options, "--variants", "recipe")
+    with pytest.raises(SystemExit, match="base-123 is a run with other options"):
+        run(monkeypatch, *options, "--variants", "base")
 
 
 def test_folders_of_one_name_are_refused(tmp_path, monkeypatch, capsys):
@@ -62,11 +62,11 @@ def test_folders_of_one_name_are_refused(tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_variants_train_and_read_and_are_not_run_twice(line_folders, tmp_path, monkeypatch):
     options = ["--data_dir", *line_folders, "--minutes", 0.05, "--output_dir", tmp_path / "runs"]
-    options += ["--table", tmp_path / "table.md", "--variants", "no-sam", "first-folder"]
+    options += ["--table", tmp_path / "table.md", "--variants", "no-tcm", "first-folder"]
     options += ["--", "--size", "tiny", "--use_cpu", "--per_device_train_batch_size", 2, "--warmup_steps", 1]
     run(monkeypatch, *options)
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert table.count("| no-sam | 123 |") == table.count("| first-folder | 123 |") == 1
+    assert table.count("| no-tcm | 123 |") == table.count("| first-folder | 123 |") == 1
 
     def twice(command, log):
         raise AssertionError(f"started again: {command}")

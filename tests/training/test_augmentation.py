@@ -6,7 +6,8 @@ import torch
 from htr_convtext.training import LineAugmentation
 from htr_convtext.training.augmentation import projective_grid, running_maximum
 
-EVERYTHING = {"probability": 1.0, "slant": 0.5, "elastic": 3.0}
+EVERYTHING = {"probability": 1.0, "slant": 0.5, "elastic": 3.0, "rise": 0.4, "shrink": 0.3, "mask": 0.2}
+PLAIN = {"probability": 1.0, "corner_shift": 0.0, "jitter": 0.0, "kernel_size": 1}
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -52,6 +53,49 @@ def test_warp_fills_with_white_and_keeps_the_ink(lines, options):
     assert (1 - changed).sum() == pytest.approx(float((1 - lines).sum()), rel=0.2)
 
 
+def test_stretched_lines_keep_their_ink_in_widths_within_the_bounds(lines):
+    lines = lines[..., :192]
+    augment = LineAugmentation(**PLAIN, stretch=0.5)
+    stretched = [augment(lines, seeded(seed)) for seed in range(20)]
+    assert {line.shape[-1] for line in stretched} == {128, 192, 256}
+    for line in stretched:
+        assert (1 - line).mean() == pytest.approx(float((1 - lines).mean()), rel=0.02)
+
+
+def test_lines_too_narrow_for_a_step_are_not_stretched():
+    lines = torch.rand(2, 1, 64, 40)
+    assert LineAugmentation(**PLAIN, stretch=0.3)(lines, seeded()).shape == lines.shape
+
+
+@pytest.mark.parametrize(("option", "least"), [({"rise": 0.5}, 1 / 1.5), ({"shrink": 0.4}, 0.6)])
+def test_smaller_and_rising_lines_stay_inside_whole(option, least):
+    black = torch.zeros(64, 1, 64, 256)
+    ink = 1 - LineAugmentation(**PLAIN, **option)(black, seeded())
+    share = ink.mean((1, 2, 3))
+    assert least - 0.02 < share.min() < least + 0.1
+    assert 0.9 < share.max() < 1
+    for column in (8, 128, 248):  # As high at one end as at the other: nothing was cut off.
+        torch.testing.assert_close(ink[..., column].mean((1, 2)), share, atol=0.03, rtol=0)
+
+
+def test_rising_lines_rise_and_fall_from_end_to_end_by_at_most_the_option():
+    bar = torch.ones(64, 1, 64, 256)
+    bar[:, :, 28:36] = 0
+    ink = 1 - LineAugmentation(**PLAIN, rise=0.5)(bar, seeded())
+    heights = torch.arange(64.0)[:, None]
+    middle = (ink[:, 0] * heights).sum(1) / ink[:, 0].sum(1)  # (lines, columns)
+    rise = (middle[:, 4] - middle[:, -5]) / 64
+    assert -1 / 3 < rise.min() < -0.25 and 0.25 < rise.max() < 1 / 3
+
+
+def test_masked_lines_lose_upright_strips_of_the_asked_share_on_average():
+    black = torch.zeros(200, 1, 64, 640)
+    masked = LineAugmentation(**PLAIN, mask=0.2, mask_width=32)(black, seeded()).round()
+    assert set(masked.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(masked, masked[:, :, :1].expand_as(masked))
+    assert masked.mean() == pytest.approx(0.18, abs=0.02)  # Less than 0.2, as strips overlap.
+
+
 def test_grid_of_unmoved_corners_is_the_identity(lines):
     corners = torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
     grid = projective_grid(corners.expand(4, 4, 2), lines.shape)
@@ -85,7 +129,19 @@ def test_contrast_keeps_the_mean_and_brightness_scales(lines):
 
 
 @pytest.mark.parametrize(
-    "options", [{"probability": 2}, {"jitter": 1.0}, {"kernel_size": 0}, {"scope": "page"}, {"elastic_spacing": 0}]
+    "options",
+    [
+        {"probability": 2},
+        {"jitter": 1.0},
+        {"kernel_size": 0},
+        {"scope": "page"},
+        {"elastic_spacing": 0},
+        {"mask_width": 0},
+        {"stretch": -0.2},
+        {"rise": -0.3},
+        {"shrink": 1.5},
+        {"mask": 1.25},
+    ],
 )
 def test_impossible_options_are_refused(options):
     with pytest.raises(ValueError, match=str(next(iter(options.values())))):

@@ -5,6 +5,8 @@ import torch
 from accelerate.state import AcceleratorState
 from transformers import TrainerCallback
 
+from htr_convtext.training import trainer as trainer_module
+
 from .conftest import DETERMINISTIC
 
 # SGD: AdamW would make steps of the rounding errors of gradients that are zero. Statistics of a few narrow lines would
@@ -55,6 +57,17 @@ def test_bf16_autocast_trains_as_float32_does(train):
     for name in ("ctc_loss", "tcm_loss"):
         assert losses(trainer, name) == pytest.approx(losses(exact, name), rel=0.01)
     assert torch.nn.functional.cosine_similarity(step, exact_step, dim=0) > 0.98
+
+
+@pytest.mark.parametrize(("unit", "warned"), [("avx512_bf16", False), ("amx_bf16", False), ("avx2", True)])
+def test_bf16_on_a_processor_without_it_is_said_to_be_slow(make_trainer, monkeypatch, unit, warned):
+    warnings = []
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {unit: True, "avx512_vnni": True}, raising=False)
+    monkeypatch.setattr(trainer_module.logger, "warning", warnings.append)
+    make_trainer(bf16=True)
+    assert [message.startswith("--bf16: this processor") for message in warnings] == [True] * warned
+    make_trainer("float32")
+    assert len(warnings) == warned
 
 
 @pytest.mark.parametrize("dropout", [DETERMINISTIC, {}], ids=["without dropout", "with dropout"])
