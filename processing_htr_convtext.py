@@ -26,6 +26,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import torch
+import transformers
 from PIL import Image, ImageOps
 from transformers import PreTrainedTokenizer, ProcessorMixin
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
@@ -445,9 +446,10 @@ class HTRConvTextProcessor(ProcessorMixin):
         tokenizer ([`HTRConvTextTokenizer`]): Turns transcriptions into `labels` and classes into text.
     """
 
-    attributes = ["image_processor", "tokenizer"]
-    image_processor_class = "AutoImageProcessor"
-    tokenizer_class = "AutoTokenizer"
+    if transformers.__version__.startswith("4."):  # Later versions look at __init__, and warn of the classes.
+        attributes = ["image_processor", "tokenizer"]
+        image_processor_class = "AutoImageProcessor"
+        tokenizer_class = "AutoTokenizer"
 
     def __init__(self, image_processor, tokenizer):
         super().__init__(image_processor, tokenizer)

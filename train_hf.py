@@ -158,8 +158,8 @@ def check_output_dir(args: HTRConvTextTrainingArguments) -> None:
     used = checkpoints(args.output_dir) or list(Path(args.output_dir).glob("best_*er"))
     if args.do_train and used and not args.resume_from_checkpoint:
         raise SystemExit(
-            f"{args.output_dir} holds another run ({used[-1].name}). Go on with --resume_from_checkpoint, or choose "
-            "another --output_dir."
+            f"{args.output_dir} holds another run ({used[-1].name}). Choose another --output_dir; to go on with that "
+            "run, give its options and --resume_from_checkpoint."
         )
 
 
@@ -184,9 +184,10 @@ def load_model(
     lines: DatasetDict,
 ) -> tuple[HTRConvTextProcessor, HTRConvTextForCTC, HTRConvTextTCM | None]:
     """Processor and model to start from, and a trained TCM where the model's folder has one."""
-    texts = lines["train"]["text"] if args.do_train else []
+    train_lines = lines["train"].select_columns(["line_id", "text"]) if args.do_train else None
     if model_args.model_name_or_path is None:
-        processor = HTRConvTextProcessor(new_image_processor(model_args), new_tokenizer(data_args.dataset, texts))
+        tokenizer = new_tokenizer(data_args.dataset, [] if train_lines is None else train_lines["text"])
+        processor = HTRConvTextProcessor(new_image_processor(model_args), tokenizer)
         config = HTRConvTextConfig(
             vocab_size=len(processor.tokenizer),
             image_width=model_args.image_width,
@@ -200,10 +201,25 @@ def load_model(
         return processor, HTRConvTextForCTC(config), None
     processor = HTRConvTextProcessor.from_pretrained(model_args.model_name_or_path)
     model = HTRConvTextForCTC.from_pretrained(model_args.model_name_or_path)
-    if model_args.extend_alphabet:
-        processor, model = extend_vocabulary(processor, model, texts)
+    if train_lines is not None and (unknown := unknown_characters(train_lines, processor.tokenizer.alphabet)):
+        if not model_args.extend_alphabet:
+            raise SystemExit(
+                f"{model_args.model_name_or_path} does not know these characters of the training lines: {unknown}. "
+                "Correct the transcriptions, or give them classes of their own with --extend_alphabet."
+            )
+        logger.info("New characters get classes of their own: %s", unknown)
+        processor, model = extend_vocabulary(processor, model, train_lines["text"])
     tcm = load_tcm(model_args.model_name_or_path, model.config) if args.do_train and args.tcm_weight else None
     return processor, model, tcm
+
+
+def unknown_characters(lines: Dataset, alphabet: str) -> str:
+    """The characters outside the alphabet, each with the first line that has it."""
+    first: dict[str, str] = {}
+    for line in lines:
+        for character in set(line["text"]) - set(alphabet):
+            first.setdefault(character, line["line_id"])
+    return ", ".join(f"{char!r} (U+{ord(char):04X}, first in {line_id})" for char, line_id in sorted(first.items()))
 
 
 def new_image_processor(args: ModelArguments) -> HTRConvTextImageProcessor:

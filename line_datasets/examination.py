@@ -66,7 +66,8 @@ def examine(splits: DatasetDict, reader: Network, errors: Iterable[str] = ()) ->
                 pages.setdefault((row["source"], row["page"]), set()).add(name)
         if missing := sorted(set(characters.counts[name]) - alphabet):
             found = findings.errors if name == "train" else findings.warnings  # Training stops at its own split only.
-            found.append(f"{name}: not in the vocabulary: {' '.join(map(shown, missing))}")
+            known = "among the characters of train" if reader.alphabet is None else "in the vocabulary"
+            found.append(f"{name}: not {known}: {' '.join(map(shown, missing))}")
     findings.warnings.extend([*in_two_splits("images", images), *in_two_splits("pages", pages)])
     return findings
 

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{options.number} lines in {len(fonts)} fonts: {options.output}")
+    print(f"{options.number} lines in {len(fonts)} font files: {options.output}")
     return 0
 
 

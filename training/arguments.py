@@ -110,6 +110,8 @@ class HTRConvTextTrainingArguments(TrainingArguments):
         if not self.do_train:
             self.eval_strategy = "no"  # Reading a test split needs no validation split.
         super().__post_init__()
+        if self.device.type == "cpu":
+            self.dataloader_pin_memory = False  # It is for copies to a device, and torch warns of it without one.
         for name in (
             "ctc_weight",
             "tcm_weight",

@@ -55,7 +55,7 @@ def test_characters_outside_the_vocabulary_are_errors_in_train_and_warnings_else
     write_line(tmp_path / "lines" / "test", "b", "xb")
     arguments = ["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]
     assert report.main(arguments) == 0
-    assert "warning: test: not in the vocabulary: 'x' (U+0078)" in capsys.readouterr().out
+    assert "warning: test: not among the characters of train: 'x' (U+0078)" in capsys.readouterr().out
     assert report.main([*arguments, "--alphabet", "b"]) == 1
     assert "error: train: not in the vocabulary: 'a' (U+0061)" in capsys.readouterr().out
 
