@@ -76,7 +76,10 @@ def test_types(exported, exported_folder):
         half = ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
         pixel_values = torch.rand(2, 1, 64, 128)
         difference = (half(pixel_values).logits - exported(pixel_values).logits).abs().mean()
-        assert 0 < difference / exported(pixel_values).logits.std() < 0.1
+        assert difference / exported(pixel_values).logits.std() < 0.1
+        # Elsewhere OpenVINO computes in float32 whatever it is asked for.
+        rounds = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        assert (difference > 0) == rounds
     else:
         with pytest.raises(ValueError, match="ONNX Runtime computes in torch.float32"):
             ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
