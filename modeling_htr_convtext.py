@@ -725,8 +725,9 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel):
         check_labels(labels, self.config.vocab_size)
         mask = labels >= 0
         label_lengths = mask.sum(-1)
-        # CTC runs in float32: half precision loses the small probabilities that it multiplies.
-        log_probs = nn.functional.log_softmax(logits, dim=-1, dtype=torch.float32).transpose(0, 1)
+        # CTC runs in float32 at least: half precision loses the small probabilities that it multiplies.
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        log_probs = nn.functional.log_softmax(logits, dim=-1, dtype=dtype).transpose(0, 1)
         losses = nn.functional.ctc_loss(
             log_probs,
             labels.masked_fill(~mask, 0),
@@ -947,7 +948,8 @@ class HTRConvTextTCM(HTRConvTextPreTrainedModel):
 
 def cross_entropies(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Cross entropy at each position: logits (B, L, C) and labels (B, L) to (B, L), 0 where a label is -100."""
-    return nn.functional.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=-100, reduction="none")
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32)).transpose(1, 2)
+    return nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="none")
 
 
 HTRConvTextForCTC.register_for_auto_class("AutoModel")
