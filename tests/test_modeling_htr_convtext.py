@@ -241,6 +241,13 @@ def test_half_precision(model, pixel_values, dtype):
     assert (outputs.logits.float() - reference).abs().max() < 0.1 * reference.abs().max()
 
 
+def test_losses_of_a_network_in_double_are_double(pixel_values):
+    model = HTRConvTextForCTC(small_config()).double().eval()
+    outputs = model(pixel_values.double(), labels=LABELS)
+    tcm = HTRConvTextTCM(model.config).double()
+    assert outputs.loss.dtype == tcm(outputs.last_hidden_state, LABELS).loss.dtype == torch.float64
+
+
 def test_torch_compile(model, pixel_values):
     compiled = torch.compile(model, backend="aot_eager")
     torch.testing.assert_close(compiled(pixel_values).logits, model(pixel_values).logits, atol=1e-5, rtol=1e-4)
