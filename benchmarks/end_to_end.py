@@ -4,7 +4,7 @@
 Where the time goes between image files and texts: the pipeline over many lines, and each of its steps by itself.
 
     python -m htr_convtext.benchmarks.end_to_end --lines LINES/lines --number 1000 --size base --batch_size 4
-    python -m htr_convtext.benchmarks.end_to_end --lines LINES/lines --model hub_upload/htr-convtext-tiny-fr
+    python -m htr_convtext.benchmarks.end_to_end --lines LINES/lines --model hub_upload/htr-convtext-fr
 
 `--lines` is a folder with image files. With `--size` the network has random weights, which takes as long.
 """

@@ -41,7 +41,7 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(ROOT / "hub_upload" / "htr-convtext-tiny-fr"), help="model folder")
+    parser.add_argument("--model", default=str(ROOT / "hub_upload" / "htr-convtext-fr"), help="model folder")
     parser.add_argument("--data_dir", type=Path, required=True, help="folder with lines/ and lists of its splits")
     parser.add_argument("--split", default="test", help="list that has the hands, without .ln")
     parser.add_argument("--hands", nargs="+", required=True, help="names in the ids of a hand's lines")

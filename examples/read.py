@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(ROOT / "hub_upload" / "htr-convtext-tiny-fr"))
+    parser.add_argument("--model", default=str(ROOT / "hub_upload" / "htr-convtext-fr"))
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("images", nargs="*", type=Path, help="line images; a .txt beside one is shown for comparison")
     options = parser.parse_args()

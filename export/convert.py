@@ -4,8 +4,8 @@
 Exports a model folder for ONNX Runtime or OpenVINO, in float32 or int8, for any batch and any width of whole patches
 (a multiple of 8 pixels, as every width that the image processor pads to by default).
 
-    python -m htr_convtext.export.convert --model hub_upload/htr-convtext-tiny-fr --format openvino --output openvino
-    python -m htr_convtext.export.convert --model hub_upload/htr-convtext-tiny-fr --format onnx --output onnx-int8 \\
+    python -m htr_convtext.export.convert --model hub_upload/htr-convtext-fr --format openvino --output openvino
+    python -m htr_convtext.export.convert --model hub_upload/htr-convtext-fr --format onnx --output onnx-int8 \\
         --int8 --data_dir LINES
 
 int8 needs lines of handwriting to see how large activations get (`--data_dir`, a folder that

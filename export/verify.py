@@ -3,10 +3,10 @@
 """
 Compares an exported network, or the inference mode in another type, with the PyTorch network in float32.
 
-    python -m htr_convtext.export.verify --model hub_upload/htr-convtext-tiny-fr --exported tiny-openvino
-    python -m htr_convtext.export.verify --model hub_upload/htr-convtext-tiny-fr --exported tiny-openvino \\
+    python -m htr_convtext.export.verify --model hub_upload/htr-convtext-fr --exported tiny-openvino
+    python -m htr_convtext.export.verify --model hub_upload/htr-convtext-fr --exported tiny-openvino \\
         --data_dir LINES --split train --max_lines 500
-    python -m htr_convtext.export.verify --model hub_upload/htr-convtext-tiny-fr --dtype bfloat16 --data_dir LINES
+    python -m htr_convtext.export.verify --model hub_upload/htr-convtext-fr --dtype bfloat16 --data_dir LINES
 
 First the logits at batches and widths that the export was not traced at; then, with `--data_dir`, logits, texts and
 character error rates on real lines. Fails where float32 differs by more than `--tolerance` or reads another text; what
