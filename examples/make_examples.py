@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Draws the line images in this folder: French notebook lines in handwriting fonts, on slightly worn paper.
 
 The fonts are packages of the npm registry and are not kept here (credits: README.md in this folder):

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Transcribes line images with a model folder: the examples, and the lines of ../shared/lines where they are at hand.
 
 python examples/read.py [--model FOLDER_OR_HUB_NAME] [IMAGE ...]

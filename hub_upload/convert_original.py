@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Converts a checkpoint of the paper's authors into a model folder for transformers.
 
 python -m htr_convtext.hub_upload.convert_original --checkpoint best_CER.pth --dataset iam --output DIR

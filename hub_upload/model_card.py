@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Model cards of HTR-ConvText models, with the metadata that the Hub reads."""
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData

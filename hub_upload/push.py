@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Uploads a complete model folder to the Hugging Face Hub, in one commit.
 
 python -m htr_convtext.hub_upload.push FOLDER USER/NAME [--private]
@@ -8,6 +10,7 @@ import json
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
+from transformers.dynamic_module_utils import get_relative_imports
 
 REQUIRED = ("config.json", "model.safetensors", "processor_config.json", "tokenizer_config.json", "README.md")
 HIDDEN_OR_CACHED = (".", "__pycache__")
@@ -56,20 +59,24 @@ def upload_operations(folder: Path) -> list[CommitOperationAdd]:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses a folder that would not load from the Hub: files missing, or code that config.json names missing."""
+    """Refuses a folder that would not load from the Hub: files missing, or code that it needs missing."""
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
     if "config.json" not in missing:
-        missing += [name for name in code_files(folder / "config.json") if not (folder / name).is_file()]
+        missing += [name for name in needed_code(folder) if not (folder / name).is_file()]
     if missing:
         raise ValueError(f"{folder} is not a complete model folder. It lacks {', '.join(missing)}.")
 
 
-def code_files(config_path: Path) -> list[str]:
-    """The Python files that config.json sends the Auto classes and the pipeline to."""
-    config = json.loads(config_path.read_text(encoding="utf-8"))
+def needed_code(folder: Path) -> list[str]:
+    """The Python files that config.json sends the Auto classes and the pipeline to, and those that these import."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     references = list(config.get("auto_map", {}).values())
     references += [task["impl"] for task in config.get("custom_pipelines", {}).values()]
-    return sorted({reference.split(".")[0] + ".py" for reference in references})
+    names = sorted({reference.split(".")[0] + ".py" for reference in references})
+    for name in names:  # grows while it is gone through
+        imported = get_relative_imports(folder / name) if (folder / name).is_file() else []
+        names += [f"{module}.py" for module in sorted(imported) if f"{module}.py" not in names]
+    return names
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Pictures for a model card: lines with what the model reads in them, right and wrong, and what is written.
 
 python -m htr_convtext.hub_upload.reading_examples --model hub_upload/NAME examples/*.jpg

@@ -1,4 +1,6 @@
-"""Makes a released model folder in this repository from a trained one: its weights, and links to the code at the root.
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a released model folder in this repository from a trained one: its weights, its settings and the code.
 
 python -m htr_convtext.hub_upload.release --model RUN_FOLDER --output hub_upload/NAME
 
@@ -7,15 +9,13 @@ weights and differ in their seeds or options.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 
-ROOT = Path(__file__).resolve().parent.parent
-CODE = "*_htr_convtext.py"
+from .copy_code import CODE, copy_code
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,13 +44,11 @@ def release(models: list[Path], output: Path) -> None:
     """
     processor = HTRConvTextProcessor.from_pretrained(models[0])
     network = mean_of_models(models)
-    for link in output.glob(CODE):  # Of an earlier release: saving would copy the code onto itself.
-        link.unlink()
+    for old in output.glob(CODE):  # saving would write through links
+        old.unlink()
     network.save_pretrained(output)
     processor.save_pretrained(output)
-    for copy in output.glob(CODE):
-        copy.unlink()
-        copy.symlink_to(os.path.relpath(ROOT / copy.name, output))
+    copy_code(output)
 
 
 def mean_of_models(models: list[Path]) -> HTRConvTextForCTC:

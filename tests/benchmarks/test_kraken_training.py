@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """kraken beside the peers: its lines, its time, its best checkpoint. kraken itself is played by two short programs."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The comparison with other networks: they learn, they are timed, and none is trained twice."""
 
 import json

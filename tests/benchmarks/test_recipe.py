@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The comparison of the recipe's variants: what it runs, that it goes on where it was cut, and its table."""
 
 import json

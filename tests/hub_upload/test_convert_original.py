@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The authors' network, rebuilt from its golden weights, converted, and held against its golden outputs."""
 
 import csv

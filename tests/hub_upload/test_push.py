@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """What an upload to the Hub would contain."""
 
 import json
@@ -16,7 +18,8 @@ def folder(tmp_path):
         (model / name).write_text("{}")
     config = {"auto_map": {"AutoModel": "modeling_htr_convtext.HTRConvTextForCTC"}}
     (model / "config.json").write_text(json.dumps(config))
-    (tmp_path / "modeling_htr_convtext.py").write_text("code = True\n")
+    (tmp_path / "modeling_htr_convtext.py").write_text("from .decoding_htr_convtext import code\n")
+    (model / "decoding_htr_convtext.py").write_text("code = True\n")
     (model / "modeling_htr_convtext.py").symlink_to("../modeling_htr_convtext.py")
     return model
 
@@ -26,12 +29,12 @@ def test_links_are_uploaded_as_files(folder):
     (folder / "__pycache__" / "stale.pyc").touch()
     (folder / ".hidden").touch()
     operations = {operation.path_in_repo: operation for operation in upload_operations(folder)}
-    assert set(operations) == {*REQUIRED, "modeling_htr_convtext.py"}
+    assert set(operations) == {*REQUIRED, "modeling_htr_convtext.py", "decoding_htr_convtext.py"}
     with operations["modeling_htr_convtext.py"].as_file() as file:
-        assert file.read() == b"code = True\n"
+        assert file.read() == b"from .decoding_htr_convtext import code\n"
 
 
-@pytest.mark.parametrize("name", [*REQUIRED, "modeling_htr_convtext.py"])
+@pytest.mark.parametrize("name", [*REQUIRED, "modeling_htr_convtext.py", "decoding_htr_convtext.py"])
 def test_an_incomplete_folder_is_refused(folder, name):
     (folder / name).unlink()
     with pytest.raises(ValueError, match=f"lacks .*{name}"):

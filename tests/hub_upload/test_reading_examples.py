@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """A card's examples: the image lies in the model's folder, and the table says what the model reads in it."""
 
 import shutil

@@ -1,4 +1,6 @@
-"""A released folder holds one copy of the code less than it seems to, and loads."""
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A released folder holds the mean of its runs, the card that it had, and the code as real files."""
 
 from pathlib import Path
 
@@ -26,18 +28,21 @@ def write_run(folder: Path, alphabet: str = "abc", **options) -> HTRConvTextForC
     return model
 
 
-def test_release_links_the_code_and_loads(tmp_path, root):
+def test_release_copies_the_code_and_loads(tmp_path, root):
     run, released = tmp_path / "run", tmp_path / "released"
     write_run(run)
     released.mkdir()
     (released / "README.md").write_text("the card")
+    (tmp_path / "another.py").write_text("another checkout's")
+    (released / "modeling_htr_convtext.py").symlink_to(tmp_path / "another.py")
+    (released / "gone_htr_convtext.py").write_text("no longer travels")
 
     release([run], released)
     release([run], released)  # A better model takes the place of a released one.
 
-    code = sorted(path.name for path in released.glob("*.py"))
-    assert code == sorted(path.name for path in root.glob("*_htr_convtext.py"))
-    assert all((released / name).resolve() == root / name and (released / name).is_symlink() for name in code)
+    code = {path.name: path.read_bytes() for path in released.glob("*.py") if not path.is_symlink()}
+    assert code == {path.name: path.read_bytes() for path in root.glob("*_htr_convtext.py")}
+    assert (tmp_path / "another.py").read_text() == "another checkout's"
     assert AutoModel.from_pretrained(released, trust_remote_code=True).config.vocab_size == 4
     assert (released / "README.md").read_text() == "the card"
 
