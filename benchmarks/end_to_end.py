@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import torch
+from PIL import Image
 
-from htr_convtext import SIZES, HTRConvTextConfig, HTRConvTextForCTC, HTRConvTextProcessor, load_image
-from htr_convtext.processing_htr_convtext import to_grey
+from htr_convtext import SIZES, HTRConvTextForCTC, HTRConvTextProcessor, load_image
+from htr_convtext.benchmarks.timing import machine, new_network
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
@@ -46,10 +46,8 @@ def main() -> None:
     read(paths)
     steps["pipeline"] = time.perf_counter() - start
 
-    print(
-        f"{options.model or options.size}, {len(paths)} lines, batch {options.batch_size}, "
-        f"{options.num_workers} workers, {torch.get_num_threads()} threads"
-    )
+    what = f"{options.model or options.size}, {len(paths)} lines, batch {options.batch_size}"
+    print(f"{what}, {options.num_workers} workers, {machine()}")
     for name, seconds in steps.items():
         print(f"{name:24}{1000 * seconds / len(paths):10.2f} ms a line{100 * seconds / steps['network']:8.1f} %")
 
@@ -58,8 +56,7 @@ def load(options: argparse.Namespace) -> tuple[HTRConvTextForCTC, HTRConvTextPro
     if options.model:
         model = HTRConvTextForCTC.from_pretrained(options.model)
         return model.eval(), HTRConvTextProcessor.from_pretrained(options.model)
-    torch.manual_seed(0)
-    return HTRConvTextForCTC(HTRConvTextConfig(**SIZES[options.size])).eval(), HTRConvTextProcessor.for_dataset("iam")
+    return new_network(options.size, "sdpa"), HTRConvTextProcessor.for_dataset("iam")
 
 
 @torch.no_grad()
@@ -67,7 +64,7 @@ def time_steps(
     paths: list[str], model: HTRConvTextForCTC, processor: HTRConvTextProcessor, batch_size: int
 ) -> dict[str, float]:
     """Seconds of each step over all lines, one step after the other within a batch."""
-    seconds = dict.fromkeys(("open and decode", "grey", "resize and scale", "network", "frames to text"), 0.0)
+    seconds = dict.fromkeys(("open and decode", "grey, resize and scale", "network", "frames to text"), 0.0)
 
     def timed(name, function, *arguments):
         start = time.perf_counter()
@@ -76,16 +73,19 @@ def time_steps(
         return result
 
     for start in range(0, len(paths), batch_size):
-        lines: dict[int, list[np.ndarray]] = {}
+        lines: dict[int, list[torch.Tensor]] = {}
         for path in paths[start : start + batch_size]:
             image = timed("open and decode", load_image, path)
-            grey = timed("grey", to_grey, image)
-            line = timed("resize and scale", processor.image_processor.preprocess_line, grey)
+            line = timed("grey, resize and scale", pixels_of, image, processor)
             lines.setdefault(line.shape[-1], []).append(line)
         for members in lines.values():
-            logits = timed("network", model, torch.from_numpy(np.stack(members))).logits
+            logits = timed("network", model, torch.cat(members)).logits
             timed("frames to text", processor.post_process_text_recognition, SimpleNamespace(logits=logits))
     return seconds
+
+
+def pixels_of(image: Image.Image, processor: HTRConvTextProcessor) -> torch.Tensor:
+    return processor.image_processor(image, return_tensors="pt").pixel_values
 
 
 if __name__ == "__main__":

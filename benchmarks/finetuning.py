@@ -3,8 +3,7 @@
 """
 What transcribing some lines of a hand gains: a released model before and after fine-tuning on them.
 
-    python -m htr_convtext.benchmarks.finetuning --data_dir poilus --hands AN_0008 AN_0327 --lines 20 50 all \\
-        --output_dir runs/finetuning --table benchmarks/results/finetuning.md -- --use_cpu
+    python -m htr_convtext.benchmarks.finetuning --data_dir poilus --hands AN_0008 --output_dir runs --table hands.md
 
 For each hand, lines of the split whose id holds its name: the last `--held_out` pages are read before and after, and
 the first 20, 50 and all lines of the pages before them are trained on by recipes/finetune.yaml, as somebody would who
@@ -13,30 +12,23 @@ figures, and the weights are thrown away. Runs that have finished are not run ag
 """
 
 import argparse
-import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from .recipe import parse_with_train_options
+from .runs import ROOT, markdown_table, parse_run_options, read_json, start, write_table
 
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "train_hf.py"
 RECIPE = ROOT / "recipes" / "finetune.yaml"
-BEFORE = "0"
 PAGE = r"(.+)_\d+"
 
 
 def main() -> None:
     options = parse_options()
     rows = [row for hand in options.hands for row in measure_hand(hand, options)]
-    options.table.parent.mkdir(parents=True, exist_ok=True)
-    options.table.write_text("\n".join(table(rows, options)) + "\n", encoding="utf-8")
-    print(options.table.read_text(encoding="utf-8"))
+    write_table(options.table, table(rows, options))
 
 
 def parse_options() -> argparse.Namespace:
@@ -47,22 +39,20 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--hands", nargs="+", required=True, help="names in the ids of a hand's lines")
     parser.add_argument("--lines", nargs="+", default=["20", "50", "all"], help="lines to train on")
     parser.add_argument("--held_out", type=int, default=1, help="pages at the end that are only read")
-    parser.add_argument("--output_dir", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--table", type=Path, required=True, help="file of the table (Markdown), written anew")
-    return parse_with_train_options(parser)
+    return parse_run_options(parser)
 
 
-def measure_hand(hand: str, options: argparse.Namespace) -> Iterator[dict]:
+def measure_hand(hand: str, options: argparse.Namespace) -> Iterator[list[str]]:
     """The hand's rows of the table: read by the model as it is, then after training on more and more lines."""
     names = (options.data_dir / f"{options.split}.ln").read_text(encoding="utf-8").split()
     train, held_out = split_pages([name for name in names if hand in name], options.held_out, hand)
     read = ["--model_name_or_path", options.model, "--do_predict"]
-    yield {"hand": hand, "lines": 0, **run(hand, BEFORE, [], held_out, read, options)}
+    learn = [str(RECIPE), *read, "--do_eval", "false", "--eval_strategy", "no", "--eval_on_start", "false"]
+    learn += ["--save_strategy", "no"]
+    yield [hand, "0", *run(f"{hand}-0", [], held_out, read, options)]
     for number in options.lines:
         chosen = train if number == "all" else train[: int(number)]
-        learn = [str(RECIPE), "--model_name_or_path", options.model, "--do_predict", "--do_eval", "false"]
-        learn += ["--eval_strategy", "no", "--eval_on_start", "false", "--save_strategy", "no"]
-        yield {"hand": hand, "lines": len(chosen), **run(hand, number, chosen, held_out, learn, options)}
+        yield [hand, str(len(chosen)), *run(f"{hand}-{number}", chosen, held_out, learn, options)]
 
 
 def split_pages(names: list[str], held_out: int, hand: str) -> tuple[list[str], list[str]]:
@@ -82,42 +72,29 @@ def split_pages(names: list[str], held_out: int, hand: str) -> tuple[list[str], 
     return [name for page in lines[:-held_out] for name in page], [name for page in lines[-held_out:] for name in page]
 
 
-def run(
-    hand: str, number: str, train: list[str], test: list[str], command: list[str], options: argparse.Namespace
-) -> dict[str, float]:
-    """Trains and reads in a folder of its own, unless that is done; error rates and minutes of the training."""
-    folder = options.output_dir / f"{hand}-{number}"
-    results = folder / "run" / "test_results.json"
-    if not results.exists():
+def run(name: str, train: list[str], test: list[str], command: list[str], options: argparse.Namespace) -> list[str]:
+    """Trains and reads in a folder of its own, unless that is done; lines read, error rates, minutes of training."""
+    folder = options.output_dir / name
+    output = folder / "run"
+    if not (output / "test_results.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "lines").symlink_to((options.data_dir / "lines").resolve())
         for split, names in (("train", train), ("test", test)):
             if names:
                 (folder / f"{split}.ln").write_text("\n".join(names) + "\n", encoding="utf-8")
-        start([*command, "--data_dir", str(folder), "--output_dir", str(folder / "run")], folder, options)
-    rates = json.loads(results.read_text(encoding="utf-8"))
-    training = folder / "run" / "train_results.json"
-    seconds = json.loads(training.read_text(encoding="utf-8"))["train_runtime"] if training.exists() else 0.0
-    return {"read": len(test), "cer": rates["test_cer"], "wer": rates["test_wer"], "minutes": seconds / 60}
+        command = [*command, "--data_dir", str(folder), "--output_dir", str(output), "--report_to", "none"]
+        start([*command, *options.train_options], folder / "log.txt")
+    rates = read_json(output / "test_results.json")
+    seconds = read_json(output / "train_results.json")["train_runtime"] if train else 0.0
+    percent = [f"{100 * rates[rate]:.2f}" for rate in ("test_cer", "test_wer")]
+    return [str(len(test)), *percent, f"{seconds / 60:.1f}"]
 
 
-def start(command: list[str], folder: Path, options: argparse.Namespace) -> None:
-    command = [str(SCRIPT), *command, "--report_to", "none", *options.train_options]
-    print("python", shlex.join(command), flush=True)
-    with (folder / "log.txt").open("w", encoding="utf-8") as log:
-        if subprocess.run([sys.executable, *command], stdout=log, stderr=subprocess.STDOUT).returncode:
-            raise SystemExit(f"The run ended with an error; see {log.name}. Repeat the command to go on.")
-
-
-def table(rows: list[dict], options: argparse.Namespace) -> Iterator[str]:
+def table(rows: list[list[str]], options: argparse.Namespace) -> Iterator[str]:
     yield f"Error rates (percent) on the last {options.held_out} page(s) of each hand, before and after fine-tuning."
     yield ""
-    yield "| hand | lines trained on | lines read | CER | WER | minutes of training |"
-    yield "|---" * 6 + "|"
-    for row in rows:
-        rates = f"{100 * row['cer']:.2f} | {100 * row['wer']:.2f} | {row['minutes']:.1f}"
-        yield f"| {row['hand']} | {row['lines']} | {row['read']} | {rates} |"
+    yield from markdown_table(["hand", "lines trained on", "lines read", "CER", "WER", "minutes of training"], rows)
     yield ""
     yield f"    python -m htr_convtext.benchmarks.finetuning {shlex.join(sys.argv[1:])}"
 

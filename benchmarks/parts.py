@@ -16,10 +16,9 @@ from collections import defaultdict
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from htr_convtext import SIZES, HTRConvTextConfig, HTRConvTextForCTC
-from htr_convtext.benchmarks.inference import threads
+from htr_convtext import SIZES, HTRConvTextForCTC
+from htr_convtext.benchmarks.timing import HEIGHT, count_flops, machine, new_network
 from htr_convtext.modeling_htr_convtext import HTRConvTextMobileViTLayer
 
 
@@ -31,9 +30,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
     for size in options.size:
-        torch.manual_seed(0)
-        model = HTRConvTextForCTC(HTRConvTextConfig(**SIZES[size])).eval()
-        report(size, model, torch.rand(options.batch_size, 1, 64, options.width), options.rounds)
+        report(size, new_network(size), torch.rand(options.batch_size, 1, HEIGHT, options.width), options.rounds)
 
 
 def parts_of(model: HTRConvTextForCTC) -> dict[str, list[nn.Module]]:
@@ -57,10 +54,10 @@ def parts_of(model: HTRConvTextForCTC) -> dict[str, list[nn.Module]]:
 @torch.no_grad()
 def report(size: str, model: HTRConvTextForCTC, pixel_values: torch.Tensor, rounds: int) -> None:
     lines = len(pixel_values)
-    flops = count_flops(model, pixel_values)
+    flops = count_part_flops(model, pixel_values)
     seconds = time_parts(model.optimize_for_inference(), pixel_values, rounds)
     whole = statistics.median(seconds["network"])
-    print(f"{size}, batch {lines}, 64x{pixel_values.shape[-1]}, {threads()}, {rounds} rounds, medians")
+    print(f"{size}, batch {lines}, {HEIGHT}x{pixel_values.shape[-1]}, {machine()}, {rounds} rounds, medians")
     print(f"{'':26}{'ms a line':>12}{'of the time':>14}{'GFLOP a line':>15}{'of all':>9}{'GFLOP/s':>10}")
     for name, operations in flops.items():
         median = statistics.median(seconds[name])
@@ -69,18 +66,14 @@ def report(size: str, model: HTRConvTextForCTC, pixel_values: torch.Tensor, roun
         print(f"{name:26}{1000 * median / lines:12.2f}{shares}{rest}")
 
 
-def count_flops(model: HTRConvTextForCTC, pixel_values: torch.Tensor) -> dict[str, int]:
-    """Floating-point operations of the matrix products and convolutions of each part, and of the network."""
-    # The counter does not know the CPU's fused attention. Inference mode goes back to it.
-    model.set_attn_implementation("eager")
+def count_part_flops(model: HTRConvTextForCTC, pixel_values: torch.Tensor) -> dict[str, int]:
+    """Floating-point operations of each part, and of the network."""
+    counts = count_flops(model, pixel_values)
     names = {module: name for name, module in model.named_modules()}
-    with FlopCounterMode(display=False) as counter:
-        model(pixel_values)
-    by_module = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
-    root = type(model).__name__
     parts = parts_of(model).items()
-    flops = {part: sum(by_module.get(f"{root}.{names[module]}", 0) for module in modules) for part, modules in parts}
-    return {**flops, "network": counter.get_total_flops()}
+    return {part: sum(counts.get(names[module], 0) for module in modules) for part, modules in parts} | {
+        "network": counts[""]
+    }
 
 
 def time_parts(model: HTRConvTextForCTC, pixel_values: torch.Tensor, rounds: int) -> dict[str, list[float]]:

@@ -3,20 +3,17 @@
 """
 HTR-ConvText beside small networks of other kinds, trained from scratch on the same lines for the same CPU time.
 
-    python -m htr_convtext.benchmarks.peers --data_dir lines_a lines_b --minutes 60 --output_dir runs/peers \\
-        --table benchmarks/results/peers.md -- --size tiny --use_cpu --sam_rho 0 --per_device_train_batch_size 8
+    python -m htr_convtext.benchmarks.peers --data_dir lines_a lines_b --output_dir runs --table peers.md
 
 A CRNN and a ResNet with a plain transformer encoder (`peer_networks`) share everything with HTR-ConvText but the
 network between image and classifier, and have no Textual Context Module. Options behind `--` go to every training. CPU
 time is that of the process with all its threads. After it each network (its average, where one is kept) reads the
 lines of `--split`; then all of them are timed in turn. Networks that have been trained are not trained again: with
-`--networks` one process can train one of them. What `benchmarks.kraken_training` has written into the same folder is
-in the table, too; how fast kraken reads, `benchmarks.speed` measures where it is installed.
+`--networks` one process can train one of them.
 """
 
 import argparse
 import json
-import platform
 import shlex
 import sys
 from collections.abc import Iterator
@@ -28,14 +25,14 @@ from transformers import set_seed
 from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC, train_hf
 from htr_convtext.training import HTRConvTextTrainer, keep_freed_memory, prepare_lines
 
-from .inference import measure_steadily, quartiles
 from .peer_networks import peer
-from .recipe import parse_with_train_options
+from .runs import TIMED, cpu_minutes, markdown_table, parse_run_options, read_json, write_table
+from .timing import HEIGHT, machine, measure_steadily, quartiles
 
 OURS = "htr-convtext"
 NETWORKS = (OURS, "crnn", "resnet-vit")
-KRAKEN = "kraken"
 RESULT_FILE = "result.json"
+TIMED_LINES, TIMED_WIDTH = 4, 512
 
 
 def main() -> None:
@@ -43,13 +40,10 @@ def main() -> None:
     for name in options.networks:
         if not (options.output_dir / name / RESULT_FILE).exists():
             train_and_read(name, options)
-    finished = [name for name in (*NETWORKS, KRAKEN) if (options.output_dir / name / RESULT_FILE).exists()]
-    results = {name: json.loads((options.output_dir / name / RESULT_FILE).read_text("utf-8")) for name in finished}
-    seconds = time_networks({name: results[name] for name in results if name != KRAKEN}, options.rounds)
-    text = "\n".join(table(results, seconds, options)) + "\n"
-    options.table.parent.mkdir(parents=True, exist_ok=True)
-    options.table.write_text(text, encoding="utf-8")
-    print(text)
+    finished = [name for name in NETWORKS if (options.output_dir / name / RESULT_FILE).exists()]
+    results = {name: read_json(options.output_dir / name / RESULT_FILE) for name in finished}
+    seconds = time_networks(results, options.rounds)
+    write_table(options.table, table(results, seconds, options))
 
 
 def parse_options() -> argparse.Namespace:
@@ -57,20 +51,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--data_dir", nargs="+", required=True, help="folders of lines")
     parser.add_argument("--minutes", type=float, default=60, help="CPU minutes of each training")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument(
-        "--split", choices=("validation", "test"), default="validation", help="lines to read at the end"
-    )
+    parser.add_argument("--split", choices=("validation", "test"), default="validation", help="lines read at the end")
     parser.add_argument("--rounds", type=int, default=20, help="of the timing")
-    parser.add_argument("--output_dir", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--table", type=Path, required=True, help="file of the table (Markdown), written anew")
-    return parse_with_train_options(parser)
+    return parse_run_options(parser)
 
 
 def train_arguments(name: str, options: argparse.Namespace) -> list[str]:
     """The network's training as train_hf.py's options."""
-    fixed = ["--do_train", "--eval_strategy", "no", "--save_strategy", "no", "--report_to", "none"]
-    fixed += ["--max_train_minutes", f"{options.minutes:g}", "--time_limit_clock", "cpu"]
-    fixed += [] if name == OURS else ["--tcm_weight", "0"]
+    fixed = [*TIMED, *cpu_minutes(options.minutes), *([] if name == OURS else ["--tcm_weight", "0"])]
     folder = str(options.output_dir / name)
     return ["--data_dir", *options.data_dir, "--output_dir", folder, *fixed, *options.train_options]
 
@@ -106,8 +94,8 @@ def train_and_read(name: str, options: argparse.Namespace) -> None:
 
 
 def time_networks(results: dict[str, dict], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each network in each round for four lines of 64x512 pixels, float32."""
-    pixel_values = torch.rand(4, 1, 64, 512)
+    """Seconds of each network in each round, float32."""
+    pixel_values = torch.rand(TIMED_LINES, 1, HEIGHT, TIMED_WIDTH)
     networks = {
         name: load_network(name, HTRConvTextConfig.from_dict(result["config"])) for name, result in results.items()
     }
@@ -123,26 +111,20 @@ def load_network(name: str, config: HTRConvTextConfig) -> HTRConvTextForCTC:
 def table(results: dict[str, dict], seconds: dict[str, list[float]], options: argparse.Namespace) -> Iterator[str]:
     sources = [Path(folder).name for folder in options.data_dir]
     yield f"Error rates (percent) on the {options.split} lines after {options.minutes:g} CPU minutes from scratch."
-    yield f"Time of a line of 64x512 pixels, four at once: median (quartiles) of {options.rounds} interleaved rounds."
-    yield f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}."
+    yield f"Time of a line of {HEIGHT}x{TIMED_WIDTH} pixels, {TIMED_LINES} at once: median (quartiles) of"
+    yield f"{options.rounds} interleaved rounds. {machine()}."
     yield ""
     rates = [f"{rate} {source}" for source in sources for rate in ("CER", "WER")]
     header = ["network", "parameters", "steps", "lines", *rates, "ms a line"]
-    yield "| " + " | ".join(header) + " |"
-    yield "|---" * len(header) + "|"
-    for name, result in results.items():
-        read = [f"{100 * result['rates'][source][rate]:.2f}" for source in sources for rate in ("cer", "wer")]
-        milliseconds = quartiles([1000 * second / 4 for second in seconds[name]]) if name in seconds else "-"
-        cells = [
-            name,
-            f"{result['parameters'] / 1e6:.1f} M",
-            str(result.get("steps", "-")),
-            str(result["lines"]),
-            *read,
-        ]
-        yield "| " + " | ".join([*cells, milliseconds]) + " |"
+    yield from markdown_table(header, (row(name, results[name], seconds[name], sources) for name in results))
     yield ""
     yield from (f"    {name}: python -m {result['command']}" for name, result in results.items())
+
+
+def row(name: str, result: dict, seconds: list[float], sources: list[str]) -> list[str]:
+    size = [name, f"{result['parameters'] / 1e6:.1f} M", str(result["steps"]), str(result["lines"])]
+    read = [f"{100 * result['rates'][source][rate]:.2f}" for source in sources for rate in ("cer", "wer")]
+    return [*size, *read, quartiles([1000 * second / TIMED_LINES for second in seconds])]
 
 
 if __name__ == "__main__":

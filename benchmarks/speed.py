@@ -1,10 +1,9 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Reading speed beside other recognisers, and its cost against line width and batch.
+Reading speed beside other recognisers.
 
     python -m htr_convtext.benchmarks.speed --batch_size 4 --rounds 20
-    python -m htr_convtext.benchmarks.speed --sweep --size base --rounds 10
 
 Every recogniser has random weights of its published configuration and reads noise, in turn within each round: the time
 of a forward pass does not depend on what the weights say. TrOCR reads a line as a square of 384x384 pixels and writes
@@ -12,10 +11,10 @@ of a forward pass does not depend on what the weights say. TrOCR reads a line as
 """
 
 import argparse
-import time
 from collections.abc import Callable
 
 import torch
+from torch import nn
 from transformers import (
     DeiTConfig,
     PretrainedConfig,
@@ -25,15 +24,14 @@ from transformers import (
     ViTConfig,
 )
 
-from htr_convtext import SIZES, HTRConvTextConfig, HTRConvTextForCTC
-from htr_convtext.benchmarks.inference import measure_steadily, quartiles, threads
+from htr_convtext import SIZES
+from htr_convtext.benchmarks.timing import HEIGHT, machine, measure_steadily, new_network, quartiles
 
 try:
     from kraken.lib.vgsl import TorchVGSLModel
 except ImportError:
     TorchVGSLModel = None
 
-HEIGHT = 64
 TROCR_IMAGE_SIZE = 384
 # Encoder and decoder of microsoft/trocr-small-handwritten and microsoft/trocr-base-handwritten.
 TROCR = {
@@ -54,8 +52,6 @@ KRAKEN_SPECIFICATION = (
     "[1,120,0,1 Cr3,13,32 Do0.1,2 Mp2,2 Cr3,13,32 Do0.1,2 Mp2,2 Cr3,9,64 Do0.1,2 Mp2,2 Cr3,9,64 Do0.1,2 S1(1x0)1,3 "
     "Lbx200 Do0.1,2 Lbx200 Do0.1,2 Lbx200 Do O1c100]"
 )
-SWEEP_WIDTHS = (128, 256, 512, 1024, 2048)
-SWEEP_BATCHES = (1, 2, 4, 8, 16)
 
 
 def main() -> None:
@@ -65,32 +61,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--tokens", type=int, default=20, help="tokens that TrOCR writes for a line")
     parser.add_argument("--only", nargs="+", help="recognisers to compare; default: all")
-    parser.add_argument("--sweep", action="store_true", help="cost of one size against width and batch instead")
-    parser.add_argument("--size", choices=SIZES, default="base", help="of the sweep")
     options = parser.parse_args()
     torch.manual_seed(0)
-    if options.sweep:
-        sweep(options)
-    else:
-        compare(options)
-
-
-def compare(options: argparse.Namespace) -> None:
+    makers = {name: make for name, make in recognisers(options).items() if not options.only or name in options.only}
     readers, parameters = {}, {}
-    for name, make in recognisers(options).items():
-        if options.only is None or name in options.only:
-            readers[name], parameters[name] = make()
+    for name, make in makers.items():
+        readers[name], parameters[name] = make()
     seconds, unsteadiness = measure_steadily(readers, options.rounds)
-    print(f"batch {options.batch_size}, lines of 64x{options.width}, float32, {threads()}, {options.rounds} rounds")
-    print(f"the machine's rate of matrix products: quartiles {100 * unsteadiness:.0f} % apart")
+    print(f"batch {options.batch_size}, lines of {HEIGHT}x{options.width}, float32, {machine()}")
+    print(f"{options.rounds} rounds; matrix products: quartiles {100 * unsteadiness:.0f} % apart")
     if TorchVGSLModel is None:
-        print("kraken is not installed: left out")
+        print("kraken is not installed: not measured")
     first = next(iter(readers))
-    print(f"{'':28}{'parameters':>12}{'ms a line':>32}{'times ' + first:>28}")
+    print(f"{'':28}{'parameters':>12}{'ms a line':>32}{'time / ' + first:>30}")
     for name in readers:
         milliseconds = quartiles([1000 * second / options.batch_size for second in seconds[name]])
-        ratios = quartiles([other / own for other, own in zip(seconds[name], seconds[first], strict=True)])
-        print(f"{name:28}{parameters[name] / 1e6:10.1f} M{milliseconds:>32}{ratios:>28}")
+        ratios = quartiles([own / other for own, other in zip(seconds[name], seconds[first], strict=True)])
+        print(f"{name:28}{parameters[name] / 1e6:10.1f} M{milliseconds:>32}{ratios:>30}")
 
 
 def recognisers(options: argparse.Namespace) -> dict[str, Callable[[], tuple[Callable, int]]]:
@@ -104,9 +91,9 @@ def recognisers(options: argparse.Namespace) -> dict[str, Callable[[], tuple[Cal
 
 
 def htr_convtext(size: str, batch_size: int, width: int) -> tuple[Callable, int]:
-    model = HTRConvTextForCTC(HTRConvTextConfig(**SIZES[size])).optimize_for_inference()
+    model = new_network(size, "sdpa").optimize_for_inference()
     pixel_values = torch.rand(batch_size, 1, HEIGHT, width)
-    return lambda: model(pixel_values), model.num_parameters()
+    return lambda: model(pixel_values), count_parameters(model)
 
 
 def trocr(name: str, batch_size: int, tokens: int) -> tuple[Callable, int]:
@@ -118,36 +105,17 @@ def trocr(name: str, batch_size: int, tokens: int) -> tuple[Callable, int]:
     pixel_values = torch.rand(batch_size, 3, TROCR_IMAGE_SIZE, TROCR_IMAGE_SIZE)
     length = {"min_new_tokens": tokens, "max_new_tokens": tokens, "num_beams": 1, "do_sample": False}
     start = {"decoder_start_token_id": config.decoder_start_token_id, "pad_token_id": config.pad_token_id}
-    return lambda: model.generate(pixel_values, **length, **start), model.num_parameters()
+    return lambda: model.generate(pixel_values, **length, **start), count_parameters(model)
 
 
 def kraken(batch_size: int, width: int) -> tuple[Callable, int]:
-    network = TorchVGSLModel(vgsl=KRAKEN_SPECIFICATION)
-    network.nn.eval()
+    network = TorchVGSLModel(vgsl=KRAKEN_SPECIFICATION).nn.eval()
     pixel_values = torch.rand(batch_size, 1, KRAKEN_HEIGHT, width * KRAKEN_HEIGHT // HEIGHT)
-    return lambda: network.nn(pixel_values), sum(parameter.numel() for parameter in network.nn.parameters())
+    return lambda: network(pixel_values), count_parameters(network)
 
 
-@torch.no_grad()
-def sweep(options: argparse.Namespace) -> None:
-    """Milliseconds a line for each width at the given batch, and for each batch at the given width."""
-    model = HTRConvTextForCTC(HTRConvTextConfig(**SIZES[options.size])).optimize_for_inference()
-    print(f"{options.size}, float32, inference mode, {threads()}; median of {options.rounds} rounds")
-    print(f"{'batch':>6}{'width':>7}{'ms a line':>12}{'ms for 100 pixels of it':>26}")
-    shapes = [(options.batch_size, width) for width in SWEEP_WIDTHS]
-    for batch_size, width in [*shapes, *((batch_size, options.width) for batch_size in SWEEP_BATCHES)]:
-        pixel_values = torch.rand(batch_size, 1, HEIGHT, width)
-        milliseconds = 1000 * median_seconds(model, pixel_values, options.rounds) / batch_size
-        print(f"{batch_size:6}{width:7}{milliseconds:12.2f}{100 * milliseconds / width:26.2f}")
-
-
-def median_seconds(model: Callable, pixel_values: torch.Tensor, rounds: int) -> float:
-    seconds = []
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        model(pixel_values)
-        seconds.append(time.perf_counter() - start)
-    return sorted(seconds[1:])[rounds // 2]
+def count_parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ Training lines a second: a plain loop, and what each option of training adds or 
 
     python -m htr_convtext.benchmarks.training --size tiny --rounds 20
 
-The plain loop is the network of plain_network.py (eager attention, NCHW) in float32 with torch's plain AdamW, without
-SAM, average or augmentation, on batches that lie ready. Every variant has a process of its own, because how memory is
-kept is a property of a process, and steps once in each round, in turn, so that what else the machine does hits all
-alike. The table has the median and quartiles over the rounds. The last line is how fast lines come out of the data
-loader.
+The baseline is a plain loop: eager attention, float32, torch's AdamW, no SAM, average or augmentation, batches in
+memory. Every variant has a process of its own, because how memory is kept is a property of a process, and steps once
+in each round, in turn, so that other load slows all alike. The table has the median and quartiles over the rounds. The
+last line is how fast lines come out of the data loader.
 """
 
 import argparse
@@ -28,7 +27,7 @@ from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import HTRConvTextProcessor
 from ..training import ExponentialMovingAverage, HTRConvTextWithTCM, LineAugmentation, LineCollator, keep_freed_memory
 from ..training.sam import perturbed
-from .plain_network import plain_network
+from .timing import machine
 
 LABEL_LENGTH = 50
 
@@ -48,10 +47,10 @@ class Variant:
 
 
 def variants(bf16: bool, compiled: bool) -> dict[str, Variant]:
-    """Rows of the table, the plain loop first; `bf16` is the precision of the fast rows."""
+    """Rows of the table, the baseline first; `bf16` is the precision of the fast rows."""
     fast = Variant(bf16=bf16)
     rows = {
-        "plain loop (plain network, float32)": Variant(plain=True, fused=False, kept_memory=False),
+        "baseline: plain loop, float32": Variant(plain=True, fused=False, kept_memory=False),
         "+ SDPA, channels last": Variant(fused=False, kept_memory=False),
         "  ... and fused AdamW": Variant(kept_memory=False),
         "  ... and freed memory kept": Variant(),
@@ -67,7 +66,8 @@ def variants(bf16: bool, compiled: bool) -> dict[str, Variant]:
 def make_step(variant: Variant, config: HTRConvTextConfig, batch: dict, device: str) -> Callable[[], None]:
     """One training step of a variant on a batch, as a function."""
     torch.manual_seed(0)
-    model = plain_network(config) if variant.plain else HTRConvTextForCTC(config)
+    attention = "eager" if variant.plain else "sdpa"
+    model = HTRConvTextForCTC._from_config(config, attn_implementation=attention)
     joint = HTRConvTextWithTCM(model, HTRConvTextTCM(config)).to(device).train()
     parameters = list(joint.parameters())
     optimizer = torch.optim.AdamW(parameters, 1e-4, foreach=False, fused=variant.fused or None)
@@ -150,13 +150,13 @@ def loading_rate(batch_size: int, workers: int, lines: int = 2000) -> float:
 
 
 def table(seconds: dict[str, list[float]], batch_size: int) -> Iterator[str]:
-    """Lines of the table: median lines a second, quartiles, times the first row."""
+    """Lines of the table: median lines a second, quartiles, speed-up over the first row."""
     baseline = statistics.median(next(iter(seconds.values())))
-    yield f"{'':45}{'lines/s':>9}{'quartiles':>18}{'times':>8}"
+    yield f"{'':45}{'lines/s':>9}{'quartiles':>18}{'speed-up':>10}"
     for name, times in seconds.items():
         low, median, high = statistics.quantiles(times, n=4)
         rates = f"{batch_size / high:.1f} to {batch_size / low:.1f}"
-        yield f"{name:45}{batch_size / median:9.1f}{rates:>18}{baseline / median:8.2f}"
+        yield f"{name:45}{batch_size / median:9.1f}{rates:>18}{baseline / median:10.2f}"
 
 
 def main() -> None:
@@ -172,8 +172,8 @@ def main() -> None:
 
     cuda = torch.cuda.is_available()
     precision = options.precision or ("bf16" if cuda else "float32")
-    where = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
-    print(f"{options.size}, batch {options.batch_size} of 64x{options.width}, {options.rounds} rounds, {where}")
+    what = f"{options.size}, batch {options.batch_size} of 64x{options.width}, {options.rounds} rounds"
+    print(f"{what}, {machine('cuda' if cuda else 'cpu')}")
     rows = variants(precision == "bf16", options.compile)
     seconds = measure(rows, options.size, options.batch_size, options.width, options.rounds)
     for line in table(seconds, options.batch_size):

@@ -46,8 +46,9 @@ def listed(folder: Path, split: str) -> list[str]:
 def test_first_pages_teach_and_the_last_is_read(run, monkeypatch, tmp_path):
     commands = []
 
-    def start(command, folder, options):
+    def start(command, log):
         commands.append(command)
+        folder = log.parent
         (folder / "run").mkdir()
         rate = 0.5 / len(commands)
         (folder / "run" / "test_results.json").write_text(json.dumps({"test_cer": rate, "test_wer": 2 * rate}))

@@ -1,0 +1,63 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Trainings by train_hf.py in processes of their own, and the tables that are made of them."""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "train_hf.py"
+# A training that a clock ends, and of which nothing is kept but the last weights.
+TIMED = ("--do_train", "--eval_strategy", "no", "--save_strategy", "no", "--report_to", "none")
+
+
+def parse_run_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Options of a command that trains; `train_options` are those behind `--`, which go to every training."""
+    parser.add_argument("--output_dir", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--table", type=Path, required=True, help="file of the table (Markdown), written anew")
+    arguments, train_options = sys.argv[1:], []
+    if "--" in arguments:
+        place = arguments.index("--")
+        arguments, train_options = arguments[:place], arguments[place + 1 :]
+    return parser.parse_args(arguments, argparse.Namespace(train_options=train_options))
+
+
+def cpu_minutes(minutes: float) -> list[str]:
+    """Options that end a training after so much CPU time of its process, all threads together."""
+    return ["--max_train_minutes", f"{minutes:g}", "--time_limit_clock", "cpu"]
+
+
+def start(command: list[str], log: Path) -> None:
+    """Runs train_hf.py with these options."""
+    print("python", SCRIPT.name, shlex.join(command), flush=True)
+    with log.open("w", encoding="utf-8") as file:
+        failed = subprocess.run([sys.executable, str(SCRIPT), *command], stdout=file, stderr=subprocess.STDOUT)
+    if failed.returncode:
+        raise SystemExit(f"The run ended with an error; see {log}. Repeat the command to go on.")
+
+
+def read_json(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def read_predictions(file: Path) -> list[tuple[str, str]]:
+    """What was read of each line, and its transcription, from a `..._predictions.json` of train_hf.py."""
+    return [(line["prediction"], line["reference"]) for line in read_json(file)["lines"]]
+
+
+def markdown_table(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(header) + " |"
+    yield "|---" * len(header) + "|"
+    yield from ("| " + " | ".join(row) + " |" for row in rows)
+
+
+def write_table(file: Path, lines: Iterable[str]) -> None:
+    text = "\n".join(lines) + "\n"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    print(text)

@@ -1,0 +1,80 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that time run as printed, and compare networks that say the same."""
+
+import sys
+
+import pytest
+import torch
+
+from htr_convtext.benchmarks import end_to_end, inference, speed, training
+from htr_convtext.benchmarks.timing import count_flops, measure, new_network
+
+
+def run(monkeypatch, capsys, command, *options: object) -> list[str]:
+    monkeypatch.setattr(sys, "argv", [command.__name__, *map(str, options)])
+    command.main()
+    return capsys.readouterr().out.splitlines()
+
+
+def test_contenders_take_turns():
+    turns = []
+    seconds = measure({name: lambda name=name: turns.append(name) for name in "ab"}, rounds=3)
+    assert turns == ["a", "b"] * (len(turns) // 2) and len(turns) > 6
+    assert all(len(seconds[name]) == 3 for name in "ab")
+
+
+def test_operations_are_those_of_a_hand_count():
+    model = new_network("tiny")
+    flops = count_flops(model, torch.rand(2, 1, 64, 64))
+    frames, hidden, classes = 16, model.config.hidden_size, model.config.vocab_size
+    assert flops["ctc_head"] == 2 * 2 * frames * hidden * classes
+    assert flops[""] > flops["htr_convtext"] > flops["ctc_head"]
+
+
+def test_inference_times_every_contender_at_every_shape(monkeypatch, capsys):
+    options = ["--size", "tiny", "--batch_size", 1, 2, "--width", 64, "--rounds", 2]
+    printed = run(monkeypatch, capsys, inference, *options, "--only", "as loaded", "inference mode")
+    rows = [line for line in printed if line.startswith(("baseline", "as loaded", "inference mode"))]
+    assert [row[:26].strip() for row in rows] == ["baseline", "as loaded", "inference mode"] * 2
+    assert all("1.00 (1.00 to 1.00)" in row for row in rows[::3])
+    assert sum("GFLOP a line" in line for line in printed) == 2
+
+
+def test_contenders_that_say_something_else_are_not_compared(monkeypatch, capsys):
+    def another(name, options):
+        return new_network("tiny" if name == "baseline" else "lite")
+
+    monkeypatch.setattr(inference, "make_contender", another)
+    with pytest.raises(SystemExit, match="as loaded and the baseline disagree"):
+        run(monkeypatch, capsys, inference, "--width", 64, "--only", "as loaded")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_said(monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="--device cpu"):
+        run(monkeypatch, capsys, inference, "--device", "cuda")
+
+
+def test_recognisers_are_compared_with_the_first(monkeypatch, capsys):
+    names = ("HTR-ConvText lite", "HTR-ConvText tiny")
+    printed = run(monkeypatch, capsys, speed, "--width", 64, "--rounds", 2, "--batch_size", 1, "--only", *names)
+    rows = dict(zip(names, printed[-2:], strict=True))
+    assert rows[names[0]].startswith(names[0]) and "3.6 M" in rows[names[0]] and "1.00 (1.00 to 1.00)" in printed[-2]
+    assert rows[names[1]].startswith(names[1]) and "4.1 M" in rows[names[1]]
+
+
+def test_the_pipelines_steps_are_timed(monkeypatch, capsys, root):
+    printed = run(monkeypatch, capsys, end_to_end, "--lines", root / "examples", "--number", 3, "--size", "lite")
+    steps = [line[:24].strip() for line in printed[1:]]
+    assert steps == ["open and decode", "grey, resize and scale", "network", "frames to text", "pipeline"]
+    assert ", 3 lines," in printed[0]
+
+
+def test_every_way_to_train_makes_a_step():
+    from htr_convtext import SIZES, HTRConvTextConfig
+
+    config = HTRConvTextConfig(**SIZES["lite"])
+    batch = {"pixel_values": torch.rand(1, 1, 64, 64), "labels": torch.randint(1, config.vocab_size, (1, 5))}
+    for variant in training.variants(bf16=False, compiled=False).values():
+        training.make_step(variant, config, batch, "cpu")()
