@@ -6,7 +6,7 @@ VENV ?= .venv
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
-# The oldest transformers that reads the models. It wants an older Hub client, so it lies apart from the environment.
+# The oldest transformers that reads the models. It wants an older Hub client, so it has a folder of its own.
 OLDEST := transformers==4.57.6 huggingface_hub==0.36.2 tokenizers==0.22.2
 
 .PHONY: read test lint types tests format
@@ -29,7 +29,7 @@ types: $(VENV)/test.stamp
 # Files side by side on one thread each: the small networks of the tests lose more to threads than they gain by them.
 # A worker that dies ends the run with its test's name; replaced, it would leave pytest-xdist waiting for ever.
 tests: $(VENV)/test.stamp
-	@command -v chromium >/dev/null || echo "No chromium on the PATH: the browser tests are left out."
+	@command -v chromium >/dev/null || echo "No chromium on the PATH: the browser tests are skipped."
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 
 format: $(VENV)/test.stamp

@@ -44,7 +44,7 @@ def error_rates(
         dataset_type: Its identifier, such as `iam`.
         cer: Character error rate in percent.
         wer: Word error rate in percent.
-        source: Address of where the figures were published; left out for figures of our own.
+        source: Address of where the figures were published; none for figures of our own.
         source_name: What is published there.
 
     Returns:

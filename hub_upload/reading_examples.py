@@ -4,7 +4,7 @@
 
 python -m htr_convtext.hub_upload.reading_examples --model hub_upload/NAME examples/*.jpg
 
-copies the images into the model's folder and prints the table for its card. Beside each image lies its text in a .txt.
+copies the images into the model's folder and prints the table for its card. Beside each image is its text in a .txt.
 Show only images that you may publish.
 """
 
