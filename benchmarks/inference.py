@@ -121,7 +121,7 @@ def make_exports(folder: Path, size: str) -> None:
             export_model(new_network(size, "sdpa"), name.split("-")[0], noise).save_pretrained(folder / name)
 
 
-def drawn_lines(batch_size: int, width: int, device: str) -> torch.Tensor:
+def noise(batch_size: int, width: int, device: str) -> torch.Tensor:
     return torch.rand(batch_size, 1, HEIGHT, width, generator=torch.Generator().manual_seed(1)).to(device)
 
 
@@ -131,7 +131,7 @@ def report_speed(options: argparse.Namespace) -> None:
     print(f"{options.rounds} interleaved rounds; median (quartiles)")
     for batch_size in options.batch_size:
         for width in options.width:
-            report_shape(networks, drawn_lines(batch_size, width, options.device), options)
+            report_shape(networks, noise(batch_size, width, options.device), options)
 
 
 def report_shape(networks: dict[str, Callable], pixel_values: torch.Tensor, options: argparse.Namespace) -> None:
@@ -177,7 +177,7 @@ def report_memory(options: argparse.Namespace) -> None:
 def peak_memory_of(name: str, options: argparse.Namespace) -> dict[str, float]:
     """Largest resident memory (MiB) once a contender is ready, and after it has read two batches."""
     network = make_contender(name, options)
-    pixel_values = drawn_lines(options.batch_size[0], options.width[0], options.device)
+    pixel_values = noise(options.batch_size[0], options.width[0], options.device)
     loaded = resident_peak()
     for _ in range(2):
         network(pixel_values)

@@ -104,7 +104,7 @@ def time_networks(results: dict[str, dict], rounds: int) -> dict[str, list[float
 
 
 def load_network(name: str, config: HTRConvTextConfig) -> HTRConvTextForCTC:
-    """A network with drawn weights, which is as fast; ours in the mode that it reads in."""
+    """A network with random weights, which is as fast; ours in the mode that it reads in."""
     return HTRConvTextForCTC(config).optimize_for_inference() if name == OURS else peer(name, config).eval()
 
 
