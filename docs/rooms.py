@@ -22,6 +22,7 @@ SCRIPTS = "scripts"
 ORDER = (
     ("configuration",),
     ("decoding",),
+    ("generation",),
     ("modeling",),
     ("inference",),
     ("processing",),
@@ -65,13 +66,20 @@ def room_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 def imports(path: Path, root: Path) -> Iterator[tuple[str, int, bool]]:
     """Room, line and whether it is inside a function, of each import of the project's own modules."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = WithoutTypeChecking().visit(ast.parse(path.read_text(encoding="utf-8")))
     inside = {
         id(node) for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)
     }
     for node in ast.walk(tree):
         for target in targets(node, path, root):
             yield room_of(target, root), node.lineno, id(node) in inside
+
+
+class WithoutTypeChecking(ast.NodeTransformer):
+    """Drops what only type checkers import: it never runs."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
 
 
 def targets(node: ast.AST, path: Path, root: Path) -> Iterator[list[str]]:

@@ -65,6 +65,7 @@ def test_what_the_order_allows(rooms, tmp_path):
         modeling_htr_convtext="def as_pipeline():\n    from .pipeline_htr_convtext import HTRConvTextPipeline",
         training__sam="from .. import HTRConvTextConfig\nfrom .ema import decay",
         training__ema="decay = 1",
+        decoding_htr_convtext="if TYPE_CHECKING:\n    from .pipeline_htr_convtext import HTRConvTextPipeline",
     )
     assert list(rooms.wrong_imports(folder)) == []
     assert "training --> htr_convtext" in rooms.graph(folder)
