@@ -22,8 +22,11 @@ from pathlib import Path
 import torch
 from transformers import set_seed
 
-from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC, train_hf
+from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC
 from htr_convtext.training import HTRConvTextTrainer, keep_freed_memory, prepare_lines
+from htr_convtext.training.options import parse_arguments
+from htr_convtext.training.splits import load_splits
+from htr_convtext.training.starting_model import load_model
 
 from .peer_networks import peer
 from .runs import TIMED, cpu_minutes, markdown_table, parse_run_options, read_json, write_table
@@ -65,11 +68,11 @@ def train_arguments(name: str, options: argparse.Namespace) -> list[str]:
 
 def train_and_read(name: str, options: argparse.Namespace) -> None:
     """Trains a network as train_hf.py does, and writes its size, its steps and its error rates."""
-    model_args, data_args, args = train_hf.parse_arguments(train_arguments(name, options))
+    model_args, data_args, args = parse_arguments(train_arguments(name, options))
     set_seed(args.seed)
     keep_freed_memory()
-    lines = train_hf.load_splits(data_args)
-    processor, model, _ = train_hf.load_model(model_args, data_args, args, lines)
+    lines = load_splits(data_args)
+    processor, model, _ = load_model(model_args, data_args, args, lines)
     if name != OURS:
         model = peer(name, model.config)
     train_set = prepare_lines(lines["train"], processor, model.config)
@@ -85,7 +88,7 @@ def train_and_read(name: str, options: argparse.Namespace) -> None:
     }
     for folder in options.data_dir:
         data_args.data_dir = [folder]
-        split = train_hf.load_splits(data_args)[options.split]
+        split = load_splits(data_args)[options.split]
         rates = trainer.predict(prepare_lines(split, processor, model.config, training=False)).metrics
         result["rates"][Path(folder).name] = {"cer": rates["test_cer"], "wer": rates["test_wer"]}
     file = options.output_dir / name / RESULT_FILE
