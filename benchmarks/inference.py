@@ -23,6 +23,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -134,7 +135,7 @@ def report_speed(options: argparse.Namespace) -> None:
             report_shape(networks, noise(batch_size, width, options.device), options)
 
 
-def report_shape(networks: dict[str, Callable], pixel_values: torch.Tensor, options: argparse.Namespace) -> None:
+def report_shape(networks: dict[str, Any], pixel_values: torch.Tensor, options: argparse.Namespace) -> None:
     lines, width = pixel_values.shape[0], pixel_values.shape[-1]
     differences = {name: difference(name, networks, pixel_values) for name in networks}
     contenders = {name: lambda network=network: network(pixel_values) for name, network in networks.items()}
