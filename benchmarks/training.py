@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
@@ -27,7 +28,7 @@ from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import HTRConvTextProcessor
 from ..training import ExponentialMovingAverage, HTRConvTextWithTCM, LineAugmentation, LineCollator, keep_freed_memory
 from ..training.sam import perturbed
-from .timing import machine
+from .timing import HEIGHT, machine, measure
 
 LABEL_LENGTH = 50
 
@@ -100,37 +101,36 @@ def make_step(variant: Variant, config: HTRConvTextConfig, batch: dict, device: 
 
 
 def run_variant(variant: Variant, size: str, batch_size: int, width: int, turns: Connection) -> None:
-    """A variant's process: one step and its seconds for every turn, until there are no more."""
+    """A variant's process: one step for every turn, until there are no more."""
     if variant.kept_memory:
         keep_freed_memory()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     config = HTRConvTextConfig(**SIZES[size])
     batch = {
-        "pixel_values": torch.rand(batch_size, 1, 64, width, device=device),
+        "pixel_values": torch.rand(batch_size, 1, HEIGHT, width, device=device),
         "labels": torch.randint(1, config.vocab_size, (batch_size, LABEL_LENGTH), device=device),
     }
     step = make_step(variant, config, batch, device)
     while turns.recv():
-        start = time.perf_counter()
         step()
-        turns.send(time.perf_counter() - start)
+        turns.send(True)
 
 
-def measure(rows: dict[str, Variant], size: str, batch_size: int, width: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every variant's step in every round, the variants taking turns, after two rounds to warm up."""
+def measure_variants(rows: dict[str, Variant], options: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds of every variant's step in every round."""
     spawn = get_context("spawn")
     turns = {}
     for name, variant in rows.items():
         turns[name], theirs = spawn.Pipe()
-        arguments = (variant, size, batch_size, width, theirs)
+        arguments = (variant, options.size, options.batch_size, options.width, theirs)
         spawn.Process(target=run_variant, args=arguments, daemon=True).start()
-    seconds: dict[str, list[float]] = {name: [] for name in rows}
-    for number in range(rounds + 2):
-        for name, turn in turns.items():
-            turn.send(True)
-            taken = turn.recv()
-            if number > 1:
-                seconds[name].append(taken)
+        theirs.close()  # so that a process that dies ends the measurement instead of holding it up
+
+    def step(turn: Connection) -> None:
+        turn.send(True)
+        turn.recv()
+
+    seconds = measure({name: partial(step, turn) for name, turn in turns.items()}, options.rounds)
     for turn in turns.values():
         turn.send(False)
     return seconds
@@ -175,7 +175,7 @@ def main() -> None:
     what = f"{options.size}, batch {options.batch_size} of 64x{options.width}, {options.rounds} rounds"
     print(f"{what}, {machine('cuda' if cuda else 'cpu')}")
     rows = variants(precision == "bf16", options.compile)
-    seconds = measure(rows, options.size, options.batch_size, options.width, options.rounds)
+    seconds = measure_variants(rows, options)
     for line in table(seconds, options.batch_size):
         print(line)
     rate = loading_rate(options.batch_size, options.workers)
