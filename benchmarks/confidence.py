@@ -11,6 +11,7 @@ group is the page in a line's id; a group that is the writer gives the interval 
 """
 
 import argparse
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 from ..training.metrics import align_characters, align_words, edits
-from .runs import read_json, read_predictions
 
 RATES = {"CER": align_characters, "WER": align_words}
 INTERVAL = (2.5, 97.5)  # percent
@@ -31,11 +31,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--resamples", type=int, default=10_000)
     options = parser.parse_args(arguments)
     for file in options.predictions:
-        lines = read_json(file)["lines"]
+        lines = json.loads(file.read_text(encoding="utf-8"))["lines"]
         pages = page_numbers([line["line_id"] for line in lines], options.page)
         print(f"{file}: {len(lines)} lines on {pages.max() + 1} pages")
         for name, align in RATES.items():
-            errors, lengths = count(read_predictions(file), pages, align)
+            errors, lengths = count([(line["prediction"], line["reference"]) for line in lines], pages, align)
             low, high = interval(errors, lengths, options.resamples)
             rate = errors.sum() / lengths.sum()
             print(f"  {name} {100 * rate:.2f} %, 95 % interval {100 * low:.2f} to {100 * high:.2f}")
