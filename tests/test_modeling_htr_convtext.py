@@ -12,9 +12,8 @@ from htr_convtext import (
     HTRConvTextForCTC,
     HTRConvTextModel,
     HTRConvTextTCM,
-    modeling_htr_convtext,
 )
-from htr_convtext.modeling_htr_convtext import HTRConvTextDropout, HTRConvTextStem, character_contexts
+from htr_convtext.modeling_htr_convtext import character_contexts
 
 
 def small_config(**options):
@@ -81,51 +80,6 @@ def test_any_width(model, width):
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_stem_is_the_convolution(channels):
-    torch.manual_seed(0)
-    stem = HTRConvTextStem(small_config(num_channels=channels)).double()
-    pixel_values = torch.rand(2, channels, 64, 37, dtype=torch.float64)
-    with torch.no_grad():  # as if trained
-        for tensor in (stem.normalization.weight, stem.normalization.bias, stem.normalization.running_mean):
-            tensor.uniform_(0.1, 1)
-    expected = stem.normalization(stem.convolution(pixel_values)).relu()
-    found = stem(pixel_values)
-    torch.testing.assert_close(found, expected)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    upstream = torch.rand_like(expected)
-    parameters = list(stem.parameters())
-    torch.testing.assert_close(
-        torch.autograd.grad(found, parameters, upstream), torch.autograd.grad(expected, parameters, upstream)
-    )
-
-    stem.eval().fold()
-    with torch.no_grad():
-        torch.testing.assert_close(stem(pixel_values), stem.normalization(stem.convolution(pixel_values)).relu())
-
-
-@pytest.mark.parametrize("probability", [0.1, 0.5])
-def test_dropout_leaves_out_its_share_and_keeps_the_mean(probability):
-    torch.manual_seed(0)
-    dropout = HTRConvTextDropout(probability)
-    ones = torch.ones(99, 101, 103, requires_grad=True)
-    dropped = dropout(ones)
-    assert dropped.unique().tolist() == pytest.approx([0, 1 / (1 - probability)])
-    left_out = dropped == 0
-    for share in (left_out, left_out[0], left_out[:, :, ::4]):
-        assert share.float().mean().item() == pytest.approx(probability, abs=0.015)
-    both = left_out.flatten()[1:] & left_out.flatten()[:-1]  # Neighbours share a random word.
-    assert both.float().mean().item() == pytest.approx(probability**2, abs=0.002)
-    dropped.sum().backward()
-    assert torch.equal(ones.grad, dropped)
-
-    torch.manual_seed(0)
-    assert torch.equal(dropout(ones), dropped)
-    assert not torch.equal(dropout(ones), dropped)
-    assert dropout.eval()(ones) is ones
-    assert not HTRConvTextDropout(1.0)(ones).any()
-
-
 def test_hidden_states_are_the_backbones_and_every_layers(model, pixel_values):
     outputs = model(pixel_values, output_hidden_states=True)
     lengths = [state.shape[1] for state in outputs.hidden_states]
@@ -144,11 +98,6 @@ def test_eager_and_sdpa_agree_and_eager_gives_weights(model, pixel_values):
     torch.testing.assert_close(outputs.attentions[0].sum(-1), torch.ones(2, 2, 32))
     with pytest.raises(ValueError, match="eager"):
         model(pixel_values, output_attentions=True)
-
-
-def test_inference_mode_leaves_eager_attention():
-    optimized = HTRConvTextForCTC._from_config(small_config(), attn_implementation="eager").optimize_for_inference()
-    assert optimized.config._attn_implementation == "sdpa"
 
 
 def test_relative_position_bias_reaches_the_attention(model, pixel_values):
@@ -195,19 +144,6 @@ def test_impossible_labels_are_refused(model, labels, message):
 def test_impossible_images_are_refused(model, shape):
     with pytest.raises(ValueError, match="pixel_values must have shape"):
         model(torch.rand(shape))
-
-
-def test_generate_collapses_repeats_and_blanks(model, monkeypatch, pixel_values):
-    frames = torch.tensor([[0, 3, 3, 0, 3, 5, 0, 0], [0, 0, 0, 7, 7, 7, 0, 0]])
-    logits = torch.nn.functional.one_hot(frames, 12).float()
-    monkeypatch.setattr(model, "forward", lambda pixel_values: type("Outputs", (), {"logits": logits}))
-    assert model.generate(pixel_values).tolist() == [[3, 3, 5], [7, 0, 0]]
-
-
-def test_generate_of_nothing_is_empty(model, monkeypatch, pixel_values):
-    logits = torch.nn.functional.one_hot(torch.zeros(2, 4, dtype=torch.long), 12).float()
-    monkeypatch.setattr(model, "forward", lambda pixel_values: type("Outputs", (), {"logits": logits}))
-    assert model.generate(pixel_values).shape == (2, 0)
 
 
 def test_return_dict_false_gives_a_tuple(model, pixel_values):
@@ -346,67 +282,6 @@ def test_tcm_reaches_the_encoder_and_is_no_part_of_the_model(model, pixel_values
     assert model.ctc_head.weight.grad is None
     assert not any("tcm" in name for name in model.state_dict())
     model.zero_grad()
-
-
-@pytest.fixture
-def lived_in(model):
-    """A copy whose batch norms are not what they start as."""
-    model = copy.deepcopy(model)
-    for name, tensor in model.state_dict().items():
-        if "normalization" in name and tensor.is_floating_point():
-            tensor.uniform_(0.5, 1.5)
-    return model
-
-
-@torch.no_grad()
-def test_inference_mode_reads_the_same(lived_in, pixel_values, monkeypatch):
-    optimized = copy.deepcopy(lived_in).optimize_for_inference()
-    for width in (pixel_values.shape[-1], 77):
-        lines = torch.rand(3, 1, 64, width)
-        expected = lived_in(lines)
-        close = {"atol": 1e-4, "rtol": 0}
-        torch.testing.assert_close(optimized(lines).logits, expected.logits, **close)
-        assert not torch.equal(optimized(lines).last_hidden_state, expected.last_hidden_state)  # by another way
-        monkeypatch.setattr(modeling_htr_convtext, "STEM_VALUES_AT_ONCE", 1)
-        torch.testing.assert_close(optimized(lines).logits, expected.logits, **close)
-
-
-def test_inference_mode_leaves_the_weights(lived_in, pixel_values, tmp_path):
-    optimized = copy.deepcopy(lived_in).optimize_for_inference()
-    optimized.save_pretrained(tmp_path)
-    saved = HTRConvTextForCTC.from_pretrained(tmp_path).state_dict()
-    assert saved.keys() == lived_in.state_dict().keys()
-    assert all(torch.equal(saved[name], tensor) for name, tensor in lived_in.state_dict().items())
-    with torch.enable_grad():
-        expected, logits = lived_in(pixel_values).logits, optimized(pixel_values).logits
-        assert torch.equal(logits, expected)
-        logits.sum().backward()
-    assert all(parameter.grad is not None for parameter in optimized.parameters())
-
-
-@torch.no_grad()
-def test_training_and_loading_end_inference_mode(lived_in, model, pixel_values):
-    for end in (lambda optimized: optimized.train().eval(), lambda optimized: None):
-        optimized = copy.deepcopy(lived_in).optimize_for_inference()
-        optimized(pixel_values)
-        end(optimized)
-        optimized.load_state_dict(model.state_dict())
-        assert torch.equal(optimized(pixel_values).logits, model(pixel_values).logits)
-
-
-@torch.no_grad()
-def test_inference_mode_in_bfloat16_folds_before_it_rounds(lived_in, pixel_values, tmp_path):
-    stem = lived_in.htr_convtext.backbone.stem
-    norm = stem.normalization
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    expected = (stem.convolution.weight * scale[:, None, None, None]).bfloat16()
-    optimized = copy.deepcopy(lived_in).optimize_for_inference(dtype=torch.bfloat16)
-    torch.testing.assert_close(optimized.htr_convtext.backbone.stem.folded["weight"], expected)
-    logits = optimized(pixel_values).logits
-    assert logits.dtype == torch.bfloat16
-    torch.testing.assert_close(logits.float(), lived_in(pixel_values).logits, atol=0.3, rtol=0.1)
-    with pytest.raises(ValueError, match="rounded the weights from torch.float32 to torch.bfloat16"):
-        optimized.save_pretrained(tmp_path)
 
 
 def test_as_pipeline_reads(model):
