@@ -1,18 +1,27 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`generate` for a CTC network: code written for an autoregressive recogniser, such as TrOCR, runs unchanged."""
+"""
+What scripts of transformers' users expect of a recogniser, around the network: `generate` as of an autoregressive one,
+so that code written for TrOCR runs unchanged, the pipeline, and folders that load wherever they are.
+"""
 
 import difflib
 import inspect
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import GenerationConfig, GenerationMixin
+from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput, logging
 
 from .decoding_htr_convtext import collapse_frames
+
+if TYPE_CHECKING:
+    from .pipeline_htr_convtext import HTRConvTextPipeline
+    from .processing_htr_convtext import HTRConvTextProcessor
 
 logger = logging.get_logger(__name__)
 
@@ -60,7 +69,29 @@ class HTRConvTextGenerateOutput(ModelOutput):
 
 
 class HTRConvTextGenerationMixin(GenerationMixin):
-    """Gives a network with a CTC head the `generate` of transformers' autoregressive models."""
+    """Gives a network with a CTC head what transformers' autoregressive models have."""
+
+    # The weights' type before `optimize_for_inference` rounded them.
+    _rounded_from: torch.dtype | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Not inherited: a class that no Auto class was told of is saved as the network that it derives from.
+        cls._auto_class = None
+
+    def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Saves as every transformers model does, unless `optimize_for_inference` rounded the weights."""
+        if self._rounded_from is not None:
+            raise ValueError(
+                f"optimize_for_inference(dtype=...) rounded the weights from {self._rounded_from} to {self.dtype}; "
+                "saved, they would pass for the model's own. Load the model again to save it."
+            )
+        if self._auto_class is None:
+            network = next((base for base in type(self).__mro__ if getattr(base, "_auto_class", None)), None)
+            if network is not None:
+                os.makedirs(save_directory, exist_ok=True)
+                custom_object_save(network, save_directory)
+        super().save_pretrained(save_directory, *args, **kwargs)
 
     @torch.no_grad()
     def generate(
@@ -107,6 +138,20 @@ class HTRConvTextGenerationMixin(GenerationMixin):
         if options.get("output_logits"):
             output.logits = at_characters(logits.float(), token_ids, self.config.pad_token_id)
         return output
+
+    def as_pipeline(self, processor: "HTRConvTextProcessor", **kwargs: Any) -> "HTRConvTextPipeline":
+        """
+        Args:
+            processor ([`HTRConvTextProcessor`]): The model's processor.
+            **kwargs: Options of the pipeline, such as `device` and `batch_size`.
+
+        Returns:
+            The "image-to-text" pipeline that reads lines.
+        """
+        # save_pretrained copies only files that a relative import names: this one brings the pipeline along.
+        from .pipeline_htr_convtext import HTRConvTextPipeline
+
+        return HTRConvTextPipeline(model=self, processor=processor, task="image-to-text", **kwargs)
 
 
 def configured_options(*configs: GenerationConfig | None) -> dict[str, Any]:

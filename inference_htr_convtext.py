@@ -41,10 +41,26 @@ def optimize_for_inference(
     model: "HTRConvTextForCTC", dtype: torch.dtype | str | None = None, compile: bool | str = False
 ) -> "HTRConvTextForCTC":
     """
-    Puts a model into inference mode, in place; see [`HTRConvTextForCTC.optimize_for_inference`].
+    Inference mode, in place: the same readings, faster. Batch norms are fused into the convolutions, attention is
+    computed without its matrix, the relative position bias is kept between batches, and a CPU takes large batches in
+    parts. Weights and state dict stay as they are: `save_pretrained` writes what was loaded, `train()` and loading
+    weights end the mode, and wherever gradients are on, the weights themselves are used. Any number of threads may
+    read. Call it again after changing weights in place.
 
-    Weights that are offloaded are where accelerate's hooks bring them and cannot be fused: such a model only gets
+    Weights that are offloaded are where accelerate's hooks bring them, and cannot be fused: such a model only gets
     evaluation mode and attention without its matrix.
+
+    Args:
+        model: The network.
+        dtype: Type to compute in: `torch.bfloat16`, for example, or `"auto"`, which is bfloat16 where the device has
+            units for its matrix products (CUDA from compute capability 8.0, CPUs with AMX) and the present type
+            elsewhere. `None` keeps the present type. Another type than the weights' rounds the weights, after fusing
+            them in float32, and the model can no longer be saved.
+        compile: Whether to compile with `torch.compile`, or its mode: `"reduce-overhead"` uses CUDA graphs. Worth it
+            on a GPU for many batches of few shapes.
+
+    Returns:
+        The model itself, in evaluation mode.
 
     Raises:
         ValueError: If offloaded weights would have to change their type.
@@ -106,10 +122,7 @@ def put_in_reading_modules(model: nn.Module, dtype: torch.dtype) -> None:
 
 
 def reading_class(parent: nn.Module, child: nn.Module) -> "type[ReadingModule] | None":
-    """The class of this file that reads in a module's place; none for one that something else, as an adapter, changed."""
-    if isinstance(child, HTRConvTextConvLayer):
-        plain = type(child.convolution) is nn.Conv2d and type(child.normalization) is nn.BatchNorm2d
-        return READING_CLASSES.get(type(child)) if plain else None
+    """The class of this file that reads in a module's place, if there is one."""
     if type(child) in (nn.Conv1d, nn.Conv2d):
         pointwise = set(child.kernel_size) == set(child.stride) == {1} and child.groups == 1
         return READING_CLASSES[type(child)] if pointwise and not isinstance(parent, HTRConvTextConvLayer) else None
@@ -160,8 +173,11 @@ class FusedConvLayer(ReadingModule, HTRConvTextConvLayer):
 
     @torch.no_grad()
     def prepare(self, dtype: torch.dtype) -> None:
-        """Fuses in float32 at least, whatever the weights' type."""
+        """Fuses in float32 at least, whatever the weights' type; not what an adapter has changed."""
         convolution, norm = self.convolution, self.normalization
+        if type(convolution) is not nn.Conv2d or type(norm) is not nn.BatchNorm2d:
+            self.prepared = None
+            return
         exact = torch.promote_types(convolution.weight.dtype, torch.float32)
         kernel, mean, variance, scale, shift = (
             tensor.to(exact)
@@ -207,9 +223,7 @@ class FusedShortcut(FusedConvLayer, HTRConvTextShortcut):
         return super().convolve(hidden_state[:, :, ::rows, ::columns], weight, bias)
 
 
-def pointwise_convolution(
-    hidden_state: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-) -> torch.Tensor:
+def pointwise_convolution(hidden_state: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """1x1 convolution of a map in channels last as the matrix product it is: one thread's convolution is slower."""
     return nn.functional.linear(hidden_state.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
@@ -257,7 +271,7 @@ class ReadingBackbone(ReadingModule, HTRConvTextBackbone):
         if self.reads() is None or pixel_values.device.type != "cpu" or torch.compiler.is_compiling():
             return forward(pixel_values)
         height, width = pixel_values.shape[-2:]
-        stem_values = self.stem.convolution.out_channels * -(-height // 2) * width
+        stem_values = self.stem.convolution.weight.shape[0] * -(-height // 2) * width
         parts = pixel_values.split(max(1, STEM_VALUES_AT_ONCE // stem_values))
         return torch.cat([forward(part) for part in parts]) if len(parts) > 1 else forward(pixel_values)
 

@@ -20,31 +20,25 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from .configuration_htr_convtext import HTRConvTextConfig
+from .configuration_htr_convtext import HTRConvTextConfig, check_labels, checked_pixel_values
 from .generation_htr_convtext import HTRConvTextGenerationMixin
 
-if TYPE_CHECKING:
-    # All that the files named below import is named here: transformers 4.57 copies no more of a folder's code.
+if TYPE_CHECKING:  # What the files above and below import: transformers 4.57 copies only what this file names.
     from .decoding_htr_convtext import collapse_frames  # noqa: F401
-    from .pipeline_htr_convtext import HTRConvTextPipeline
-    from .processing_htr_convtext import HTRConvTextProcessor
-
-# Higher than any image from 0 to 1, noise and augmentation included; lower than one from 0 to 255.
-LARGEST_PIXEL_VALUE = 10
+    from .pipeline_htr_convtext import HTRConvTextPipeline  # noqa: F401
+    from .processing_htr_convtext import HTRConvTextProcessor  # noqa: F401
 
 
 @dataclass
 class HTRConvTextCTCOutput(ModelOutput):
     """
-    Output of [`HTRConvTextForCTC`].
-
     Args:
-        loss (`torch.Tensor` of shape `(1,)`, given with `labels`): CTC loss, unscaled.
-        logits (`torch.Tensor` of shape `(batch_size, frames, vocab_size)`): Class scores; class 0 is the blank.
-        last_hidden_state (`torch.Tensor` of shape `(batch_size, frames, hidden_size)`): Features after the last norm.
-        hidden_states (tuple, with `output_hidden_states=True`): The backbone's features, then each encoder layer's;
-            the layers between down- and upsampling have half as many frames.
-        attentions (tuple, with `output_attentions=True` and eager attention): Attention weights of each encoder layer,
+        loss: CTC loss, unscaled, given with `labels`.
+        logits: Class scores `(batch_size, frames, vocab_size)`; class 0 is the blank.
+        last_hidden_state: Features after the last norm `(batch_size, frames, hidden_size)`.
+        hidden_states: With `output_hidden_states=True`, the backbone's features, then each encoder layer's; the
+            layers between down- and upsampling have half as many frames.
+        attentions: With `output_attentions=True` and eager attention, each encoder layer's attention weights
             `(batch_size, heads, frames, frames)`.
     """
 
@@ -58,15 +52,12 @@ class HTRConvTextCTCOutput(ModelOutput):
 @dataclass
 class HTRConvTextTCMOutput(ModelOutput):
     """
-    Output of [`HTRConvTextTCM`].
-
     Args:
-        loss (`torch.Tensor` of shape `(1,)`): Mean of `position_losses` over the real positions of the batch.
-        position_losses (`torch.Tensor` of shape `(batch_size, label_length)`): Mean of both directions' cross
-            entropies; 0 where `position_mask` is false.
-        position_mask (`torch.Tensor` of shape `(batch_size, label_length)`): True at a label's real positions.
-        left_logits (`torch.Tensor` of shape `(batch_size, label_length, vocab_size + 1)`): From the left context.
-        right_logits (`torch.Tensor` of shape `(batch_size, label_length, vocab_size + 1)`): From the right context.
+        loss: Mean of `position_losses` over the real positions of the batch.
+        position_losses: Mean of both directions' cross entropies `(batch_size, label_length)`, 0 in the padding.
+        position_mask: True at a label's real positions `(batch_size, label_length)`.
+        left_logits: From the left context `(batch_size, label_length, vocab_size + 1)`.
+        right_logits: From the right context, in the same shape.
     """
 
     loss: torch.Tensor | None = None
@@ -76,11 +67,8 @@ class HTRConvTextTCMOutput(ModelOutput):
     right_logits: torch.Tensor | None = None
 
 
-# ---- The MVP backbone
-
-
 class HTRConvTextConvLayer(nn.Module):
-    """Convolution without bias, batch norm, activation."""
+    """Convolution without bias, batch norm, activation: (batch, channels, height, width) to the same by the stride."""
 
     def __init__(
         self, config: HTRConvTextConfig, in_channels: int, out_channels: int, kernel_size: int = 3,
@@ -94,7 +82,6 @@ class HTRConvTextConvLayer(nn.Module):
         self.activation = ACT2FN[activation] if activation is not None else nn.Identity()
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, height, width) to (batch, out_channels, height / stride, width / stride)."""
         return self.activation(self.normalization(self.convolution(hidden_state)))
 
 
@@ -114,15 +101,14 @@ class HTRConvTextShortcut(HTRConvTextConvLayer):
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         rows, columns = self.stride
-        # Not the convolution's own stride: on a CPU, torch 2.13's gradient of a 1x1 convolution with stride (2, 1) in
-        # channels last writes past its memory where there are fewer than 16 channels. Sliced in the order that
-        # channels last have in memory, so that the gradient has it, too.
+        # Not the convolution's own stride, whose gradient torch 2.13 writes past its memory on a CPU, in channels last
+        # with fewer than 16 channels. Sliced in channels last's order in memory, so that the gradient has it, too.
         hidden_state = hidden_state.permute(0, 2, 3, 1)[:, ::rows, ::columns].permute(0, 3, 1, 2)
         return super().forward(hidden_state)
 
 
 class HTRConvTextBasicLayer(nn.Module):
-    """Residual block of two 3x3 convolutions, as in ResNet-18."""
+    """Residual block of two 3x3 convolutions, as in ResNet-18, with the shapes of [`HTRConvTextConvLayer`]."""
 
     def __init__(self, config: HTRConvTextConfig, in_channels: int, out_channels: int, stride: tuple[int, int]):
         super().__init__()
@@ -137,7 +123,6 @@ class HTRConvTextBasicLayer(nn.Module):
         self.activation = nn.ReLU()
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, height, width) to (batch, out_channels, height / stride, width / stride)."""
         return self.activation(self.layer(hidden_state) + self.shortcut(hidden_state))
 
 
@@ -188,7 +173,7 @@ class HTRConvTextAttention(nn.Module):
 
 
 class HTRConvTextMobileViTTransformerLayer(GradientCheckpointingLayer):
-    """Pre-norm transformer layer of a MobileViT layer."""
+    """Pre-norm transformer layer of a MobileViT layer: (batch * p * p, patches, channels) to the same."""
 
     def __init__(self, config: HTRConvTextConfig, hidden_size: int):
         super().__init__()
@@ -204,7 +189,6 @@ class HTRConvTextMobileViTTransformerLayer(GradientCheckpointingLayer):
         )
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """(batch * p * p, patches, channels) to the same."""
         hidden_states = hidden_states + self.attention(self.layernorm_before(hidden_states))[0]
         return hidden_states + self.mlp(self.layernorm_after(hidden_states))
 
@@ -293,7 +277,6 @@ class HTRConvTextBackboneStage(nn.Module):
         self.mobilevit = HTRConvTextMobileViTLayer(config, out_channels) if mobilevit else nn.Identity()
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
-        """(batch, in_channels, height, width) to (batch, out_channels, height / stride, width / stride)."""
         return self.mobilevit(self.layers(hidden_state))
 
 
@@ -323,18 +306,14 @@ class HTRConvTextBackbone(nn.Module):
         return self.pooler(hidden_state).flatten(2).transpose(1, 2)
 
 
-# ---- The ConvText encoder
-
-
 class HTRConvTextRelativePositionBias(nn.Embedding):
-    """One learned number for each clipped distance between query and key, and each head."""
+    """One learned number for each clipped distance and head: a bias of shape (1, heads, length, length)."""
 
     def __init__(self, config: HTRConvTextConfig):
         self.max_distance = config.max_relative_position
         super().__init__(2 * self.max_distance + 1, config.num_attention_heads)
 
     def forward(self, length: int, device: torch.device) -> torch.Tensor:
-        """The bias of every query and key: (1, heads, length, length)."""
         positions = torch.arange(length, device=device)
         distance = positions[:, None] - positions[None, :]
         rows = distance.clamp(-self.max_distance, self.max_distance) + self.max_distance
@@ -342,7 +321,7 @@ class HTRConvTextRelativePositionBias(nn.Embedding):
 
 
 class HTRConvTextFeedForward(nn.Module):
-    """Two linear layers with an activation between them."""
+    """Two linear layers with an activation between them: (batch, length, hidden_size) to the same."""
 
     def __init__(self, config: HTRConvTextConfig):
         super().__init__()
@@ -352,12 +331,11 @@ class HTRConvTextFeedForward(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """(batch, length, hidden_size) to the same."""
         return self.dropout(self.linear2(self.activation(self.linear1(hidden_states))))
 
 
 class HTRConvTextConvolutionModule(nn.Module):
-    """Pointwise, depthwise and pointwise convolution along the sequence."""
+    """Pointwise, depthwise and pointwise convolution along the sequence (batch, length, hidden_size)."""
 
     def __init__(self, config: HTRConvTextConfig):
         super().__init__()
@@ -370,7 +348,6 @@ class HTRConvTextConvolutionModule(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """(batch, length, hidden_size) to the same."""
         hidden_states = self.activation(self.pointwise_conv1(hidden_states.transpose(1, 2)))
         hidden_states = self.activation(self.norm(self.depthwise_conv(hidden_states)))
         return self.dropout(self.pointwise_conv2(hidden_states).transpose(1, 2))
@@ -430,23 +407,17 @@ class HTRConvTextEncoderLayer(GradientCheckpointingLayer):
         return hidden_states, attn_weights
 
 
-class HTRConvTextMeanConv1d(nn.Conv1d):
-    """Depthwise convolution with stride 2 that starts as the mean of three neighbours."""
-
-    def __init__(self, channels: int):
-        super().__init__(channels, channels, kernel_size=3, stride=2, padding=1, groups=channels, bias=False)
-
-
 class HTRConvTextDownsample(nn.Module):
-    """Halves the sequence: a depthwise convolution, then a pointwise one."""
+    """Halves the sequence (batch, length, hidden_size), rounding up: a depthwise convolution, then a pointwise one."""
 
     def __init__(self, config: HTRConvTextConfig):
         super().__init__()
-        self.depthwise_conv = HTRConvTextMeanConv1d(config.hidden_size)
-        self.pointwise_conv = nn.Conv1d(config.hidden_size, config.hidden_size, kernel_size=1)
+        channels = config.hidden_size
+        # It starts as the mean of three neighbours.
+        self.depthwise_conv = nn.Conv1d(channels, channels, 3, stride=2, padding=1, groups=channels, bias=False)
+        self.pointwise_conv = nn.Conv1d(channels, channels, kernel_size=1)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """(batch, length, hidden_size) to (batch, length / 2 rounded up, hidden_size)."""
         if hidden_states.shape[1] % 2:
             hidden_states = torch.cat([hidden_states, hidden_states[:, -1:]], dim=1)
         return self.pointwise_conv(self.depthwise_conv(hidden_states.transpose(1, 2))).transpose(1, 2)
@@ -523,7 +494,7 @@ class HTRConvTextPreTrainedModel(PreTrainedModel):
             nn.init.zeros_(module.bias)
         elif isinstance(module, HTRConvTextRelativePositionBias):
             nn.init.zeros_(module.weight)
-        elif isinstance(module, HTRConvTextMeanConv1d):
+        elif isinstance(module, nn.Conv1d) and module.stride == (2,):
             nn.init.constant_(module.weight, 1 / module.kernel_size[0])
         elif isinstance(module, nn.BatchNorm2d):
             for tensor in (module.weight, module.running_var):
@@ -537,12 +508,7 @@ class HTRConvTextPreTrainedModel(PreTrainedModel):
 
 
 class HTRConvTextModel(HTRConvTextPreTrainedModel):
-    """
-    HTR-ConvText without a head: backbone and encoder.
-
-    Args:
-        config: The sizes of the network.
-    """
+    """HTR-ConvText without a head: backbone and encoder."""
 
     def __init__(self, config: HTRConvTextConfig):
         super().__init__(config)
@@ -576,8 +542,8 @@ class HTRConvTextModel(HTRConvTextPreTrainedModel):
         Raises:
             ValueError: If the images do not fit the configuration, or attention keeps no weights to return.
         """
-        check_pixel_values(pixel_values, self.config)
         config = self.config
+        pixel_values = checked_pixel_values(pixel_values, config)
         if output_attentions is None:
             output_attentions = config.output_attentions
         if output_hidden_states is None:
@@ -592,38 +558,13 @@ class HTRConvTextModel(HTRConvTextPreTrainedModel):
         return self.encoder(features, output_attentions, output_hidden_states)
 
 
-def check_pixel_values(pixel_values: torch.Tensor, config: HTRConvTextConfig) -> None:
-    """Refuses images that are not what the processor makes of them."""
-    shape, channels, height = tuple(pixel_values.shape), config.num_channels, config.image_height
-    if len(shape) != 4 or shape[1:3] != (channels, height):
-        advice = f" Images of {shape[1]} channels: the processor makes them grey." if shape[2:3] == (height,) else ""
-        raise ValueError(
-            f"pixel_values must have shape (batch_size, {channels}, {height}, width). Got {shape}.{advice}"
-        )
-    if not pixel_values.is_floating_point():
-        raise ValueError(f"pixel_values must be floats from 0, ink, to 1, paper. Got {pixel_values.dtype}.")
-    if torch.compiler.is_compiling() or pixel_values.is_meta or pixel_values.numel() == 0:
-        return
-    if (highest := pixel_values.max().item()) > LARGEST_PIXEL_VALUE:
-        raise ValueError(f"pixel_values must be floats from 0, ink, to 1, paper. Got {highest:g}: divide them by 255.")
-
-
-# ---- The CTC head
-
-
-class HTRConvTextForCTC(HTRConvTextPreTrainedModel, HTRConvTextGenerationMixin):
-    """
-    HTR-ConvText with a linear CTC head: reads a line of handwriting.
-
-    Args:
-        config: The sizes of the network; `vocab_size` counts the blank.
-    """
+class HTRConvTextForCTC(HTRConvTextGenerationMixin, HTRConvTextPreTrainedModel):
+    """HTR-ConvText with a linear CTC head: reads a line of handwriting."""
 
     def __init__(self, config: HTRConvTextConfig):
         super().__init__(config)
         self.htr_convtext = HTRConvTextModel(config)
         self.ctc_head = nn.Linear(config.hidden_size, config.vocab_size)
-        self._rounded_from: torch.dtype | None = None
         self.post_init()
 
     @can_return_tuple
@@ -636,10 +577,8 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel, HTRConvTextGenerationMixin):
     ) -> HTRConvTextCTCOutput:
         """
         Args:
-            pixel_values: Line images of shape `(batch_size, num_channels, image_height, width)`, 0 ink to 1 paper.
+            pixel_values: See [`HTRConvTextModel.forward`], and so for the outputs to return.
             labels: Character classes of shape `(batch_size, label_length)`, padded with -100.
-            output_attentions: Whether to return the encoder layers' attention weights; needs eager attention.
-            output_hidden_states: Whether to return the backbone's and every encoder layer's features.
 
         Returns:
             Logits of shape `(batch_size, config.frames(width), vocab_size)`, features, and the loss with `labels`.
@@ -685,18 +624,7 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel, HTRConvTextGenerationMixin):
     def optimize_for_inference(
         self, dtype: torch.dtype | str | None = None, compile: bool | str = False
     ) -> "HTRConvTextForCTC":
-        """
-        Inference mode, in place: the same readings, faster. The weights stay as they are; `train()` and loading
-        weights end the mode, and gradients use the weights themselves. Call it again after changing weights in place.
-
-        Args:
-            dtype: Type to compute in, such as `torch.bfloat16`; `"auto"` is bfloat16 where the device has units for
-                it. `None` keeps the type. Another type rounds the weights, and the model can no longer be saved.
-            compile: Whether to compile with `torch.compile`, or its mode: `"reduce-overhead"` uses CUDA graphs.
-
-        Returns:
-            The model itself, in evaluation mode.
-        """
+        """Puts the model into inference mode, in place; see [`~inference_htr_convtext.optimize_for_inference`]."""
         from .inference_htr_convtext import optimize_for_inference
 
         return optimize_for_inference(self, dtype, compile)
@@ -708,47 +636,11 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel, HTRConvTextGenerationMixin):
 
         return is_optimized_for_inference(self)
 
-    def save_pretrained(self, save_directory, *args, **kwargs):
-        """Saves as every transformers model does, unless `optimize_for_inference` rounded the weights."""
-        if self._rounded_from is not None:
-            raise ValueError(
-                f"optimize_for_inference(dtype=...) rounded the weights from {self._rounded_from} to {self.dtype}; "
-                "saved, they would pass for the model's own. Load the model again to save it."
-            )
-        super().save_pretrained(save_directory, *args, **kwargs)
-
-    def as_pipeline(self, processor: "HTRConvTextProcessor", **kwargs) -> "HTRConvTextPipeline":
-        """The "image-to-text" pipeline of this model and its processor; `kwargs` are the pipeline's options."""
-        # save_pretrained copies only files that a relative import names: this one brings the pipeline along.
-        from .pipeline_htr_convtext import HTRConvTextPipeline
-
-        return HTRConvTextPipeline(model=self, processor=processor, task="image-to-text", **kwargs)
-
-
-def check_labels(labels: torch.Tensor, vocab_size: int) -> None:
-    """Refuses label classes outside `1..vocab_size - 1`; negative ones are padding."""
-    if torch.compiler.is_compiling() or labels.numel() == 0:
-        return
-    if labels.max() >= vocab_size:
-        raise ValueError(f"Label values must be below vocab_size {vocab_size}. Got {int(labels.max())}.")
-    if (labels == 0).any():
-        raise ValueError("Class 0 is the CTC blank and cannot be a label. Pad labels with -100.")
-
-
-# ---- The Textual Context Module
-
 
 def character_contexts(labels: torch.Tensor, size: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    The `size` characters before and after every position of every label (paper section on the TCM).
-
-    Args:
-        labels: Classes of shape `(batch_size, label_length)`, padded on the right with negative numbers.
-        size: Length of a context.
-        pad: Class that stands where there is no character.
-
-    Returns:
-        Left contexts, right aligned, and right contexts, left aligned: each `(batch_size, label_length, size)`.
+    The `size` characters before and after every position of labels (batch, length), `pad` where there is none: left
+    contexts, right aligned, and right contexts, left aligned, each (batch, length, size).
     """
     length = labels.shape[1]
     characters = labels.masked_fill(labels < 0, pad)
@@ -758,17 +650,14 @@ def character_contexts(labels: torch.Tensor, size: int, pad: int) -> tuple[torch
 
 class HTRConvTextTCM(HTRConvTextPreTrainedModel):
     """
-    Textual Context Module: teaches the encoder's features the characters around each character. Training only.
-
-    For every character of a label, the five before it and the five after it each make a query; the query attends to
-    the encoder's features, and what it finds there must tell the character (paper section on the TCM).
-
-    Args:
-        config: Sizes of the network whose features it attends to, and of the module (`tcm_*`).
+    Textual Context Module (paper section on the TCM): teaches the encoder's features the characters around each
+    character, in training only. For every character of a label, the `tcm_context_size` before it and after it each
+    make a query; it attends to the encoder's features, and what it finds there must tell the character.
     """
 
     base_model_prefix = "tcm"
     main_input_name = "features"
+    supports_gradient_checkpointing = False
 
     def __init__(self, config: HTRConvTextConfig):
         super().__init__(config)
@@ -792,6 +681,7 @@ class HTRConvTextTCM(HTRConvTextPreTrainedModel):
             nn.init.normal_(self.left_direction, std=0.02)
             nn.init.normal_(self.right_direction, std=0.02)
 
+    @can_return_tuple
     def forward(self, features: torch.Tensor, labels: torch.Tensor) -> HTRConvTextTCMOutput:
         """
         Args:
@@ -819,15 +709,7 @@ class HTRConvTextTCM(HTRConvTextPreTrainedModel):
         )
 
     def classify(self, context: torch.Tensor, direction: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
-        """
-        Args:
-            context: Classes of shape `(batch_size, label_length, context_size)`.
-            direction: Vector of shape `(tcm_hidden_size,)` that tells left from right.
-            memory: Normed features of shape `(batch_size, frames, hidden_size)`.
-
-        Returns:
-            Logits of shape `(batch_size, label_length, vocab_size + 1)`.
-        """
+        """Contexts (batch, length, size), features (batch, frames, hidden_size): logits (batch, length, classes)."""
         batch_size, length, _ = context.shape
         hidden_states = self.embed_characters(context).flatten(0, 1).transpose(1, 2)  # (B * L, width, context)
         hidden_states = self.context_conv(hidden_states).mean(-1).view(batch_size, length, -1)
