@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 What scripts of transformers' users expect of a recogniser, around the network: `generate` as of an autoregressive one,
-so that code written for TrOCR runs unchanged, the pipeline, and folders that load wherever they are.
+so that code written for TrOCR runs unchanged, inference mode, the pipeline, and folders that load wherever they are.
 """
 
 import difflib
@@ -20,6 +20,7 @@ from transformers.utils import ModelOutput, logging
 from .decoding_htr_convtext import collapse_frames
 
 if TYPE_CHECKING:
+    from .modeling_htr_convtext import HTRConvTextForCTC
     from .pipeline_htr_convtext import HTRConvTextPipeline
     from .processing_htr_convtext import HTRConvTextProcessor
 
@@ -138,6 +139,34 @@ class HTRConvTextGenerationMixin(GenerationMixin):
         if options.get("output_logits"):
             output.logits = at_characters(logits.float(), token_ids, self.config.pad_token_id)
         return output
+
+    def optimize_for_inference(
+        self, dtype: torch.dtype | str | None = None, compile: bool | str = False
+    ) -> "HTRConvTextForCTC":
+        """
+        Inference mode, in place: the same readings, faster. The weights stay as they are; `train()` and loading
+        weights end the mode, and gradients use the weights themselves. Call it again after changing weights in place.
+
+        Args:
+            dtype: Type to compute in, such as `torch.bfloat16`; `"auto"` is bfloat16 where the device has units for
+                its matrix products. `None` keeps the present type. Another type than the weights' rounds the weights,
+                after fusing them in float32, and the model can no longer be saved.
+            compile: Whether to compile with `torch.compile`, or its mode: `"reduce-overhead"` uses CUDA graphs. Worth
+                it on a GPU for many batches of few shapes.
+
+        Returns:
+            The model itself, in evaluation mode.
+        """
+        from .inference_htr_convtext import optimize_for_inference
+
+        return optimize_for_inference(self, dtype, compile)
+
+    @property
+    def is_optimized_for_inference(self) -> bool:
+        """Whether the model is in inference mode."""
+        from .inference_htr_convtext import is_optimized_for_inference
+
+        return is_optimized_for_inference(self)
 
     def as_pipeline(self, processor: "HTRConvTextProcessor", **kwargs: Any) -> "HTRConvTextPipeline":
         """

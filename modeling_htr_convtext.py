@@ -1,10 +1,8 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-PyTorch HTR-ConvText (arXiv 2512.05021), in the order of the paper's figure: the MVP backbone (a ResNet with MobileViT
-layers), the ConvText encoder, the CTC head, and the Textual Context Module that only training knows.
-
-What makes reading fast stands in inference_htr_convtext.py.
+HTR-ConvText (arXiv 2512.05021) in the order of the paper's figure: the MVP backbone, a ResNet with MobileViT layers;
+the ConvText encoder; the CTC head; the Textual Context Module. What makes it fast is in inference_htr_convtext.py.
 """
 
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from .generation_htr_convtext import HTRConvTextGenerationMixin
 
 if TYPE_CHECKING:  # What the files above and below import: transformers 4.57 copies only what this file names.
     from .decoding_htr_convtext import collapse_frames  # noqa: F401
+    from .inference_htr_convtext import optimize_for_inference  # noqa: F401
     from .pipeline_htr_convtext import HTRConvTextPipeline  # noqa: F401
     from .processing_htr_convtext import HTRConvTextProcessor  # noqa: F401
 
@@ -178,9 +177,7 @@ class HTRConvTextMobileViTTransformerLayer(GradientCheckpointingLayer):
     def __init__(self, config: HTRConvTextConfig, hidden_size: int):
         super().__init__()
         self.layernorm_before = nn.LayerNorm(hidden_size, eps=config.backbone_layer_norm_eps)
-        self.attention = HTRConvTextAttention(
-            config, hidden_size, hidden_size // config.backbone_head_dim, attention_dropout=0.0
-        )
+        self.attention = HTRConvTextAttention(config, hidden_size, hidden_size // config.backbone_head_dim, 0.0)
         self.layernorm_after = nn.LayerNorm(hidden_size, eps=config.backbone_layer_norm_eps)
         self.mlp = nn.Sequential(
             nn.Linear(hidden_size, config.backbone_mlp_ratio * hidden_size),
@@ -197,7 +194,6 @@ class HTRConvTextMobileViTLayer(nn.Module):
     """
     MobileViT layer with conditional positional encoding: local convolutions, attention between the pixels at the same
     place of every patch, a projection. Unlike MobileViT's it has neither fusion convolution nor residual around it.
-
     Gradient checkpointing takes the transformer alone: recomputed, batch norms would count every batch twice.
     """
 
@@ -206,11 +202,9 @@ class HTRConvTextMobileViTLayer(nn.Module):
         self.patch_size = config.patch_size
         self.conv_kxk = HTRConvTextConvLayer(config, hidden_size, hidden_size)
         self.conv_1x1 = nn.Conv2d(hidden_size, hidden_size, kernel_size=1, bias=False)
+        depth = config.backbone_num_transformer_layers
         self.transformer = nn.Sequential(
-            *(
-                HTRConvTextMobileViTTransformerLayer(config, hidden_size)
-                for _ in range(config.backbone_num_transformer_layers)
-            )
+            *(HTRConvTextMobileViTTransformerLayer(config, hidden_size) for _ in range(depth))
         )
         self.position_encoding = nn.Conv2d(hidden_size, hidden_size, 3, padding=1, groups=hidden_size)
         self.layernorm = nn.LayerNorm(hidden_size, eps=config.backbone_layer_norm_eps)
@@ -569,12 +563,9 @@ class HTRConvTextForCTC(HTRConvTextGenerationMixin, HTRConvTextPreTrainedModel):
 
     @can_return_tuple
     def forward(
-        self,
-        pixel_values: torch.Tensor,
-        labels: torch.Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-    ) -> HTRConvTextCTCOutput:
+        self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None,
+        output_attentions: bool | None = None, output_hidden_states: bool | None = None,
+    ) -> HTRConvTextCTCOutput:  # fmt: skip
         """
         Args:
             pixel_values: See [`HTRConvTextModel.forward`], and so for the outputs to return.
@@ -590,13 +581,8 @@ class HTRConvTextForCTC(HTRConvTextGenerationMixin, HTRConvTextPreTrainedModel):
             pixel_values, output_attentions=output_attentions, output_hidden_states=output_hidden_states
         )
         logits = self.ctc_head(outputs.last_hidden_state)
-        return HTRConvTextCTCOutput(
-            loss=self.ctc_loss(logits, labels) if labels is not None else None,
-            logits=logits,
-            last_hidden_state=outputs.last_hidden_state,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-        )
+        loss = self.ctc_loss(logits, labels) if labels is not None else None
+        return HTRConvTextCTCOutput(loss=loss, logits=logits, **outputs)
 
     def ctc_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """CTC loss of logits (batch_size, frames, vocab_size) against labels (batch_size, label_length)."""
@@ -607,34 +593,14 @@ class HTRConvTextForCTC(HTRConvTextGenerationMixin, HTRConvTextPreTrainedModel):
         dtype = torch.promote_types(logits.dtype, torch.float32)
         log_probs = nn.functional.log_softmax(logits, dim=-1, dtype=dtype).transpose(0, 1)
         losses = nn.functional.ctc_loss(
-            log_probs,
-            labels.masked_fill(~mask, 0),
-            torch.full_like(label_lengths, logits.shape[1]),
-            label_lengths,
-            blank=self.config.pad_token_id,
-            reduction="none",
-            zero_infinity=self.config.ctc_zero_infinity,
-        )
+            log_probs, labels.masked_fill(~mask, 0), torch.full_like(label_lengths, logits.shape[1]), label_lengths,
+            blank=self.config.pad_token_id, reduction="none", zero_infinity=self.config.ctc_zero_infinity,
+        )  # fmt: skip
         if self.config.ctc_loss_reduction == "sum":
             return losses.sum()
         if self.config.ctc_loss_reduction == "mean":
             losses = losses / label_lengths.clamp(min=1)
         return losses.mean()
-
-    def optimize_for_inference(
-        self, dtype: torch.dtype | str | None = None, compile: bool | str = False
-    ) -> "HTRConvTextForCTC":
-        """Puts the model into inference mode, in place; see [`~inference_htr_convtext.optimize_for_inference`]."""
-        from .inference_htr_convtext import optimize_for_inference
-
-        return optimize_for_inference(self, dtype, compile)
-
-    @property
-    def is_optimized_for_inference(self) -> bool:
-        """Whether the model is in inference mode."""
-        from .inference_htr_convtext import is_optimized_for_inference
-
-        return is_optimized_for_inference(self)
 
 
 def character_contexts(labels: torch.Tensor, size: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -687,9 +653,6 @@ class HTRConvTextTCM(HTRConvTextPreTrainedModel):
         Args:
             features: The encoder's `last_hidden_state` of shape `(batch_size, frames, hidden_size)`.
             labels: Character classes of shape `(batch_size, label_length)`, padded on the right with -100.
-
-        Returns:
-            The loss, its parts by position, and both directions' logits.
         """
         check_labels(labels, self.config.vocab_size)
         left_context, right_context = character_contexts(labels, self.config.tcm_context_size, self.context_pad)
