@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, GenerationConfig
 
 from htr_convtext import (
     HTRConvTextConfig,
@@ -13,6 +15,7 @@ from htr_convtext import (
     HTRConvTextModel,
     HTRConvTextTCM,
 )
+from htr_convtext.configuration_htr_convtext import AUTO_MAP
 from htr_convtext.modeling_htr_convtext import character_contexts
 
 
@@ -140,10 +143,93 @@ def test_impossible_labels_are_refused(model, labels, message):
         model(torch.rand(1, 1, 64, 64), labels=labels)
 
 
-@pytest.mark.parametrize("shape", [(1, 64, 128), (1, 3, 64, 128), (1, 1, 32, 128)])
-def test_impossible_images_are_refused(model, shape):
-    with pytest.raises(ValueError, match="pixel_values must have shape"):
-        model(torch.rand(shape))
+@pytest.mark.parametrize(
+    ("pixel_values", "message"),
+    [
+        (torch.rand(64, 128), "must have shape"),
+        (torch.rand(1, 3, 64, 128), r"Got \(1, 3, 64, 128\). Instead of 3 channels, the processor makes 1"),
+        (torch.rand(1, 1, 32, 128), "must have shape"),
+        (torch.full((1, 1, 64, 128), 255, dtype=torch.uint8), "Got torch.uint8"),
+        (torch.full((1, 1, 64, 128), 255.0), "Got 255: divide them by 255"),
+    ],
+)
+def test_impossible_images_are_refused(model, pixel_values, message):
+    with pytest.raises(ValueError, match=message):
+        model(pixel_values)
+
+
+def test_grey_images_may_lack_the_channel_axis(model, pixel_values):
+    assert torch.equal(model(pixel_values.squeeze(1)).logits, model(pixel_values).logits)
+
+
+@pytest.fixture
+def fixed_frames(model, monkeypatch):
+    """A reader whose frames are given, as logits of 5 for the class and 0 for the rest."""
+    frames = torch.tensor([[0, 3, 3, 0, 3, 5, 0, 0], [0, 0, 0, 7, 7, 7, 0, 0]])
+    logits = 5 * torch.nn.functional.one_hot(frames, 12).float()
+    monkeypatch.setattr(model, "forward", lambda pixel_values: type("Outputs", (), {"logits": logits}))
+    return model
+
+
+def test_generate_collapses_repeats_and_blanks(fixed_frames, pixel_values):
+    expected = [[3, 3, 5], [7, 0, 0]]
+    assert fixed_frames.generate(pixel_values).tolist() == expected
+    assert fixed_frames.generate(inputs=pixel_values).tolist() == expected
+    assert fixed_frames.generate(pixel_values=pixel_values, labels=LABELS).tolist() == expected
+
+
+def test_generate_of_nothing_is_empty(model, monkeypatch, pixel_values):
+    logits = torch.nn.functional.one_hot(torch.zeros(2, 4, dtype=torch.long), 12).float()
+    monkeypatch.setattr(model, "forward", lambda pixel_values: type("Outputs", (), {"logits": logits}))
+    assert model.generate(pixel_values).shape == (2, 0)
+    assert model.generate(pixel_values, return_dict_in_generate=True, output_scores=True).scores == ()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_new_tokens": 64, "num_beams": 4, "early_stopping": True, "length_penalty": 2.0},
+        {"max_length": 64, "no_repeat_ngram_size": 3, "use_cache": True, "synced_gpus": False},
+        {"do_sample": False, "num_return_sequences": 1, "temperature": 0.5, "logits_processor": []},
+        {"generation_config": GenerationConfig(max_length=9, num_beams=2), "streamer": None},
+        {"decoder_start_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "bad_words_ids": None},
+    ],
+)
+def test_generate_ignores_what_means_nothing_to_ctc(fixed_frames, pixel_values, options):
+    assert fixed_frames.generate(pixel_values, **options).tolist() == [[3, 3, 5], [7, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"do_sample": True}, "do_sample"),
+        ({"num_return_sequences": 2}, "num_return_sequences"),
+        ({"logits_processor": [lambda ids, scores: scores]}, "logits_processor"),
+        ({"decoder_input_ids": torch.zeros(2, 1)}, "decoder_input_ids"),
+        ({"generation_config": GenerationConfig(do_sample=True)}, "do_sample"),
+        ({"suppress_tokens": [3]}, "suppress_tokens"),
+    ],
+)
+def test_generate_refuses_by_name_what_would_change_the_reading(model, pixel_values, options, name):
+    with pytest.raises(ValueError, match=f"cannot honour {name}="):
+        model.generate(pixel_values, **options)
+
+
+def test_generate_refuses_typing_errors(model, pixel_values):
+    with pytest.raises(TypeError, match="'max_new_token'. Did you mean 'max_new_tokens'"):
+        model.generate(pixel_values, max_new_token=64)
+    with pytest.raises(TypeError, match="pass pixel_values"):
+        model.generate()
+
+
+def test_generate_gives_scores_of_the_characters(fixed_frames, pixel_values):
+    assert fixed_frames.generate(pixel_values, return_dict_in_generate=True).scores is None
+    outputs = fixed_frames.generate(pixel_values, return_dict_in_generate=True, output_scores=True)
+    assert outputs.sequences.tolist() == [[3, 3, 5], [7, 0, 0]]
+    assert [tuple(scores.shape) for scores in outputs.scores] == [(2, 12)] * 3
+    best = torch.tensor([5.0] + 11 * [0.0]).log_softmax(0)[0].item()
+    found = fixed_frames.compute_transition_scores(outputs.sequences, outputs.scores)
+    torch.testing.assert_close(found, torch.tensor([[best, best, best], [best, 0, 0]]))
 
 
 def test_return_dict_false_gives_a_tuple(model, pixel_values):
@@ -161,6 +247,7 @@ def test_gradient_checkpointing_changes_no_gradient(pixel_values):
         torch.manual_seed(1)
         model(pixel_values, labels=LABELS).loss.backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
+        assert {int(count) for name, count in model.named_buffers() if "num_batches" in name} == {1}
     for plain, checkpointed in zip(*gradients, strict=True):
         torch.testing.assert_close(plain, checkpointed)
 
@@ -206,6 +293,85 @@ def test_save_and_load(model, pixel_values, tmp_path):
     loaded = HTRConvTextForCTC.from_pretrained(tmp_path)
     torch.testing.assert_close(loaded(pixel_values).logits, model(pixel_values).logits, atol=0, rtol=0)
     assert not loaded.training
+
+
+def test_batch_norms_without_counters_keep_their_statistics(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    with_statistics = {name: tensor + 1 if "running" in name else tensor for name, tensor in weights.items()}
+    kept = {name: tensor for name, tensor in with_statistics.items() if "num_batches_tracked" not in name}
+    assert len(kept) < len(weights)
+    save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
+    loaded = HTRConvTextForCTC.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in kept.items())
+    assert not any(tensor for name, tensor in loaded.items() if "num_batches_tracked" in name)
+
+
+def test_a_head_of_another_size_is_initialised(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = HTRConvTextForCTC.from_pretrained(tmp_path, vocab_size=20, ignore_mismatched_sizes=True)
+    assert loaded.ctc_head.weight.shape == (20, 32)
+    assert 0 < loaded.ctc_head.weight.std() < 1
+    assert torch.equal(loaded.htr_convtext.state_dict()["encoder.layer_norm.weight"], torch.ones(32))
+
+
+def test_a_replica_without_parameters_reads(model, pixel_values):
+    """What nn.DataParallel makes: weights that are plain attributes."""
+
+    def replicate(module):
+        replica = module._replicate_for_data_parallel()
+        for name, child in module.named_children():
+            setattr(replica, name, replicate(child))
+        for name, parameter in module._parameters.items():
+            setattr(replica, name, None if parameter is None else parameter.detach().clone())
+        return replica
+
+    replica = replicate(model)
+    assert not list(replica.parameters())
+    torch.testing.assert_close(replica(pixel_values).logits, model(pixel_values).logits)
+
+
+@torch.no_grad()
+def test_lora_learns_on_every_convolution(model, pixel_values):
+    peft = pytest.importorskip("peft")
+    targets = ["pointwise_conv1", "pointwise_conv2", "pointwise_conv", "conv_1x1", "convolution", "qkv_proj"]
+    adapted = peft.get_peft_model(copy.deepcopy(model), peft.LoraConfig(target_modules=targets, r=2)).eval()
+    torch.testing.assert_close(adapted(pixel_values).logits, model(pixel_values).logits, atol=1e-5, rtol=0)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            parameter.normal_(std=0.1)
+    expected = adapted(pixel_values).logits
+    assert (expected - model(pixel_values).logits).abs().max() > 0.01
+    merged = adapted.merge_and_unload()
+    torch.testing.assert_close(merged(pixel_values).logits, expected, atol=1e-4, rtol=0)
+
+
+def test_the_image_enters_by_the_embeddings(model):
+    assert model.get_input_embeddings() is model.htr_convtext.backbone.stem.convolution
+    assert model.get_output_embeddings() is None
+
+
+def test_settings_of_trocr_scripts_break_nothing(model, fixed_frames, pixel_values, tmp_path):
+    changed = fixed_frames
+    before = copy.deepcopy(model.config)
+    settings = {"max_length": 64, "early_stopping": True, "no_repeat_ngram_size": 3, "length_penalty": 2.0}
+    for name, value in {**settings, "num_beams": 4, "eos_token_id": 2, "decoder_start_token_id": 1}.items():
+        setattr(changed.config, name, value)
+    assert changed.generate(pixel_values).tolist() == [[3, 3, 5], [7, 0, 0]]
+    changed.save_pretrained(tmp_path)
+    changed.config = before
+    assert HTRConvTextForCTC.from_pretrained(tmp_path).generate(pixel_values).shape[0] == 2
+
+
+def test_a_subclass_is_saved_as_the_network(model, tmp_path):
+    class Subclass(HTRConvTextForCTC):
+        pass
+
+    Subclass(small_config()).save_pretrained(tmp_path)
+    modules = set(AutoConfig.from_pretrained(tmp_path).auto_map.values())
+    assert modules == set(AUTO_MAP.values())
+    assert {f"{module.split('.')[0]}.py" for module in modules} <= {file.name for file in tmp_path.iterdir()}
+    assert (tmp_path / "pipeline_htr_convtext.py").exists()
 
 
 def test_weights_missing_from_a_checkpoint_are_initialised(model, tmp_path):
