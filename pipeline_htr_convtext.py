@@ -46,6 +46,17 @@ class HTRConvTextPipeline(Pipeline):
     _load_feature_extractor = False
     _load_tokenizer = False
 
+    def __init__(self, model, *args, **kwargs):
+        device_map = getattr(model, "hf_device_map", None) or {}
+        if "disk" not in device_map.values():
+            super().__init__(model, *args, **kwargs)
+            return
+        # The base class computes where the first part lies, also if that is on disk.
+        computing = [device for device in device_map.values() if device != "disk"]
+        model.hf_device_map = {"": computing[0] if computing else "cpu"}
+        super().__init__(model, *args, **kwargs)
+        model.hf_device_map = device_map
+
     def __call__(self, inputs, **kwargs):
         """
         Args:

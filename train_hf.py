@@ -190,7 +190,6 @@ def load_model(
         processor = HTRConvTextProcessor(new_image_processor(model_args), tokenizer)
         config = HTRConvTextConfig(
             vocab_size=len(processor.tokenizer),
-            image_width=model_args.image_width,
             hidden_dropout_prob=model_args.hidden_dropout_prob,
             attention_probs_dropout_prob=model_args.attention_probs_dropout_prob,
             drop_path_rate=model_args.drop_path_rate,

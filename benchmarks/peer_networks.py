@@ -13,6 +13,9 @@ from transformers.modeling_outputs import BaseModelOutput
 from ..configuration_htr_convtext import HTRConvTextConfig
 from ..modeling_htr_convtext import HTRConvTextBasicLayer, HTRConvTextForCTC, HTRConvTextStem
 
+# Pixels; a plain transformer has one learned position for each of its frames.
+LONGEST_WIDTH = 512
+
 
 class CRNN(nn.Module):
     """
@@ -60,7 +63,7 @@ class ResNetViT(nn.Module):
             layers += [HTRConvTextBasicLayer(config, after, after, (1, 1))]
         self.backbone = nn.Sequential(*layers)
         width = channels[-1]
-        self.positions = nn.Parameter(0.02 * torch.randn(config.frames(config.image_width), width))
+        self.positions = nn.Parameter(0.02 * torch.randn(config.frames(LONGEST_WIDTH), width))
         layer = nn.TransformerEncoderLayer(width, 6, 4 * width, activation="gelu", batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, num_layers, nn.LayerNorm(width), enable_nested_tensor=False)
         self.output_size = width

@@ -4,6 +4,8 @@
 
 import json
 import math
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from transformers.exporters.configs import ExportFormat
 from transformers.utils import cached_file
 
 from .. import HTRConvTextConfig, HTRConvTextForCTC
+from ..configuration_htr_convtext import checked_pixel_values
 from ..modeling_htr_convtext import HTRConvTextCTCOutput
 
 OPENVINO_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
@@ -37,6 +40,10 @@ class ExportedHTRConvText:
         self.config = exported.config
         self.device = torch.device("cpu")
         self.dtype = torch.float32
+        # transformers' runner of OpenVINO has one infer request, which answers one thread at a time; ONNX Runtime's
+        # session answers any number.
+        one_at_a_time = exported.export_format == ExportFormat.OPENVINO
+        self.turn = threading.Lock() if one_at_a_time else nullcontext()
 
     @classmethod
     def from_pretrained(
@@ -65,15 +72,18 @@ class ExportedHTRConvText:
             Logits of shape `(batch_size, config.frames(width), vocab_size)` and `last_hidden_state`.
 
         Raises:
-            ValueError: If the width leaves half a patch or an odd sequence somewhere, where the network would resize.
+            ValueError: If the images do not fit the configuration, or the width leaves half a patch or an odd sequence
+                somewhere, where the network would resize.
         """
+        pixel_values = checked_pixel_values(pixel_values, self.config)
         multiple = width_multiple(self.config)
         if pixel_values.shape[-1] % multiple:
             raise ValueError(
                 f"An exported network reads widths that are multiples of {multiple} pixels. Got "
                 f"{pixel_values.shape[-1]}: pad the lines with paper, or set the image processor's pad_to_multiple_of."
             )
-        return self.exported(pixel_values=pixel_values.float())
+        with self.turn:
+            return self.exported(pixel_values=pixel_values.float())
 
     generate = HTRConvTextForCTC.generate
     as_pipeline = HTRConvTextForCTC.as_pipeline

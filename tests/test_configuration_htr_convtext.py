@@ -61,3 +61,10 @@ def test_saved_configuration_names_code_and_pipeline(tmp_path):
 def test_contradictions_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         HTRConvTextConfig(**options)
+
+
+def test_the_width_of_images_is_the_processors_alone(root):
+    config = HTRConvTextConfig(image_width=512)  # of a folder written before
+    assert not hasattr(config, "image_width")
+    for file in (root / "hub_upload").glob("*/config.json"):
+        assert "image_width" not in json.loads(file.read_text())

@@ -6,15 +6,17 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, GenerationConfig
 
 from htr_convtext import (
     HTRConvTextConfig,
     HTRConvTextForCTC,
     HTRConvTextModel,
     HTRConvTextTCM,
-    modeling_htr_convtext,
 )
-from htr_convtext.modeling_htr_convtext import HTRConvTextDropout, HTRConvTextStem, character_contexts
+from htr_convtext.configuration_htr_convtext import AUTO_MAP
+from htr_convtext.modeling_htr_convtext import character_contexts
 
 
 def small_config(**options):
@@ -81,51 +83,6 @@ def test_any_width(model, width):
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_stem_is_the_convolution(channels):
-    torch.manual_seed(0)
-    stem = HTRConvTextStem(small_config(num_channels=channels)).double()
-    pixel_values = torch.rand(2, channels, 64, 37, dtype=torch.float64)
-    with torch.no_grad():  # as if trained
-        for tensor in (stem.normalization.weight, stem.normalization.bias, stem.normalization.running_mean):
-            tensor.uniform_(0.1, 1)
-    expected = stem.normalization(stem.convolution(pixel_values)).relu()
-    found = stem(pixel_values)
-    torch.testing.assert_close(found, expected)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    upstream = torch.rand_like(expected)
-    parameters = list(stem.parameters())
-    torch.testing.assert_close(
-        torch.autograd.grad(found, parameters, upstream), torch.autograd.grad(expected, parameters, upstream)
-    )
-
-    stem.eval().fold()
-    with torch.no_grad():
-        torch.testing.assert_close(stem(pixel_values), stem.normalization(stem.convolution(pixel_values)).relu())
-
-
-@pytest.mark.parametrize("probability", [0.1, 0.5])
-def test_dropout_leaves_out_its_share_and_keeps_the_mean(probability):
-    torch.manual_seed(0)
-    dropout = HTRConvTextDropout(probability)
-    ones = torch.ones(99, 101, 103, requires_grad=True)
-    dropped = dropout(ones)
-    assert dropped.unique().tolist() == pytest.approx([0, 1 / (1 - probability)])
-    left_out = dropped == 0
-    for share in (left_out, left_out[0], left_out[:, :, ::4]):
-        assert share.float().mean().item() == pytest.approx(probability, abs=0.015)
-    both = left_out.flatten()[1:] & left_out.flatten()[:-1]  # Neighbours share a random word.
-    assert both.float().mean().item() == pytest.approx(probability**2, abs=0.002)
-    dropped.sum().backward()
-    assert torch.equal(ones.grad, dropped)
-
-    torch.manual_seed(0)
-    assert torch.equal(dropout(ones), dropped)
-    assert not torch.equal(dropout(ones), dropped)
-    assert dropout.eval()(ones) is ones
-    assert not HTRConvTextDropout(1.0)(ones).any()
-
-
 def test_hidden_states_are_the_backbones_and_every_layers(model, pixel_values):
     outputs = model(pixel_values, output_hidden_states=True)
     lengths = [state.shape[1] for state in outputs.hidden_states]
@@ -144,11 +101,6 @@ def test_eager_and_sdpa_agree_and_eager_gives_weights(model, pixel_values):
     torch.testing.assert_close(outputs.attentions[0].sum(-1), torch.ones(2, 2, 32))
     with pytest.raises(ValueError, match="eager"):
         model(pixel_values, output_attentions=True)
-
-
-def test_inference_mode_leaves_eager_attention():
-    optimized = HTRConvTextForCTC._from_config(small_config(), attn_implementation="eager").optimize_for_inference()
-    assert optimized.config._attn_implementation == "sdpa"
 
 
 def test_relative_position_bias_reaches_the_attention(model, pixel_values):
@@ -191,23 +143,93 @@ def test_impossible_labels_are_refused(model, labels, message):
         model(torch.rand(1, 1, 64, 64), labels=labels)
 
 
-@pytest.mark.parametrize("shape", [(1, 64, 128), (1, 3, 64, 128), (1, 1, 32, 128)])
-def test_impossible_images_are_refused(model, shape):
-    with pytest.raises(ValueError, match="pixel_values must have shape"):
-        model(torch.rand(shape))
+@pytest.mark.parametrize(
+    ("pixel_values", "message"),
+    [
+        (torch.rand(64, 128), "must have shape"),
+        (torch.rand(1, 3, 64, 128), r"Got \(1, 3, 64, 128\). Instead of 3 channels, the processor makes 1"),
+        (torch.rand(1, 1, 32, 128), "must have shape"),
+        (torch.full((1, 1, 64, 128), 255, dtype=torch.uint8), "Got torch.uint8"),
+        (torch.full((1, 1, 64, 128), 255.0), "Got 255: divide them by 255"),
+    ],
+)
+def test_impossible_images_are_refused(model, pixel_values, message):
+    with pytest.raises(ValueError, match=message):
+        model(pixel_values)
 
 
-def test_generate_collapses_repeats_and_blanks(model, monkeypatch, pixel_values):
+def test_grey_images_may_lack_the_channel_axis(model, pixel_values):
+    assert torch.equal(model(pixel_values.squeeze(1)).logits, model(pixel_values).logits)
+
+
+@pytest.fixture
+def fixed_frames(model, monkeypatch):
+    """A reader whose frames are given, as logits of 5 for the class and 0 for the rest."""
     frames = torch.tensor([[0, 3, 3, 0, 3, 5, 0, 0], [0, 0, 0, 7, 7, 7, 0, 0]])
-    logits = torch.nn.functional.one_hot(frames, 12).float()
+    logits = 5 * torch.nn.functional.one_hot(frames, 12).float()
     monkeypatch.setattr(model, "forward", lambda pixel_values: type("Outputs", (), {"logits": logits}))
-    assert model.generate(pixel_values).tolist() == [[3, 3, 5], [7, 0, 0]]
+    return model
+
+
+def test_generate_collapses_repeats_and_blanks(fixed_frames, pixel_values):
+    expected = [[3, 3, 5], [7, 0, 0]]
+    assert fixed_frames.generate(pixel_values).tolist() == expected
+    assert fixed_frames.generate(inputs=pixel_values).tolist() == expected
+    assert fixed_frames.generate(pixel_values=pixel_values, labels=LABELS).tolist() == expected
 
 
 def test_generate_of_nothing_is_empty(model, monkeypatch, pixel_values):
     logits = torch.nn.functional.one_hot(torch.zeros(2, 4, dtype=torch.long), 12).float()
     monkeypatch.setattr(model, "forward", lambda pixel_values: type("Outputs", (), {"logits": logits}))
     assert model.generate(pixel_values).shape == (2, 0)
+    assert model.generate(pixel_values, return_dict_in_generate=True, output_scores=True).scores == ()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_new_tokens": 64, "num_beams": 4, "early_stopping": True, "length_penalty": 2.0},
+        {"max_length": 64, "no_repeat_ngram_size": 3, "use_cache": True, "synced_gpus": False},
+        {"do_sample": False, "num_return_sequences": 1, "temperature": 0.5, "logits_processor": []},
+        {"generation_config": GenerationConfig(max_length=9, num_beams=2), "streamer": None},
+        {"decoder_start_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "bad_words_ids": None},
+    ],
+)
+def test_generate_ignores_what_means_nothing_to_ctc(fixed_frames, pixel_values, options):
+    assert fixed_frames.generate(pixel_values, **options).tolist() == [[3, 3, 5], [7, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"do_sample": True}, "do_sample"),
+        ({"num_return_sequences": 2}, "num_return_sequences"),
+        ({"logits_processor": [lambda ids, scores: scores]}, "logits_processor"),
+        ({"decoder_input_ids": torch.zeros(2, 1)}, "decoder_input_ids"),
+        ({"generation_config": GenerationConfig(do_sample=True)}, "do_sample"),
+        ({"suppress_tokens": [3]}, "suppress_tokens"),
+    ],
+)
+def test_generate_refuses_by_name_what_would_change_the_reading(model, pixel_values, options, name):
+    with pytest.raises(ValueError, match=f"cannot honour {name}="):
+        model.generate(pixel_values, **options)
+
+
+def test_generate_refuses_typing_errors(model, pixel_values):
+    with pytest.raises(TypeError, match="'max_new_token'. Did you mean 'max_new_tokens'"):
+        model.generate(pixel_values, max_new_token=64)
+    with pytest.raises(TypeError, match="pass pixel_values"):
+        model.generate()
+
+
+def test_generate_gives_scores_of_the_characters(fixed_frames, pixel_values):
+    assert fixed_frames.generate(pixel_values, return_dict_in_generate=True).scores is None
+    outputs = fixed_frames.generate(pixel_values, return_dict_in_generate=True, output_scores=True)
+    assert outputs.sequences.tolist() == [[3, 3, 5], [7, 0, 0]]
+    assert [tuple(scores.shape) for scores in outputs.scores] == [(2, 12)] * 3
+    best = torch.tensor([5.0] + 11 * [0.0]).log_softmax(0)[0].item()
+    found = fixed_frames.compute_transition_scores(outputs.sequences, outputs.scores)
+    torch.testing.assert_close(found, torch.tensor([[best, best, best], [best, 0, 0]]))
 
 
 def test_return_dict_false_gives_a_tuple(model, pixel_values):
@@ -225,6 +247,7 @@ def test_gradient_checkpointing_changes_no_gradient(pixel_values):
         torch.manual_seed(1)
         model(pixel_values, labels=LABELS).loss.backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
+        assert {int(count) for name, count in model.named_buffers() if "num_batches" in name} == {1}
     for plain, checkpointed in zip(*gradients, strict=True):
         torch.testing.assert_close(plain, checkpointed)
 
@@ -270,6 +293,85 @@ def test_save_and_load(model, pixel_values, tmp_path):
     loaded = HTRConvTextForCTC.from_pretrained(tmp_path)
     torch.testing.assert_close(loaded(pixel_values).logits, model(pixel_values).logits, atol=0, rtol=0)
     assert not loaded.training
+
+
+def test_batch_norms_without_counters_keep_their_statistics(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    with_statistics = {name: tensor + 1 if "running" in name else tensor for name, tensor in weights.items()}
+    kept = {name: tensor for name, tensor in with_statistics.items() if "num_batches_tracked" not in name}
+    assert len(kept) < len(weights)
+    save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
+    loaded = HTRConvTextForCTC.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in kept.items())
+    assert not any(tensor for name, tensor in loaded.items() if "num_batches_tracked" in name)
+
+
+def test_a_head_of_another_size_is_initialised(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = HTRConvTextForCTC.from_pretrained(tmp_path, vocab_size=20, ignore_mismatched_sizes=True)
+    assert loaded.ctc_head.weight.shape == (20, 32)
+    assert 0 < loaded.ctc_head.weight.std() < 1
+    assert torch.equal(loaded.htr_convtext.state_dict()["encoder.layer_norm.weight"], torch.ones(32))
+
+
+def test_a_replica_without_parameters_reads(model, pixel_values):
+    """What nn.DataParallel makes: weights that are plain attributes."""
+
+    def replicate(module):
+        replica = module._replicate_for_data_parallel()
+        for name, child in module.named_children():
+            setattr(replica, name, replicate(child))
+        for name, parameter in module._parameters.items():
+            setattr(replica, name, None if parameter is None else parameter.detach().clone())
+        return replica
+
+    replica = replicate(model)
+    assert not list(replica.parameters())
+    torch.testing.assert_close(replica(pixel_values).logits, model(pixel_values).logits)
+
+
+@torch.no_grad()
+def test_lora_learns_on_every_convolution(model, pixel_values):
+    peft = pytest.importorskip("peft")
+    targets = ["pointwise_conv1", "pointwise_conv2", "pointwise_conv", "conv_1x1", "convolution", "qkv_proj"]
+    adapted = peft.get_peft_model(copy.deepcopy(model), peft.LoraConfig(target_modules=targets, r=2)).eval()
+    torch.testing.assert_close(adapted(pixel_values).logits, model(pixel_values).logits, atol=1e-5, rtol=0)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            parameter.normal_(std=0.1)
+    expected = adapted(pixel_values).logits
+    assert (expected - model(pixel_values).logits).abs().max() > 0.01
+    merged = adapted.merge_and_unload()
+    torch.testing.assert_close(merged(pixel_values).logits, expected, atol=1e-4, rtol=0)
+
+
+def test_the_image_enters_by_the_embeddings(model):
+    assert model.get_input_embeddings() is model.htr_convtext.backbone.stem.convolution
+    assert model.get_output_embeddings() is None
+
+
+def test_settings_of_trocr_scripts_break_nothing(model, fixed_frames, pixel_values, tmp_path):
+    changed = fixed_frames
+    before = copy.deepcopy(model.config)
+    settings = {"max_length": 64, "early_stopping": True, "no_repeat_ngram_size": 3, "length_penalty": 2.0}
+    for name, value in {**settings, "num_beams": 4, "eos_token_id": 2, "decoder_start_token_id": 1}.items():
+        setattr(changed.config, name, value)
+    assert changed.generate(pixel_values).tolist() == [[3, 3, 5], [7, 0, 0]]
+    changed.save_pretrained(tmp_path)
+    changed.config = before
+    assert HTRConvTextForCTC.from_pretrained(tmp_path).generate(pixel_values).shape[0] == 2
+
+
+def test_a_subclass_is_saved_as_the_network(model, tmp_path):
+    class Subclass(HTRConvTextForCTC):
+        pass
+
+    Subclass(small_config()).save_pretrained(tmp_path)
+    modules = set(AutoConfig.from_pretrained(tmp_path).auto_map.values())
+    assert modules == set(AUTO_MAP.values())
+    assert {f"{module.split('.')[0]}.py" for module in modules} <= {file.name for file in tmp_path.iterdir()}
+    assert (tmp_path / "pipeline_htr_convtext.py").exists()
 
 
 def test_weights_missing_from_a_checkpoint_are_initialised(model, tmp_path):
@@ -346,67 +448,6 @@ def test_tcm_reaches_the_encoder_and_is_no_part_of_the_model(model, pixel_values
     assert model.ctc_head.weight.grad is None
     assert not any("tcm" in name for name in model.state_dict())
     model.zero_grad()
-
-
-@pytest.fixture
-def lived_in(model):
-    """A copy whose batch norms are not what they start as."""
-    model = copy.deepcopy(model)
-    for name, tensor in model.state_dict().items():
-        if "normalization" in name and tensor.is_floating_point():
-            tensor.uniform_(0.5, 1.5)
-    return model
-
-
-@torch.no_grad()
-def test_inference_mode_reads_the_same(lived_in, pixel_values, monkeypatch):
-    optimized = copy.deepcopy(lived_in).optimize_for_inference()
-    for width in (pixel_values.shape[-1], 77):
-        lines = torch.rand(3, 1, 64, width)
-        expected = lived_in(lines)
-        close = {"atol": 1e-4, "rtol": 0}
-        torch.testing.assert_close(optimized(lines).logits, expected.logits, **close)
-        assert not torch.equal(optimized(lines).last_hidden_state, expected.last_hidden_state)  # by another way
-        monkeypatch.setattr(modeling_htr_convtext, "STEM_VALUES_AT_ONCE", 1)
-        torch.testing.assert_close(optimized(lines).logits, expected.logits, **close)
-
-
-def test_inference_mode_leaves_the_weights(lived_in, pixel_values, tmp_path):
-    optimized = copy.deepcopy(lived_in).optimize_for_inference()
-    optimized.save_pretrained(tmp_path)
-    saved = HTRConvTextForCTC.from_pretrained(tmp_path).state_dict()
-    assert saved.keys() == lived_in.state_dict().keys()
-    assert all(torch.equal(saved[name], tensor) for name, tensor in lived_in.state_dict().items())
-    with torch.enable_grad():
-        expected, logits = lived_in(pixel_values).logits, optimized(pixel_values).logits
-        assert torch.equal(logits, expected)
-        logits.sum().backward()
-    assert all(parameter.grad is not None for parameter in optimized.parameters())
-
-
-@torch.no_grad()
-def test_training_and_loading_end_inference_mode(lived_in, model, pixel_values):
-    for end in (lambda optimized: optimized.train().eval(), lambda optimized: None):
-        optimized = copy.deepcopy(lived_in).optimize_for_inference()
-        optimized(pixel_values)
-        end(optimized)
-        optimized.load_state_dict(model.state_dict())
-        assert torch.equal(optimized(pixel_values).logits, model(pixel_values).logits)
-
-
-@torch.no_grad()
-def test_inference_mode_in_bfloat16_folds_before_it_rounds(lived_in, pixel_values, tmp_path):
-    stem = lived_in.htr_convtext.backbone.stem
-    norm = stem.normalization
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    expected = (stem.convolution.weight * scale[:, None, None, None]).bfloat16()
-    optimized = copy.deepcopy(lived_in).optimize_for_inference(dtype=torch.bfloat16)
-    torch.testing.assert_close(optimized.htr_convtext.backbone.stem.folded["weight"], expected)
-    logits = optimized(pixel_values).logits
-    assert logits.dtype == torch.bfloat16
-    torch.testing.assert_close(logits.float(), lived_in(pixel_values).logits, atol=0.3, rtol=0.1)
-    with pytest.raises(ValueError, match="rounded the weights from torch.float32 to torch.bfloat16"):
-        optimized.save_pretrained(tmp_path)
 
 
 def test_as_pipeline_reads(model):

@@ -35,7 +35,8 @@ CUSTOM_PIPELINES = {
         "type": "multimodal",
     }
 }
-CODE = {f"{part}_htr_convtext.py" for part in ("configuration", "modeling", "processing", "pipeline")}
+PARTS = ("configuration", "decoding", "generation", "inference", "modeling", "pipeline", "processing")
+CODE = {f"{part}_htr_convtext.py" for part in PARTS}
 
 
 @pytest.fixture(scope="module")

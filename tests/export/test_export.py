@@ -1,6 +1,7 @@
 """Exported networks read as the model does, at batches and widths that they were not traced at."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -55,6 +56,16 @@ def test_any_batch_and_width(model, exported, batch_size, width):
     expected, outputs = model(pixel_values), exported(pixel_values)
     torch.testing.assert_close(outputs.logits, expected.logits, atol=1e-3, rtol=0)
     torch.testing.assert_close(outputs.last_hidden_state, expected.last_hidden_state, atol=1e-3, rtol=0)
+
+
+def test_threads_read_their_own_lines(model, exported):
+    lines = [torch.rand(1, 1, 64, 64 * number) for number in range(1, 5)]
+    with torch.no_grad():
+        expected = [model(line).logits for line in lines]
+    with ThreadPoolExecutor(4) as threads:
+        for turn in range(8):
+            for logits, found in zip(expected, threads.map(exported, lines), strict=True):
+                torch.testing.assert_close(found.logits, logits, atol=1e-3, rtol=0, msg=f"turn {turn}")
 
 
 def test_other_widths_are_refused(exported):

@@ -1,0 +1,1 @@
+../../generation_htr_convtext.py

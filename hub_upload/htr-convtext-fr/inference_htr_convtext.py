@@ -1,0 +1,1 @@
+../../inference_htr_convtext.py
