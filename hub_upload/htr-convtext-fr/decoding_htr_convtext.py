@@ -1,0 +1,1 @@
+../../decoding_htr_convtext.py
