@@ -346,7 +346,14 @@ FIXED_TEXT_OPTIONS: dict[str, tuple[tuple, str]] = {
     "text_pair_target": ((), "a line has one transcription"),
     "verbose": ((True, False), ""),
 }
-TEXT_OPTIONS = ("padding", "max_length", "truncation", *FIXED_TEXT_OPTIONS)
+
+
+# Means and deviations that change nothing.
+NEUTRAL = {"image_mean": 0, "image_std": 1}
+
+
+def is_all(values: Any, neutral: float) -> bool:
+    return isinstance(values, (int, float, list, tuple)) and bool(np.all(np.asarray(values) == neutral))
 
 
 def check_fixed_options(options: Mapping[str, Any], fixed: Mapping[str, tuple[tuple, str]]) -> None:
@@ -354,7 +361,7 @@ def check_fixed_options(options: Mapping[str, Any], fixed: Mapping[str, tuple[tu
     for name in sorted(set(options) & set(fixed)):
         accepted, reason = fixed[name]
         value = str(options[name]) if isinstance(options[name], torch.device) else options[name]
-        if value is not None and value not in accepted:
+        if value is not None and value not in accepted and not (name in NEUTRAL and is_all(value, NEUTRAL[name])):
             raise ValueError(f"{name}={value!r} cannot be followed: {reason}.")
 
 
@@ -605,6 +612,10 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
         self.alphabet = check_alphabet(alphabet)
         self._ids = {BLANK_TOKEN: 0, **{character: i for i, character in enumerate(alphabet, start=1)}}
         self._tokens = [BLANK_TOKEN, *alphabet]
+        if str(kwargs.get("pad_token") or BLANK_TOKEN) != BLANK_TOKEN:
+            raise ValueError(
+                f"pad_token={str(kwargs['pad_token'])!r} cannot be followed: CTC pads with {BLANK_TOKEN!r}."
+            )
         kwargs["pad_token"] = BLANK_TOKEN
         kwargs["clean_up_tokenization_spaces"] = False
         super().__init__(**kwargs)
@@ -681,7 +692,8 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
 
         Args:
             token_ids: Ids of one line or of a batch: lists, arrays or a tensor.
-            skip_special_tokens: Whether to leave out blanks, with which `generate` pads on the right.
+            skip_special_tokens: Whether to leave out padding: blanks, with which `generate` pads on the right, and
+                negative ids, with which a `Trainer` pads.
             group_tokens: Whether the ids are classes of frames (`logits.argmax(-1)`), in which repeats and blanks are
                 dropped. `None` takes them for frames if a blank stands before a character, in any line of the batch:
                 neither labels nor what `generate` gives have one there. Say `True` where frames may have none, such
@@ -722,7 +734,7 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
         return ["".join(self._shown(ids, skip_special_tokens or group_tokens)) for ids in sequences]
 
     def _shown(self, ids: Sequence[int], skip_special_tokens: bool) -> list[str]:
-        return [self._convert_id_to_token(index) for index in ids if index != 0 or not skip_special_tokens]
+        return [self._convert_id_to_token(index) for index in ids if index > 0 or not skip_special_tokens]
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
         name = self.vocab_files_names["vocab_file"]
@@ -802,11 +814,6 @@ class HTRConvTextProcessor(ProcessorMixin):
         self,
         images=None,
         text: str | Sequence[str] | None = None,
-        return_tensors: str | TensorType | None = None,
-        *,
-        images_kwargs: Mapping[str, Any] | None = None,
-        text_kwargs: Mapping[str, Any] | None = None,
-        common_kwargs: Mapping[str, Any] | None = None,
         **kwargs,
     ) -> BatchFeature:
         """
@@ -833,8 +840,8 @@ class HTRConvTextProcessor(ProcessorMixin):
                 raise ValueError(f"{name} cannot be read: pass images, text or both.")
         if images is None and text is None:
             raise ValueError("Pass images, text or both.")
-        common = {"return_tensors": return_tensors, **kwargs, **(common_kwargs or {})}
-        image_options, text_options = split_options(common, images_kwargs or {}, text_kwargs or {})
+        nested = [kwargs.pop(f"{kind}_kwargs", None) or {} for kind in ("common", "images", "text")]
+        image_options, text_options = split_options(kwargs, *nested)
         inputs = BatchFeature()
         if images is not None:
             inputs.update(self.image_processor(images, **image_options))
@@ -919,21 +926,26 @@ class HTRConvTextProcessor(ProcessorMixin):
 
 
 def split_options(
-    common: dict[str, Any], images_kwargs: Mapping[str, Any], text_kwargs: Mapping[str, Any]
+    flat: Mapping[str, Any],
+    common_kwargs: Mapping[str, Any],
+    images_kwargs: Mapping[str, Any],
+    text_kwargs: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options for images and those for texts, of what is said for either; what neither knows is refused by name."""
     for_images = {*HTRConvTextImageProcessor.options, *FIXED_IMAGE_OPTIONS, "padding", "input_data_format"}
-    for_text = {*TEXT_OPTIONS}
-    unknown = (
-        set(common) - for_images - for_text - {"return_tensors"}
-        | set(images_kwargs) - for_images - {"return_tensors"}
-        | set(text_kwargs) - for_text - {"return_tensors"}
-    )
+    for_images.add("return_tensors")
+    for_text = {"padding", "max_length", "truncation", "return_tensors", *FIXED_TEXT_OPTIONS}
+    unknown = ({*flat, *common_kwargs} - for_images - for_text) | set(images_kwargs) - for_images
+    unknown |= set(text_kwargs) - for_text
     if unknown:
         raise TypeError(f"HTRConvTextProcessor has no option {', '.join(sorted(unknown))}.")
+    for nested in (common_kwargs, images_kwargs, text_kwargs):
+        for name in sorted(set(flat) & set(nested)):
+            raise ValueError(f"{name} is given twice, by itself and among the options of one kind.")
+    both = {**flat, **common_kwargs}
     return (
-        {**{key: common[key] for key in common if key in {*for_images, "return_tensors"}}, **images_kwargs},
-        {**{key: common[key] for key in common if key in {*for_text, "return_tensors"}}, **text_kwargs},
+        {**{name: both[name] for name in both if name in for_images}, **images_kwargs},
+        {**{name: both[name] for name in both if name in for_text}, **text_kwargs},
     )
 
 
