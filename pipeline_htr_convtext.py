@@ -201,8 +201,7 @@ class HTRConvTextPipeline(Pipeline):
         line = PreparedLine(target_size=(image.height, image.width), source=source_of(image))
         processor = self.processor.image_processor
         if check_lines:
-            grey = as_grey(image)
-            image = check_line(grey, line)
+            image = check_line(as_grey(image, processor), line)
             if image is None:
                 return line
         width = -(-image.width * processor.size["height"] // image.height)
@@ -300,9 +299,10 @@ class HTRConvTextPipeline(Pipeline):
 # Looking at lines
 
 
-def as_grey(image: Image.Image) -> Image.Image:
+def as_grey(image: Image.Image, image_processor) -> Image.Image:
     try:
         grey = to_grey(image)
+        image_processor.resized_width(grey.height, grey.width)
     except ValueError as error:
         raise ValueError(f"{source_of(image)}: {error}") from error
     grey.info.update(image.info)
@@ -330,13 +330,8 @@ def check_line(grey: Image.Image, line: PreparedLine) -> Image.Image | None:
     if darkest.mean() < FAINTEST_INK:
         line.notes.append("There is no ink in the image.")
         return None
+    refuse_tall_images(grey, line.source)
     refuse_pages(grey, ink, line.source)
-    if grey.height > TALLEST * grey.width and grey.width * SMALL_HEIGHTS[0] >= grey.height:
-        raise ValueError(
-            f"{line.source}: the image is taller than wide, {grey.width}x{grey.height} pixels, as a line is that "
-            "stands upright. Turn it, image.rotate(90, expand=True) or image.rotate(-90, expand=True), or pass "
-            "check_lines=False to read it as it is."
-        )
     if not is_dark:
         return grey
     line.notes.append("Light ink on dark ground: the image was turned to dark on light.")
@@ -372,6 +367,15 @@ def widest(pixels: torch.Tensor) -> torch.Tensor:
     around = STROKE_WIDTH // 2
     rows = torch.nn.functional.max_pool2d(pixels, (STROKE_WIDTH, 1), 1, (around, 0))
     return torch.nn.functional.max_pool2d(rows, (1, STROKE_WIDTH), 1, (0, around))
+
+
+def refuse_tall_images(grey: Image.Image, source: str) -> None:
+    if grey.height > TALLEST * grey.width:
+        raise ValueError(
+            f"{source}: the image is taller than wide, {grey.width}x{grey.height} pixels, as a line is that stands "
+            "upright. Turn it, image.rotate(90, expand=True) or image.rotate(-90, expand=True); if it is a column, "
+            "cut its lines out; or pass check_lines=False to read it as it is."
+        )
 
 
 def refuse_pages(grey: Image.Image, ink: np.ndarray, source: str) -> None:

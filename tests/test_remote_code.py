@@ -35,7 +35,7 @@ CUSTOM_PIPELINES = {
         "type": "multimodal",
     }
 }
-CODE = {f"{part}_htr_convtext.py" for part in ("configuration", "modeling", "processing", "pipeline")}
+CODE = {path.name for path in Path(__file__).parents[1].glob("*_htr_convtext.py")}
 
 
 @pytest.fixture(scope="module")
