@@ -6,6 +6,7 @@ import copy
 import functools
 import http.server
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -447,3 +448,24 @@ def test_workers_of_every_kind(model_folder, line_images, root, tmp_path, method
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("True")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "cp437", "ascii"])
+def test_the_example_reads_to_any_console(model_folder, line_images, root, tmp_path, encoding):
+    shutil.copy(line_images[0], tmp_path / "line.jpg")
+    (tmp_path / "line.txt").write_text("\u22ce a", encoding="utf-8")
+    (tmp_path / "broken.jpg").touch()
+    command = [
+        sys.executable,
+        str(root / "examples" / "read.py"),
+        "--model",
+        str(model_folder),
+        "line.jpg",
+        "broken.jpg",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.decode(encoding)
+    assert ("\u22ce a" if encoding == "utf-8" else "\\u22ce a") in printed
+    assert "broken.jpg" in printed and "not read" in printed
