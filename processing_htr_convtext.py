@@ -125,10 +125,10 @@ def is_image(data: bytes) -> bool:
     """Whether Pillow knows the format; a missing file's name may be valid base64 too."""
     try:
         Image.open(io.BytesIO(data)).close()
-    except Image.DecompressionBombError:
-        return True
-    except (OSError, SyntaxError):
+    except Image.UnidentifiedImageError:
         return False
+    except Exception:
+        return True
     return True
 
 
@@ -148,7 +148,9 @@ def open_image(file, name: str, frame: int | None, max_pixels: int | None) -> Im
             image = Image.open(file)
     except Image.DecompressionBombError as error:
         raise ValueError(f"{name}: the image is too large. {error}") from error
-    except (Image.UnidentifiedImageError, OSError, SyntaxError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         raise ValueError(f"{name}: not an image that Pillow can read.") from error
     if max_pixels is not None and image.width * image.height > max_pixels:
         raise ValueError(
@@ -174,31 +176,39 @@ def pillow_limit(max_pixels: int | None) -> Iterator[None]:
 def decode(image: Image.Image, name: str, frame: int | None) -> Image.Image:
     if 0 in image.size:
         raise ValueError(f"{name}: the image has no pixels; its size is {image.width}x{image.height}.")
-    try:
-        choose_frame(image, name, frame)
+    with naming_damage(name):
+        frames, present = full_frames(image), image.tell()
+    check_frame(frames, present, name, frame)
+    with naming_damage(name):
+        if frame is not None and frames[frame] != present:
+            image.seek(frames[frame])
         upright = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name}: the image is truncated or damaged ({error}).") from error
     if white_is_zero(image):
         upright = Image.fromarray(255 - to_eight_bits(np.asarray(upright)))
     upright.info[SOURCE_KEY] = name
     return upright
 
 
-def choose_frame(image: Image.Image, name: str, frame: int | None) -> None:
-    """Goes to the frame that is asked for, or refuses an image of several."""
-    frames = full_frames(image)
-    if frame is None and len(frames) > 1 and image.tell() == frames[0]:
+@contextlib.contextmanager
+def naming_damage(name: str) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's formats raise whatever their parsing meets: struct.error, IndexError, ...
+        raise ValueError(f"{name}: the image is truncated or damaged ({error}).") from error
+
+
+def check_frame(frames: list[int], present: int, name: str, frame: int | None) -> None:
+    """Refuses an image of several frames, unless one is named or has been gone to."""
+    if frame is None and len(frames) > 1 and present == frames[0]:
         raise ValueError(
             f"{name}: the file has {len(frames)} frames (pages, or pictures of an animation), and one image is "
             f"expected. Name one, load_image(..., frame=0) to frame={len(frames) - 1}, or save each as a file of its "
             "own."
         )
-    if frame is not None:
-        if not 0 <= frame < len(frames):
-            raise ValueError(f"{name}: there is no frame {frame}; the file has {len(frames)}, counted from 0.")
-        if getattr(image, "n_frames", 1) > 1:
-            image.seek(frames[frame])
+    if frame is not None and not 0 <= frame < len(frames):
+        raise ValueError(f"{name}: there is no frame {frame}; the file has {len(frames)}, counted from 0.")
 
 
 def full_frames(image: Image.Image) -> list[int]:

@@ -1,6 +1,8 @@
 """Images of every kind to pixels, characters to classes and back, frames to readings; and what is refused, and how."""
 
 import base64
+import contextlib
+import io
 import json
 import random
 import struct
@@ -465,6 +467,23 @@ def test_damaged_base64_is_no_missing_file(golden):
         load_image(base64.b64encode(data[: len(data) // 2]).decode())
     with pytest.raises(FileNotFoundError, match="No such image file"):
         load_image("abcdefgh")
+
+
+@pytest.mark.parametrize(
+    "format", ["png", "jpeg", "tiff", "gif", "webp", "bmp", "ppm", "pcx", "tga", "ico", "jpeg2000"]
+)
+def test_damage_of_every_kind_is_a_value_error(grey, format):
+    """Nothing else may reach a caller who goes on past bad images."""
+    file = io.BytesIO()
+    Image.fromarray(grey[:, :200]).save(file, format=format)
+    data = file.getvalue()
+    generator = np.random.default_rng(0)
+    for number in range(30):
+        damaged = bytearray(data[: generator.integers(1, len(data))] if number % 2 else data)
+        for place in generator.integers(0, min(len(damaged), 200), 8):
+            damaged[place] = generator.integers(256)
+        with contextlib.suppress(ValueError):
+            assert load_image(bytes(damaged)).width > 0
 
 
 # Eight bits
