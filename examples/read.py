@@ -6,6 +6,7 @@ python examples/read.py [--model FOLDER_OR_HUB_NAME] [IMAGE ...]
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from transformers import pipeline
@@ -19,10 +20,15 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("images", nargs="*", type=Path, help="line images; a .txt beside one is shown for comparison")
     options = parser.parse_args()
+    # Consoles and files of Windows may lack a character: it is shown escaped.
+    sys.stdout.reconfigure(errors="backslashreplace")
     images = options.images or default_images()
     read = pipeline("image-to-text", model=options.model, trust_remote_code=True)
-    lines = read([str(path) for path in images], batch_size=options.batch_size)
+    lines = read([str(path) for path in images], batch_size=options.batch_size, on_error="skip")
     for image, (line,) in zip(images, lines, strict=True):
+        if "error" in line:
+            print(f"{image.name}\n  not read     {line['error']}")
+            continue
         print(f"{image.name}\n  read ({line['score']:.2f})  {line['generated_text']}")
         if image.with_suffix(".txt").is_file():
             print(f"  written      {image.with_suffix('.txt').read_text(encoding='utf-8').strip()}")

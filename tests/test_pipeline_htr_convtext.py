@@ -1,8 +1,14 @@
 """The pipeline: every form of input, batches that change nothing, what it gives back and what it refuses."""
 
 import base64
+import concurrent.futures
+import copy
 import functools
 import http.server
+import os
+import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,12 +16,12 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
-from htr_convtext.pipeline_htr_convtext import batches_of_one_width
+from htr_convtext.pipeline_htr_convtext import batches_of_one_width, join_parts
 
 MODES = {"fixed": {"height": 64, "width": 512}, "aspect": {"height": 64, "width": 1024}}
 
@@ -130,11 +136,14 @@ def test_segments(read, line_images, batch_size):
         assert edges == sorted(edges) and 0 <= edges[0] and edges[-1] <= width
 
 
-def test_segments_reach_the_end_of_lines_that_are_squeezed(model, model_folder, line_images):
+@pytest.mark.parametrize("check_lines", [False, True])
+def test_segments_reach_the_end_of_long_lines(model, model_folder, line_images, check_lines):
+    """Squeezed, or read in parts."""
     processor = HTRConvTextProcessor.from_pretrained(model_folder)
     read = HTRConvTextPipeline(model=model, processor=processor)
     image = Image.open(line_images[0]).resize((3000, 64))
-    (line,) = read(image, return_segments=True)
+    (line,) = read(image, return_segments=True, check_lines=check_lines)
+    assert ("notes" in line) == check_lines
     assert 2500 < line["characters"][-1]["end"] <= 3000
 
 
@@ -222,3 +231,241 @@ def test_the_network_reads_in_inference_mode(read, line_images):
     assert read.model.is_optimized_for_inference
     assert not read.model.training
     assert read(line_images[0]) == expected
+
+
+# What is no line of dark ink on light ground
+
+
+@pytest.fixture(scope="module")
+def example(root) -> Image.Image:
+    return Image.open(sorted((root / "examples").glob("*.jpg"))[1]).convert("L")
+
+
+@pytest.fixture(scope="module")
+def trained(root) -> HTRConvTextPipeline:
+    folder = root / "hub_upload" / "htr-convtext-fr"
+    model = HTRConvTextForCTC.from_pretrained(folder)
+    return HTRConvTextPipeline(model=model, processor=HTRConvTextProcessor.from_pretrained(folder))
+
+
+def test_ink_on_dark_ground_is_turned(read, example):
+    (expected,) = read(example)
+    assert "notes" not in expected
+    negative = ImageOps.invert(example)
+    with pytest.warns(UserWarning, match="PIL image: Light ink on dark ground"):
+        (line,) = read(negative)
+    assert line == {**expected, "notes": ["Light ink on dark ground: the image was turned to dark on light."]}
+    (unchecked,) = read(negative, check_lines=False)
+    assert unchecked["generated_text"] != expected["generated_text"]
+
+
+def test_a_line_with_black_around_its_outline_is_not_turned(read, example):
+    canvas = Image.new("L", (example.width, example.height * 2), 0)
+    canvas.paste(example, (0, example.height // 2))
+    assert "notes" not in read(canvas)[0]
+
+
+@pytest.mark.parametrize("grey", [0, 170, 255])
+@pytest.mark.parametrize("noise", [0, 2])
+def test_a_blank_image_reads_as_nothing_and_scores_nothing(read, grey, noise):
+    pixels = np.random.default_rng(0).normal(grey, noise, (96, 700)).clip(0, 255).astype(np.uint8)
+    (line,) = read(pixels, return_segments=True)
+    notes = line.pop("notes")
+    assert line == {"generated_text": "", "score": 0.0, "words": [], "characters": []}
+    assert notes == ["There is no ink in the image."]
+
+
+def column_of(lines: list[Image.Image], gap: int = 10) -> Image.Image:
+    lines = [line.resize((1200, 96)) for line in lines]
+    column = Image.new("L", (1200, len(lines) * (96 + gap) + gap), 230)
+    for number, line in enumerate(lines):
+        column.paste(line, (0, gap + number * (96 + gap)))
+    return column
+
+
+@pytest.mark.parametrize("number", [3, 8, 25])
+def test_several_lines_are_refused(read, root, tmp_path, number):
+    examples = [Image.open(path).convert("L") for path in sorted((root / "examples").glob("*.jpg"))]
+    column_of((examples * number)[:number]).save(tmp_path / "page.png")
+    with pytest.raises(ValueError, match=r"page.png: the image of .* lines of text.*Cut its lines out"):
+        read(tmp_path / "page.png")
+    assert "generated_text" in read(tmp_path / "page.png", check_lines=False)[0]
+
+
+def test_pages_are_refused(read, shared_lines):
+    pages = sorted((shared_lines / "pages").glob("*/*.jpg"))
+    assert len(pages) >= 6
+    for results in (read([str(page) for page in pages], on_error="skip"),):
+        assert ["Cut its lines out" in line["error"] for (line,) in results] == [True] * len(pages)
+
+
+def test_a_line_that_stands_upright_is_refused(read, example, tmp_path):
+    example.rotate(90, expand=True).save(tmp_path / "upright.png")
+    with pytest.raises(ValueError, match=r"upright.png: the image is taller than wide.*rotate\(90"):
+        read(tmp_path / "upright.png")
+
+
+def test_several_frames_are_refused(read, example, tmp_path):
+    example.save(tmp_path / "frames.tiff", save_all=True, append_images=[example, example])
+    with pytest.raises(ValueError, match="frames.tiff: the file has 3 frames"):
+        read(tmp_path / "frames.tiff")
+
+
+def test_real_lines_are_neither_turned_nor_refused(read, line_images):
+    results = read(line_images, batch_size=8)
+    squeezed = ["notes" in line for (line,) in results]
+    assert sum(squeezed) == 0
+
+
+def test_a_long_line_is_read_in_parts(trained, root):
+    """Five lines one after the other: what is read is what their readings are, but for a few characters at seams."""
+    paths = sorted((root / "examples").glob("*.jpg"))
+    lines = [Image.open(path).convert("L").resize((900, 96)) for path in (paths * 5)[:7]]
+    long = Image.new("L", (7 * 930, 96), 235)
+    for number, line in enumerate(lines):
+        long.paste(line, (number * 930, 0))
+    (read_long,) = trained(long, return_segments=True)
+    assert read_long["notes"][0].startswith("The line is long: it was read in 6 parts")
+    expected = " ".join(line["generated_text"] for (line,) in trained(lines))
+    assert distance(read_long["generated_text"], expected) < 0.08 * len(expected)
+    edges = [edge for item in read_long["characters"] for edge in (item["start"], item["end"])]
+    assert edges == sorted(edges) and 6 * 930 < edges[-1] <= long.width
+
+
+def distance(left: str, right: str) -> int:
+    row = list(range(len(right) + 1))
+    for number, character in enumerate(left, start=1):
+        previous, row[0] = row[0], number
+        for place, other in enumerate(right, start=1):
+            previous, row[place] = (
+                row[place],
+                min(row[place] + 1, row[place - 1] + 1, previous + (character != other)),
+            )
+    return row[-1]
+
+
+def test_parts_are_joined_where_both_see_a_blank():
+    def logits(classes):
+        return torch.nn.functional.one_hot(torch.tensor(classes), 4).float()
+
+    left = [1, 0, 2, 2, 0, 3, 0, 0, 0, 1, 0, 2]
+    right = [0, 3, 0, 0, 0, 1, 1, 0, 2, 0, 3, 3]  # begins at frame 4; sees the 1 a frame longer
+    joined = join_parts([logits(left), logits(right)], [0, 4], blank_id=0)
+    assert joined.argmax(-1).tolist() == [1, 0, 2, 2, 0, 3, 0, 0, 0, 1, 1, 0, 2, 0, 3, 3]
+
+
+# Options and errors
+
+
+@pytest.mark.parametrize(("batch_size", "num_workers"), [(1, 0), (4, 0), (2, 2)])
+def test_a_bad_image_costs_only_itself(read, readings, line_images, tmp_path, batch_size, num_workers):
+    (tmp_path / "empty.jpg").touch()
+    lines = [*line_images[:3], str(tmp_path / "empty.jpg"), line_images[3], None]
+    options = {"batch_size": batch_size, "num_workers": num_workers}
+    for form in (list, tuple, iter):
+        if form is iter and num_workers:
+            continue
+        results = list(read(form(lines), on_error="skip", **options))
+        assert_same(results[:3] + results[4:5], readings[:4])
+        assert list(results[3][0]) == ["error"] and "empty.jpg: the file is empty" in results[3][0]["error"]
+        assert "Got NoneType" in results[5][0]["error"]
+    with pytest.raises(ValueError, match=r"empty.jpg(.|\n)*of 6 results came before(.|\n)*on_error='skip'"):
+        list(read(tuple(lines), **options))
+
+
+def test_a_row_that_cannot_be_decoded_costs_only_itself(read, readings, line_images):
+    rows = [{"bytes": Path(line).read_bytes(), "path": None} for line in line_images[:3]]
+    rows[1]["bytes"] = b"no image"
+    table = datasets.Dataset.from_dict({"image": rows}).cast_column("image", datasets.Image())
+    for lines in (table, table["image"], KeyDataset(table, "image")):
+        results = list(read(lines, batch_size=2, on_error="skip"))
+        assert_same([results[0], results[2]], [readings[0], readings[2]])
+        assert "error" in results[1][0]
+
+
+def test_options_of_generate_are_taken(read, readings, line_images):
+    for options in ({"max_new_tokens": 64}, {"generate_kwargs": {"max_new_tokens": 64, "num_beams": 4}}):
+        assert_same([read(line_images[0], **options)], readings[:1])
+    with pytest.raises(ValueError, match="do_sample=True"):
+        read(line_images[0], generate_kwargs={"do_sample": True})
+
+
+@pytest.mark.parametrize("options", [{"nonsense": 1}, {"generate_kwargs": {"nonsense": 1}}])
+def test_unknown_options_are_named(read, line_images, options):
+    with pytest.raises(TypeError, match="nonsense"):
+        read(line_images[0], **options)
+    with pytest.raises(ValueError, match="on_error must be one of raise, skip"):
+        read(line_images[0], on_error="ignore")
+
+
+def test_threads_read_alike(model_folder, line_images):
+    """Eight threads share a pipeline whose network is not in its inference mode yet."""
+    model = HTRConvTextForCTC.from_pretrained(model_folder, dtype=torch.float64)
+    processor = HTRConvTextProcessor.from_pretrained(model_folder)
+    expected = HTRConvTextPipeline(model=copy.deepcopy(model), processor=processor)(line_images[:8])
+    read = HTRConvTextPipeline(model=model, processor=processor)
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        for results in threads.map(lambda _: read(line_images[:8]), range(8)):
+            assert_same(results, expected)
+
+
+def test_copies_and_saved_pipelines_read_alike(read, readings, line_images, tmp_path):
+    assert_same(copy.deepcopy(read)(line_images[:2]), readings[:2])
+    read.save_pretrained(tmp_path)
+    again = pipeline("image-to-text", model=str(tmp_path), trust_remote_code=True, dtype=torch.float64)
+    assert_same(again(line_images[:2]), readings[:2])
+
+
+def test_a_model_with_a_part_on_disk(model_folder, line_images, tmp_path):
+    folder = str(model_folder)
+    expected = pipeline("image-to-text", model=folder, trust_remote_code=True)(line_images[:2])
+    for device_map in ({"htr_convtext": "disk", "ctc_head": "cpu"}, {"": "cpu"}):
+        model = HTRConvTextForCTC.from_pretrained(folder, device_map=device_map, offload_folder=str(tmp_path))
+        read = HTRConvTextPipeline(model=model, processor=HTRConvTextProcessor.from_pretrained(folder))
+        assert read.device.type == "cpu" and model.hf_device_map == device_map
+        texts = [line["generated_text"] for (line,) in read(line_images[:2])]
+        assert texts == [line["generated_text"] for (line,) in expected]
+
+
+WORKERS = """
+import sys
+import torch
+from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
+if __name__ == "__main__":
+    torch.multiprocessing.set_start_method(sys.argv[1])
+    model = HTRConvTextForCTC.from_pretrained(sys.argv[2])
+    read = HTRConvTextPipeline(model=model, processor=HTRConvTextProcessor.from_pretrained(sys.argv[2]))
+    print(read(sys.argv[3:], num_workers=2, batch_size=2) == read(sys.argv[3:], batch_size=2))
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_workers_of_every_kind(model_folder, line_images, root, tmp_path, method):
+    (tmp_path / "workers.py").write_text(WORKERS)
+    command = [sys.executable, "workers.py", method, str(model_folder), *line_images[:4]]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("True")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "cp437", "ascii"])
+def test_the_example_reads_to_any_console(model_folder, line_images, root, tmp_path, encoding):
+    shutil.copy(line_images[0], tmp_path / "line.jpg")
+    (tmp_path / "line.txt").write_text("\u22ce a", encoding="utf-8")
+    (tmp_path / "broken.jpg").touch()
+    command = [
+        sys.executable,
+        str(root / "examples" / "read.py"),
+        "--model",
+        str(model_folder),
+        "line.jpg",
+        "broken.jpg",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.decode(encoding)
+    assert ("\u22ce a" if encoding == "utf-8" else "\\u22ce a") in printed
+    assert "broken.jpg" in printed and "not read" in printed

@@ -1,6 +1,8 @@
 """Images of every kind to pixels, characters to classes and back, frames to readings; and what is refused, and how."""
 
 import base64
+import contextlib
+import io
 import json
 import random
 import struct
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoTokenizer
+from transformers import AutoImageProcessor, AutoTokenizer
 
 from htr_convtext import (
     ALPHABETS,
@@ -368,6 +370,228 @@ def test_a_damaged_data_uri_is_no_missing_file(image_processor, golden):
         image_processor(f"data:image/jpeg;base64,{encoded}")
 
 
+# Depths, frames and limits
+
+
+DEPTHS = {
+    "12 bits in 16": lambda grey: Image.fromarray((grey.astype(np.uint32) * 4095 // 255).astype(np.uint16)),
+    "14 bits in 16": lambda grey: Image.fromarray((grey.astype(np.uint32) * 16383 // 255).astype(np.uint16)),
+    "8 bits in 16": lambda grey: Image.fromarray(grey.astype(np.uint16)),
+    "8 bits in 32": lambda grey: Image.fromarray(grey.astype(np.int32)),
+    "16 bits in 32": lambda grey: Image.fromarray(grey.astype(np.int32) * 257),
+    "31 bits": lambda grey: Image.fromarray((grey / 255 * (2**31 - 1)).astype(np.int32)),
+    "floats to 1": lambda grey: Image.fromarray((grey / 255).astype(np.float32)),
+    "floats to 255": lambda grey: Image.fromarray(grey.astype(np.float32)),
+    "floats to 65535": lambda grey: Image.fromarray(grey.astype(np.float32) * 257),
+}
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_every_depth_reads_alike(image_processor, tmp_path, grey, depth):
+    DEPTHS[depth](np.clip(grey, 1, 255)).save(tmp_path / "deep.tiff")
+    expected = image_processor.preprocess_line(np.clip(grey, 1, 255))
+    difference = image_processor.preprocess_line(tmp_path / "deep.tiff") - expected
+    assert np.abs(difference).max() <= GREY_LEVEL + 1e-6
+
+
+def test_floats_that_overshoot_are_clipped(image_processor, grey):
+    pixels = grey / 255 * 1.06 - 0.03
+    expected = image_processor.preprocess_line(np.clip(np.rint(pixels * 255), 0, 255).astype(np.uint8))
+    np.testing.assert_allclose(image_processor.preprocess_line(pixels), expected, atol=1e-6)
+
+
+def test_a_deep_tiff_that_counts_from_white_to_black(image_processor, tmp_path, grey):
+    negative = Image.fromarray((255 - grey).astype(np.uint16) * 257)
+    negative.save(tmp_path / "negative.tiff", tiffinfo={262: 0})
+    np.testing.assert_array_equal(
+        image_processor.preprocess_line(tmp_path / "negative.tiff"), image_processor.preprocess_line(grey)
+    )
+
+
+@pytest.fixture
+def frames(grey) -> list[Image.Image]:
+    return [Image.fromarray(np.roll(grey, 40 * number, axis=1)) for number in range(5)]
+
+
+@pytest.mark.parametrize("suffix", ["tiff", "gif", "png", "webp"])
+def test_several_frames_are_refused_and_one_can_be_named(tmp_path, frames, suffix):
+    path = tmp_path / f"frames.{suffix}"
+    options = {"lossless": True} if suffix == "webp" else {}
+    frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+    for image in (path, path.read_bytes(), Image.open(path)):
+        with pytest.raises(ValueError, match=r"5 frames.*frame=0\) to frame=4"):
+            load_image(image)
+    with pytest.raises(ValueError, match="no frame 5; the file has 5"):
+        load_image(path, frame=5)
+    for number, expected in enumerate(frames):
+        found = np.asarray(load_image(path, frame=number).convert("L")).astype(int)
+        assert np.abs(found - np.asarray(expected)).max() <= 2
+    chosen = Image.open(path)
+    chosen.seek(3)
+    assert load_image(chosen).size == frames[3].size
+
+
+def test_a_tiff_with_its_preview_is_one_image(tmp_path, frames):
+    preview = frames[0].resize((100, 20))
+    preview.encoderinfo = {"tiffinfo": {254: 1}}
+    frames[0].save(tmp_path / "pyramid.tiff", save_all=True, append_images=[preview])
+    with Image.open(tmp_path / "pyramid.tiff") as image:
+        assert image.n_frames == 2
+    assert load_image(tmp_path / "pyramid.tiff").size == frames[0].size
+
+
+def test_a_phone_picture_with_its_previews_is_one_image(tmp_path, frames):
+    frames[0].convert("RGB").save(tmp_path / "phone.mpo", save_all=True, append_images=[frames[1].convert("RGB")])
+    with Image.open(tmp_path / "phone.mpo") as image:
+        assert image.format == "MPO" and image.n_frames == 2
+    assert load_image(tmp_path / "phone.mpo").size == frames[0].size
+
+
+def test_the_limit_of_pixels_is_the_callers(tmp_path, monkeypatch, bad_files):
+    path = tmp_path / "page.png"
+    Image.new("1", (400, 300), 1).save(path)
+    with pytest.raises(ValueError, match="page.png: the image is too large: 400x300 pixels are more than 100000"):
+        load_image(path, max_pixels=100_000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match="page.png: the image is too large"):
+        load_image(path)
+    assert load_image(path, max_pixels=None).size == load_image(path, max_pixels=120_000).size == (400, 300)
+    assert Image.MAX_IMAGE_PIXELS == 1000
+    with pytest.raises(ValueError, match="truncated or damaged"):
+        load_image(bad_files / "bomb.png", max_pixels=None)
+
+
+def test_damaged_base64_is_no_missing_file(golden):
+    data = (golden / "images" / "line.jpg").read_bytes()
+    with pytest.raises(ValueError, match="truncated"):
+        load_image(base64.b64encode(data[: len(data) // 2]).decode())
+    with pytest.raises(FileNotFoundError, match="No such image file"):
+        load_image("abcdefgh")
+
+
+@pytest.mark.parametrize(
+    "format", ["png", "jpeg", "tiff", "gif", "webp", "bmp", "ppm", "pcx", "tga", "ico", "jpeg2000"]
+)
+def test_damage_of_every_kind_is_a_value_error(grey, format):
+    """Nothing else may reach a caller who goes on past bad images."""
+    file = io.BytesIO()
+    Image.fromarray(grey[:, :200]).save(file, format=format)
+    data = file.getvalue()
+    generator = np.random.default_rng(0)
+    for number in range(30):
+        damaged = bytearray(data[: generator.integers(1, len(data))] if number % 2 else data)
+        for place in generator.integers(0, min(len(damaged), 200), 8):
+            damaged[place] = generator.integers(256)
+        with contextlib.suppress(ValueError):
+            assert load_image(bytes(damaged)).width > 0
+
+
+# Eight bits
+
+
+@pytest.mark.parametrize("keep_aspect_ratio", [False, True])
+def test_eight_bits_are_what_the_network_reads(grey, keep_aspect_ratio):
+    image_processor = HTRConvTextImageProcessor(
+        keep_aspect_ratio=keep_aspect_ratio, autocontrast_cutoff=(1, 50), padding_value=1.0
+    )
+    line = image_processor.resize_line(grey)
+    assert line.dtype == np.uint8 and line.shape == (64, image_processor.padded_width(*grey.shape))
+    expected = image_processor.preprocess_line(grey)
+    np.testing.assert_array_equal(line.astype(np.float32)[None] * np.float32(1 / 255), expected)
+
+
+def test_padding_in_eight_bits_is_the_nearest_grey(grey):
+    image_processor = HTRConvTextImageProcessor(padding_value=0.5)
+    assert image_processor.resize_line(grey[:, :100])[0, -1] == 128
+    assert image_processor.preprocess_line(grey[:, :100])[0, 0, -1] == 0.5
+
+
+# transformers' processing keywords
+
+
+def test_lines_of_several_widths_are_padded(aspect, grey):
+    lines = [grey, grey[:, :200], grey[:, :90], grey[:, :400]]
+    alone = [aspect.preprocess_line(line) for line in lines]
+    assert len({line.shape for line in alone}) == 4
+    for padding in (True, "longest", "max_length"):
+        batch = aspect(lines, return_tensors="pt", padding=padding).pixel_values.numpy()
+        assert batch.shape[-1] == (1024 if padding == "max_length" else max(line.shape[-1] for line in alone))
+        for line, expected in zip(batch, alone, strict=True):
+            np.testing.assert_array_equal(line[..., : expected.shape[-1]], expected)
+            assert (line[..., expected.shape[-1] :] == 1).all()
+    with pytest.raises(ValueError, match="padding must be one of"):
+        aspect(lines, padding="widest")
+
+
+def test_options_of_one_call(image_processor, grey):
+    size = {"height": 32, "width": 256}
+    expected = HTRConvTextImageProcessor(size=size, keep_aspect_ratio=True)(grey, return_tensors="np").pixel_values
+    found = image_processor(grey, return_tensors="np", size=size, keep_aspect_ratio=True).pixel_values
+    np.testing.assert_array_equal(found, expected)
+    assert image_processor.size == {"height": 64, "width": 512}
+
+
+TRUE_OPTIONS = {"do_resize": True, "do_rescale": True, "do_normalize": False, "do_convert_rgb": True, "do_pad": True}
+
+
+def test_options_that_are_true_change_nothing(image_processor, grey):
+    expected = image_processor(grey, return_tensors="np").pixel_values
+    found = image_processor(grey, return_tensors="np", image_mean=[0, 0, 0], image_std=[1], **TRUE_OPTIONS)
+    np.testing.assert_array_equal(found.pixel_values, expected)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"do_resize": False}, {"do_rescale": False}, {"do_normalize": True}, {"image_mean": [0.5]}, {"crop_size": 5}]
+    + [{"do_pad": False}, {"data_format": "channels_last"}, {"do_center_crop": True}, {"size": 64}],
+)
+def test_options_that_cannot_be_followed(image_processor, tmp_path, grey, option):
+    image_processor.save_pretrained(tmp_path)
+    (name,) = option
+    for ask in (
+        lambda: image_processor(grey, **option),
+        lambda: HTRConvTextImageProcessor(**option),
+        lambda: HTRConvTextImageProcessor.from_pretrained(tmp_path, **option),
+        lambda: AutoImageProcessor.from_pretrained(tmp_path, trust_remote_code=True, **option),
+    ):
+        with pytest.raises(ValueError, match=name):
+            ask()
+
+
+def test_options_that_do_not_exist(image_processor, tmp_path, grey):
+    image_processor.save_pretrained(tmp_path)
+    for ask in (
+        lambda: image_processor(grey, nonsense=1),
+        lambda: HTRConvTextImageProcessor(nonsense=1),
+        lambda: AutoImageProcessor.from_pretrained(tmp_path, trust_remote_code=True, nonsense=1),
+        lambda: HTRConvTextProcessor.for_dataset("iam")(grey, nonsense=1),
+        lambda: HTRConvTextProcessor.for_dataset("iam")(text="a", text_kwargs={"nonsense": 1}),
+    ):
+        with pytest.raises(TypeError, match="no option nonsense"):
+            ask()
+
+
+def test_options_of_a_folder_are_checked_and_changed(image_processor, tmp_path):
+    image_processor.save_pretrained(tmp_path)
+    for option in ({"autocontrast_cutoff": (90, 90)}, {"pad_to_multiple_of": 0}):
+        with pytest.raises(ValueError, match=next(iter(option))):
+            AutoImageProcessor.from_pretrained(tmp_path, trust_remote_code=True, **option)
+    changed = AutoImageProcessor.from_pretrained(tmp_path, trust_remote_code=True, keep_aspect_ratio=True)
+    assert changed.keep_aspect_ratio and changed.size == {"height": 64, "width": 512}
+    loaded, unused = HTRConvTextImageProcessor.from_pretrained(tmp_path, nonsense=1, return_unused_kwargs=True)
+    assert unused == {"nonsense": 1} and loaded.to_dict()["size"] == image_processor.size
+
+
+def test_what_other_versions_write_loads(image_processor, tmp_path):
+    image_processor.save_pretrained(tmp_path)
+    path = tmp_path / "preprocessor_config.json"
+    written = json.loads(path.read_text())
+    more = {"_processor_class": None, "feature_extractor_type": "X", "processor_class": "P", "a_later_key": [1]}
+    path.write_text(json.dumps({**written, **more}))
+    loaded = HTRConvTextImageProcessor.from_pretrained(tmp_path)
+    assert loaded.size == image_processor.size and loaded.a_later_key == [1]
+
+
 # Tokenizer
 
 
@@ -480,7 +704,73 @@ def test_a_class_outside_the_vocabulary_is_refused(index):
         HTRConvTextTokenizer.from_alphabet("abc").decode([1, index])
 
 
+FRAMES = [0, 1, 1, 0, 1, 2, 2, 0, 0]
+
+
+@pytest.mark.parametrize("skip_special_tokens", [False, True])
+def test_frames_are_collapsed_as_with_wav2vec2(skip_special_tokens):
+    tokenizer = HTRConvTextTokenizer.from_alphabet("abc")
+    for batch in ([FRAMES], torch.tensor([FRAMES]), np.array([FRAMES])):
+        assert tokenizer.batch_decode(batch, skip_special_tokens) == ["aab"]
+    assert tokenizer.decode(torch.tensor(FRAMES), skip_special_tokens) == "aab"
+    # What one line of a batch shows is true of all.
+    assert tokenizer.batch_decode([FRAMES, [1, 1, 1, 2, 2, 2, 0, 0, 0]], skip_special_tokens) == ["aab", "ab"]
+
+
+def test_doubled_letters_stay_where_there_are_no_frames():
+    tokenizer = HTRConvTextTokenizer.from_alphabet("abc")
+    padded = [[1, 1, 2, 0, 0], [3, 3, 3, 3, 3]]
+    assert tokenizer.batch_decode(padded, skip_special_tokens=True) == ["aab", "ccccc"]
+    assert tokenizer.batch_decode(padded, group_tokens=True) == ["ab", "c"]
+    assert tokenizer.decode(FRAMES, True, group_tokens=False) == "aaabb"
+    assert tokenizer.batch_decode(torch.tensor([[1, 1, -100, -100]]), skip_special_tokens=True) == ["aa"]
+    assert tokenizer.batch_decode([]) == [] and tokenizer.batch_decode([[]]) == [""] and tokenizer.decode([]) == ""
+    with pytest.raises(TypeError, match="output_char_offsets.*post_process_text_recognition"):
+        tokenizer.decode([1], output_char_offsets=True)
+
+
+def test_tokens_cannot_be_added_in_silence():
+    tokenizer = HTRConvTextTokenizer.from_alphabet("abc")
+    assert tokenizer.add_tokens(["a", "<blank>"]) == 0 and len(tokenizer) == 4
+    for add in (
+        lambda: tokenizer.add_tokens(["\u00df"]),
+        lambda: tokenizer.add_tokens("\u00df"),
+        lambda: tokenizer.add_special_tokens({"bos_token": "\u00df"}),
+        lambda: tokenizer.convert_tokens_to_ids("\u00df"),
+    ):
+        with pytest.raises(ValueError, match="\u00df"):
+            add()
+    with pytest.raises(ValueError, match=r"pad_token='\[PAD\]'"):
+        HTRConvTextTokenizer(alphabet="abc", pad_token="[PAD]")
+    assert tokenizer.encode("abc") == [1, 2, 3] and len(tokenizer) == 4
+
+
 # Processor
+
+
+def test_keywords_of_texts(grey):
+    processor = HTRConvTextProcessor.for_dataset("iam")
+    assert set(processor.model_input_names) == set(processor(images=grey, text="aab"))
+    wanted = processor.tokenizer.encode("aab") + [-100] * 2
+    for options in (
+        {"padding": "max_length", "max_length": 5},
+        {"text_kwargs": {"padding": "max_length", "max_length": 5}},
+        {"common_kwargs": {"padding": "max_length"}, "max_length": 5, "truncation": True},
+    ):
+        assert processor(text="aab", return_tensors="pt", **options)["labels"].tolist() == [wanted]
+        assert processor(text=["aab"], **options)["labels"] == [wanted]
+    common = processor(grey, "aab", common_kwargs={"return_tensors": "np"}, images_kwargs={"do_rescale": True})
+    assert common["labels"].shape == (1, 3) and common["pixel_values"].shape == (1, 1, 64, 512)
+    for options, message in (
+        ({"max_length": 2, "truncation": True}, "would cut 'aab' to 2 characters"),
+        ({"padding": "max_length"}, "needs max_length"),
+        ({"return_attention_mask": True}, "return_attention_mask"),
+        ({"padding_side": "left"}, "padding_side"),
+        ({"max_length": 5, "text_kwargs": {"max_length": 5}}, "max_length is given twice"),
+        ({"audio": [1]}, "audio"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            processor(text="aab", **options)
 
 
 def test_images_and_labels(grey):
@@ -534,7 +824,7 @@ def test_greedy_reading(processor, frames, text):
     assert reading["text"] == text
     assert [word["word"] for word in reading["words"]] == text.split()
     assert "".join(character["character"] for character in reading["characters"]) == text
-    assert reading["score"] == pytest.approx(probability(5.0)) and type(reading["score"]) is float
+    assert reading["score"] == pytest.approx(probability(5.0) if text else 0) and type(reading["score"]) is float
 
 
 def test_positions_in_the_network_input_and_in_the_image(processor):

@@ -35,8 +35,7 @@ CUSTOM_PIPELINES = {
         "type": "multimodal",
     }
 }
-PARTS = ("configuration", "decoding", "generation", "inference", "modeling", "pipeline", "processing")
-CODE = {f"{part}_htr_convtext.py" for part in PARTS}
+CODE = {path.name for path in Path(__file__).parents[1].glob("*_htr_convtext.py")}
 
 
 @pytest.fixture(scope="module")
