@@ -53,7 +53,9 @@ ALPHABETS = {
 }
 
 
-def load_image(image) -> Image.Image:
+def load_image(
+    image, frame: int | None = None, max_pixels: int | None = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+) -> Image.Image:
     """
     Opens whatever users call an image.
 
@@ -61,6 +63,8 @@ def load_image(image) -> Image.Image:
         image: A path, an http(s) URL, a base64 string or data URI, bytes, a PIL image, an array or tensor of shape
             (height, width), (height, width, channels) or (channels, height, width), or the dictionary that `datasets`
             gives for an image that it has not decoded.
+        frame: Which frame of a file with several; without it such a file is refused.
+        max_pixels: Largest number of pixels; `None` for no limit.
 
     Returns:
         The PIL image in its own mode, its EXIF rotation applied.
@@ -77,23 +81,23 @@ def load_image(image) -> Image.Image:
     if isinstance(image, Image.Image):
         return decode(image, source_of(image))
     if isinstance(image, (bytes, bytearray)):
-        return open_image(io.BytesIO(image), f"{len(image)} bytes")
+        return open_image(io.BytesIO(image), f"{len(image)} bytes", frame, max_pixels)
     if isinstance(image, (str, os.PathLike)):
-        return load_image_from_name(os.fspath(image))
+        return load_image_from_name(os.fspath(image), frame, max_pixels)
     raise ValueError(
         f"Expected a path, URL, PIL image, array or tensor as image. Got {type(image).__name__}: {str(image)[:80]!r}."
     )
 
 
-def load_image_from_name(name: str) -> Image.Image:
+def load_image_from_name(name: str, frame: int | None = None, max_pixels: int | None = None) -> Image.Image:
     if name.startswith(("http://", "https://")):
-        return open_image(io.BytesIO(download(name)), name)
+        return open_image(io.BytesIO(download(name)), name, frame, max_pixels)
     if os.path.isfile(name):
-        return open_image(name, name)
+        return open_image(name, name, frame, max_pixels)
     is_data_uri = name.startswith("data:image/")
     try:
         encoded = base64.b64decode("".join((name.split(",", 1)[-1] if is_data_uri else name).split()), validate=True)
-        return open_image(io.BytesIO(encoded), f"base64 string {name[:40]!r}")
+        return open_image(io.BytesIO(encoded), f"base64 string {name[:40]!r}", frame, max_pixels)
     except (binascii.Error, ValueError) as error:
         if is_data_uri:
             raise ValueError(f"Damaged data URI {name[:40]!r}: {error}") from error
@@ -108,15 +112,24 @@ def download(url: str) -> bytes:
         raise OSError(f"{url}: the image cannot be downloaded ({error}).") from error
 
 
-def open_image(file, name: str) -> Image.Image:
+def open_image(file, name: str, frame: int | None = None, max_pixels: int | None = None) -> Image.Image:
     if isinstance(file, str) and os.path.getsize(file) == 0:
         raise ValueError(f"{name}: the file is empty (0 bytes).")
+    limit = Image.MAX_IMAGE_PIXELS
     try:
+        Image.MAX_IMAGE_PIXELS = None if max_pixels is None else max(max_pixels // 2, 1)
         image = Image.open(file)
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        if frames > 1 and frame is None:
+            raise ValueError(f"{name}: the image has {frames} frames. Choose one.")
+        if frame:
+            image.seek(frame)
     except Image.DecompressionBombError as error:
         raise ValueError(f"{name}: the image is too large to be a line of text. {error}") from error
     except (Image.UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"{name}: not an image that Pillow can read.") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
     return decode(image, name)
 
 

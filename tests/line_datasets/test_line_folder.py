@@ -96,14 +96,14 @@ def test_second_load_reads_the_cache_until_a_file_is_edited(tmp_path, monkeypatc
     write_ln(tmp_path)
     load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
     with monkeypatch.context() as patched:
-        patched.setattr("htr_convtext.line_datasets.builder.read_splits", None)
+        patched.setattr("htr_convtext.line_datasets.cache.read_splits", None)
         load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
     (tmp_path / "lines" / "a.txt").write_text("edited")
     assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"][0] == "edited"
 
 
 def test_processes_share_the_work_and_keep_the_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("htr_convtext.line_datasets.spool.CHUNK_LINES", 2)
+    monkeypatch.setattr("htr_convtext.line_datasets.cache.CHUNK_LINES", 2)
     for number in range(5):
         write_image(tmp_path / f"{number}.png", 20 + number).with_suffix(".txt").write_text(str(number))
     lines = load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache", num_proc=2)["train"]
