@@ -74,7 +74,7 @@ def line_text(line: Element) -> LineText:
             text = text.rstrip(" ")
             text += "" if text.endswith((hyphen := written_hyphen(part), SOFT_HYPHEN)) else hyphen
         else:
-            text += string_content(part) if spaced or place == 0 else f" {string_content(part)}"
+            text += string_content(part) if spaced or place == strings[0] else f" {string_content(part)}"
     text = text.replace(SOFT_HYPHEN, HYPHEN) if "HYP" in names and text.endswith(SOFT_HYPHEN) else text
     silent = sum(not string_content(parts[place]).strip() for place in strings)
     if 0 < silent < len(strings):

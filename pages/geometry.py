@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 OUTSIDE_TOLERANCE = 0.01
 ALMOST_LEVEL, ALMOST_REVERSED = 45.0, 135.0
@@ -65,26 +65,36 @@ def outline_mask(points: Sequence[Point], size: tuple[int, int]) -> Image.Image:
     """
     Image of `size` that is 255 on and within an outline.
 
-    Where the outline crosses itself, everything that it goes around at all is within: Pillow alone leaves out what it
-    goes around twice, and the ink there.
+    Where an outline crosses itself, Pillow leaves out what it goes around twice, and the ink there; here everything
+    that it encloses is within.
     """
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).polygon(points, fill=255, outline=255)
-    return Image.fromarray(np.where(winding_numbers(points, size) != 0, np.uint8(255), np.asarray(mask)))
+    return ImageChops.lighter(mask, enclosed(points, size)) if meets_itself(points) else mask
 
 
-def winding_numbers(points: Sequence[Point], size: tuple[int, int]) -> np.ndarray:
-    """How often an outline goes around each pixel, of shape `(height, width)`."""
+def meets_itself(points: Sequence[Point]) -> bool:
+    """Whether two sides of an outline that are no neighbours cross or touch."""
     start = np.asarray(points, dtype=float)
-    end = np.roll(start, -1, axis=0)
-    rows = np.arange(size[1])[:, None]
-    crossed = (start[:, 1] <= rows) != (end[:, 1] <= rows)
-    row, edge = np.nonzero(crossed)
-    run, rise = (end - start)[edge].T
-    column = np.ceil(start[edge, 0] + (row - start[edge, 1]) * run / rise).clip(0, size[0]).astype(int)
-    turns = np.zeros((size[1], size[0] + 1), dtype=int)
-    np.add.at(turns, (row, column), np.where(rise > 0, 1, -1))
-    return turns.cumsum(axis=1)[:, :-1]
+    side = np.roll(start, -1, axis=0) - start
+    # Entry (i, j): on which side of side i's line does side j begin, and where does it end?
+    offset = start[None] - start[:, None]
+    begins = side[:, None, 0] * offset[..., 1] - side[:, None, 1] * offset[..., 0]
+    ends = np.roll(begins, -1, axis=1)
+    parted = begins * ends <= 0
+    steps = np.abs(np.subtract.outer(np.arange(len(points)), np.arange(len(points))))
+    return bool((parted & parted.T & (steps > 1) & (steps < len(points) - 1)).any())
+
+
+def enclosed(points: Sequence[Point], size: tuple[int, int]) -> Image.Image:
+    """Image of `size` that is 255 wherever one cannot come from outside without crossing the outline."""
+    left, top = (math.floor(min(values)) - 1 for values in zip(*points, strict=True))
+    width, height = (math.ceil(max(values)) + 2 for values in zip(*points, strict=True))
+    whole = Image.new("L", (width - left, height - top), 255)
+    closed = [(x - left, y - top) for x, y in (*points, points[0])]
+    ImageDraw.Draw(whole).line(closed, fill=128)
+    ImageDraw.floodfill(whole, (0, 0), 0)
+    return whole.point(lambda value: 255 * (value > 0)).crop((-left, -top, size[0] - left, size[1] - top))
 
 
 def reading_angle(

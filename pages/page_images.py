@@ -70,6 +70,9 @@ def plan_page_image(file: Path | str | BytesIO, page: Page) -> PageImage:
         frame = page_frame(opened, page, told)
         opened.seek(frame)
         orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
+        if orientation in SWAPS_SIDES and opened.format == "TIFF" and opened.info.get("compression") == "raw":
+            # Pillow 13 mixes up rows and columns of such a file.
+            raise ValueError(f"an uncompressed TIFF with orientation {orientation}; save it upright, or compressed")
         # Pillow itself turns the size of a TIFF.
         swapped = orientation in SWAPS_SIDES and opened.format != "TIFF"
         upright = (opened.height, opened.width) if swapped else opened.size
@@ -174,6 +177,7 @@ def find_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:
 def name_parts(name: str) -> tuple[tuple[str, ...], bool]:
     """Folders and name of an image as a file names it (a path of any system, or a URL); whether it is absolute."""
     name = name.strip()
+    name = name if name.startswith("file:/") else name.removeprefix("file:")
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", name):
         name = "/" + urlsplit(name).path.lstrip("/")
     drive = re.match(r"[a-zA-Z]:[\\/]", name)
