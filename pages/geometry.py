@@ -82,8 +82,10 @@ def meets_itself(points: Sequence[Point]) -> bool:
     begins = side[:, None, 0] * offset[..., 1] - side[:, None, 1] * offset[..., 0]
     ends = np.roll(begins, -1, axis=1)
     parted = begins * ends <= 0
+    low, high = np.minimum(start, start + side), np.maximum(start, start + side)
+    near = ((low[:, None] <= high[None]) & (low[None] <= high[:, None])).all(axis=-1)
     steps = np.abs(np.subtract.outer(np.arange(len(points)), np.arange(len(points))))
-    return bool((parted & parted.T & (steps > 1) & (steps < len(points) - 1)).any())
+    return bool((parted & parted.T & near & (steps > 1) & (steps < len(points) - 1)).any())
 
 
 def enclosed(points: Sequence[Point], size: tuple[int, int]) -> Image.Image:

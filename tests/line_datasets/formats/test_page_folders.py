@@ -69,9 +69,7 @@ def reduced(text: str) -> str:
 def test_alto_and_page_give_the_same_lines(shared_lines):
     found = 0
     for name in ("0001.xml", "0002.xml"):
-        alto, page = (
-            read_page_file(shared_lines / "pages" / "bronod" / kind / name)[0] for kind in ("alto", "page")
-        )
+        alto, page = (read_page_file(shared_lines / "pages" / "bronod" / kind / name)[0] for kind in ("alto", "page"))
         assert [(line.text, line.polygon) for line in alto.lines] == [(line.text, line.polygon) for line in page.lines]
         found += len(alto.lines)
     assert found == 10
