@@ -88,7 +88,7 @@ def visual_order(text: str) -> str:
         ImportError: If python-bidi is not installed.
     """
     try:
-        from bidi import get_display
+        from bidi.algorithm import get_display
     except ImportError as error:
         raise ImportError('text_order="visual" needs the package python-bidi: pip install python-bidi') from error
     characters = list(get_display(text))
