@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from htr_convtext.line_datasets.synthesis import HEIGHT, smooth_noise
+from htr_convtext.line_datasets.rendering import HEIGHT, smooth_noise
 
 MARGIN = 14
 SUPERSAMPLING = 4

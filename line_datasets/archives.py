@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Archives of a release, unpacked into the cache once, after a look at where their members would go."""
 
 import hashlib

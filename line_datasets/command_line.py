@@ -1,10 +1,20 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """What the commands on lines have in common: which lines."""
 
 import argparse
+import io
 import json
+import sys
 from typing import Any
 
 from .loading import SOURCES
+
+
+def print_any_character() -> None:
+    """Lets standard output write `\\u22ce` for a character that its encoding lacks, instead of failing at it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:

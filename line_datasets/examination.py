@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Looks at every line for what would spoil a training."""
 
 from collections import Counter
@@ -13,7 +15,7 @@ from datasets import Image as ImageFeature
 from datasets.utils import tqdm
 from PIL import Image
 
-from .labels import Vocabulary, vocabulary
+from .labels import Vocabulary, right_to_left, vocabulary
 
 PIXELS_PER_FRAME = 4
 DIGEST_BYTES = 16
@@ -43,7 +45,9 @@ class Findings(NamedTuple):
     warnings: list[str]
 
 
-def examine(splits: DatasetDict, reader: Network, errors: Iterable[str] = ()) -> Findings:
+def examine(
+    splits: DatasetDict, reader: Network, errors: Iterable[str] = (), warnings: Iterable[str] = ()
+) -> Findings:
     """
     Looks at every line.
 
@@ -51,9 +55,12 @@ def examine(splits: DatasetDict, reader: Network, errors: Iterable[str] = ()) ->
         splits: Result of [`load_lines`], with a train split.
         reader: What the model can read.
         errors: What was wrong with the files.
+        warnings: What was odd about them.
     """
     characters = vocabulary(splits)
-    findings = Findings({name: len(split) for name, split in splits.items()}, [], [], characters, list(errors), [])
+    findings = Findings(
+        {name: len(split) for name, split in splits.items()}, [], [], characters, list(errors), list(warnings)
+    )
     alphabet = set(characters.alphabet if reader.alphabet is None else reader.alphabet)
     images: dict[bytes, set[str]] = {}
     pages: dict[tuple[str, str], set[str]] = {}
@@ -68,6 +75,7 @@ def examine(splits: DatasetDict, reader: Network, errors: Iterable[str] = ()) ->
             found = findings.errors if name == "train" else findings.warnings  # Training stops at its own split only.
             known = "among the characters of train" if reader.alphabet is None else "in the vocabulary"
             found.append(f"{name}: not {known}: {' '.join(map(shown, missing))}")
+    findings.warnings.extend(odd_characters(splits, characters))
     findings.warnings.extend([*in_two_splits("images", images), *in_two_splits("pages", pages)])
     return findings
 
@@ -107,6 +115,24 @@ def frames_needed(text: str) -> int:
     return len(text) + sum(first == second for first, second in pairwise(text))
 
 
+def odd_characters(splits: DatasetDict, characters: Vocabulary) -> list[str]:
+    """What is to know about labels with characters that cannot be seen, or that are read from right to left."""
+    everywhere = Counter[str]()
+    for counted in characters.counts.values():
+        everywhere.update(counted)
+    found = [
+        f"characters that cannot be seen on a page become classes: {shown(character)}, {number} times"
+        for character, number in everywhere.items()
+        if character != " " and not character.isprintable()
+    ]
+    if number := sum(map(right_to_left, (text for split in splits.values() for text in split["text"]))):
+        found.append(
+            f"{number} lines have letters that are read from right to left: a model writes their characters in the "
+            "order in which they stand here; text_order=logical is that of reading, visual that on the line"
+        )
+    return found
+
+
 def in_two_splits(what: str, where: dict[Any, set[str]]) -> list[str]:
     """One sentence for each combination of splits that share images (equal bytes) or pages."""
     counted = Counter(tuple(sorted(names)) for names in where.values() if len(names) > 1)
@@ -114,4 +140,4 @@ def in_two_splits(what: str, where: dict[Any, set[str]]) -> list[str]:
 
 
 def shown(character: str) -> str:
-    return f"{character!r} (U+{ord(character):04X})"
+    return f"{character!r} (U+{ord(character):04X})" if character.isprintable() else f"U+{ord(character):04X}"

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Lines as a dataset repository of the Hub in a folder: parquet files that hold the images, and a dataset card."""
 
 from pathlib import Path

@@ -1,5 +1,8 @@
-"""Transcriptions as labels: Unicode normal form, blanks, and the characters of a dataset."""
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Transcriptions as labels: Unicode normal form, what cannot be seen, order, spaces; the characters of a dataset."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
@@ -8,25 +11,102 @@ from typing import Literal, NamedTuple, cast
 from datasets import Dataset
 
 NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
+TEXT_ORDERS = ("logical", "visual")
 VOCABULARY_BATCH = 10_000
+# Control characters but white space, soft hyphen, zero width space, word joiner, byte order mark, marks of direction.
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+# Zero width joiners shape the letters of Arabic, Syriac, N'Ko, Mongolian and the scripts of India and its neighbours.
+JOINERS = re.compile("(?<![\u0600-\u0dff\u0f00-\u109f\u1780-\u18af\ufb50-\ufdff\ufe70-\ufefc])[\u200c\u200d]+")
+RIGHT_TO_LEFT = ("R", "AL")
+
+
+class LabelForm(NamedTuple):
+    """
+    How transcriptions become labels.
+
+    Attributes:
+        normal_form: See [`normalize_text`].
+        text_order: "logical", the order of reading, in which Unicode keeps every text; or "visual", the order in which
+            the characters stand on the line from left to right. They differ where there is Hebrew or Arabic.
+    """
+
+    normal_form: str = "NFC"
+    text_order: str = "logical"
+
+    def label(self, text: str) -> str:
+        """The label of a transcription."""
+        if self.text_order == "visual" and right_to_left(text):
+            text = visual_order(" ".join(normalize_characters(text, self.normal_form).split()))
+        return normalize_text(text, self.normal_form)
 
 
 def normalize_text(text: str, normal_form: str = "NFC") -> str:
     """
-    A transcription with single blanks, none at the ends.
+    A transcription with single spaces, none at the ends, and without characters that nobody sees on the page.
+
+    Left out are control characters, the soft hyphen, zero width and word joiners, byte order marks and marks of
+    direction; of the zero width joiner and non-joiner those that do not follow a letter of a script in which they
+    change its shape.
 
     Args:
-        text: Transcription; every run of Unicode white space counts as a blank.
-        normal_form: "NFC", "NFD", "NFKC", "NFKD", or "none" to leave the characters as they are.
+        text: Transcription; every run of Unicode white space counts as a space.
+        normal_form: "NFC", "NFD", "NFKC", "NFKD", or "none" to leave the characters as they are, invisible ones too.
 
     Raises:
         ValueError: If there is no such normal form.
     """
+    text = normalize_characters(text, normal_form)
+    if normal_form != "none":
+        text = INVISIBLE.sub("", text)
+    return " ".join(text.split())
+
+
+def normalize_characters(text: str, normal_form: str) -> str:
     if normal_form not in NORMAL_FORMS:
         raise ValueError(f"Unknown normal_form {normal_form!r}. Known: {', '.join(NORMAL_FORMS)}.")
-    if normal_form != "none":
-        text = unicodedata.normalize(cast(Literal["NFC", "NFD", "NFKC", "NFKD"], normal_form), text)
-    return " ".join(text.split())
+    if normal_form == "none":
+        return text
+    # An invisible character would keep a letter from its accent.
+    visible = text if right_to_left(text) else INVISIBLE.sub("", text)
+    return JOINERS.sub("", unicodedata.normalize(cast(Literal["NFC", "NFD", "NFKC", "NFKD"], normal_form), visible))
+
+
+def right_to_left(text: str) -> bool:
+    """Whether any letter of a text belongs to a script that is read from right to left."""
+    return not text.isascii() and any(unicodedata.bidirectional(character) in RIGHT_TO_LEFT for character in text)
+
+
+def visual_order(text: str) -> str:
+    """
+    The characters in the order in which they stand on the line, from left to right, by Unicode's algorithm.
+
+    The direction of the line is that of its first letter. Accents stay behind their letters.
+
+    Raises:
+        ImportError: If python-bidi is not installed.
+    """
+    try:
+        from bidi.algorithm import get_display
+    except ImportError as error:
+        raise ImportError('text_order="visual" needs the package python-bidi: pip install python-bidi') from error
+    characters = list(get_display(text))
+    for place in range(len(characters) - 2, -1, -1):
+        here, after = characters[place : place + 2]
+        # Turning a run around has put its accents before their letters.
+        if unicodedata.combining(here) and unicodedata.bidirectional(after) in RIGHT_TO_LEFT:
+            end = place + 1
+            while end + 1 < len(characters) and unicodedata.combining(characters[end + 1]):
+                end += 1
+            characters.insert(end, characters.pop(place))
+    return "".join(characters)
+
+
+def left_out(text: str, label: str) -> list[str]:
+    """The invisible characters of a transcription that its label does not have, by code point."""
+    found = {*INVISIBLE.findall(text), *(set(text) & set("\u200c\u200d"))}
+    return sorted(character for character in found if text.count(character) > label.count(character))
 
 
 class Vocabulary(NamedTuple):

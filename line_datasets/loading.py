@@ -1,23 +1,25 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """One call for every source of lines."""
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from datasets import DatasetDict, IterableDatasetDict, concatenate_datasets
 from datasets.exceptions import DatasetGenerationError
 
-from . import any_lines, iam, lam, read2016, vnondb
+from ..pages import CropOptions
+from . import formats
 from .archives import unpacked
-from .builder import ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, check_all
-from .columns import HUB_PREFIX, load_columns
-from .cropping import CropOptions
-from .labels import NORMAL_FORMS, normalize_text
-from .lines import SPLITS
+from .cache import ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, check_all, odd_lines
+from .formats.hub_datasets import HUB_PREFIX, RowReader, has_columns, load_columns
+from .labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm
+from .line import SPLITS
 from .problems import LineDataError
-from .rows import RowReader
+from .releases import iam, lam, read2016, vnondb
 
 
 class Source(NamedTuple):
@@ -29,16 +31,18 @@ class Source(NamedTuple):
         options: Dataclass of the reader's options.
         mirror: A copy on the Hub, where one is known.
         row_options: Options that act on a transcription or a page, and so also on such a copy.
+        edit: What the options do to a transcription: `edit(options, text)`.
     """
 
     reader: Reader
     options: type
     mirror: str | None = None
     row_options: tuple[str, ...] = ()
+    edit: Callable[[Any, str], str] | None = None
 
 
 SOURCES = {
-    "lines": Source(any_lines.read, any_lines.LinesOptions, row_options=("crop", "turn_above")),
+    "lines": Source(formats.read, formats.LinesOptions, row_options=("crop", "turn_above", "text_index")),
     "iam": Source(iam.read, iam.IamOptions, "hf://datasets/Teklia/IAM-line"),
     "lam": Source(lam.read, lam.LamOptions, "hf://datasets/deepcopy/LAM-handwritten"),
     "read2016": Source(
@@ -46,6 +50,7 @@ SOURCES = {
         read2016.Read2016Options,
         "hf://datasets/SSamDav/icfhr-2016",
         row_options=("crop", "turn_above", "keep_not_sign"),
+        edit=read2016.Read2016Options.edit,
     ),
     "vnondb": Source(vnondb.read, vnondb.VnondbOptions),
 }
@@ -58,7 +63,7 @@ class Request:
     name: str
     options: Any
     given: tuple[str, ...]
-    normal_form: str
+    form: LabelForm
     on_error: str
     cache_dir: str | None
     num_proc: int | None
@@ -70,6 +75,7 @@ def load_lines(
     data_dir: str | Path | Sequence[str | Path] | None = None,
     *,
     normal_form: str = "NFC",
+    text_order: str = "logical",
     on_error: str = "raise",
     cache_dir: str | Path | None = None,
     num_proc: int | None = None,
@@ -81,14 +87,19 @@ def load_lines(
 
     The lines are kept as Arrow in the cache of `datasets`; the next call finds them there, unless a file below
     `data_dir` was changed, added or removed, or an option is another. Image files are opened, not decoded: one that is
-    cut short is found by [`report`], which decodes every pixel, or else when it is used.
+    cut short is found by [`report`], which decodes every pixel, or else when it is used. What is odd about the files
+    but read all the same is logged as one warning when the cache is made.
 
     Args:
-        name: "lines" for whatever [`any_lines.read`] knows; the other names of `SOURCES` for the published datasets.
+        name: "lines" for whatever [`formats.read`] knows; the other names of `SOURCES` for the published datasets.
         data_dir: Folder of the dataset, as it was downloaded (archives or unpacked); or "hf://datasets/OWNER/NAME", a
             repository of the Hub with columns for image and text. Several are joined split by split. None takes the
             copy on the Hub where one is known.
-        normal_form: Unicode normal form of the transcriptions ("none": as they are). Runs of blanks become one space.
+        normal_form: Unicode normal form of the transcriptions ("none": as they are). Runs of white space become one
+            space, and characters that cannot be seen are left out, see [`~labels.normalize_text`].
+        text_order: "logical", the order of reading; or "visual", the order in which the characters stand on the line
+            from left to right, which is another for Hebrew and Arabic. A model writes the order that it was trained
+            on; CTC reads a line from left to right, and learns such scripts better in the visual order.
         on_error: "raise", one error that names every bad file; or "skip", the same as a warning, without those lines.
         cache_dir: Cache of `datasets`; its default if None.
         num_proc: Processes that make the cache.
@@ -103,29 +114,52 @@ def load_lines(
         FileNotFoundError: If there is no such folder.
         LineDataError: If files are missing, unreadable or contradict each other; its `problems` name every one.
         ValueError: If there is no such dataset or option.
+        ImportError: If `text_order` is "visual" and python-bidi is not installed.
     """
     for what, value, known in (
         ("dataset", name, SOURCES),
         ("normal_form", normal_form, NORMAL_FORMS),
+        ("text_order", text_order, TEXT_ORDERS),
         ("on_error", on_error, ON_ERROR),
     ):
         if value not in known:
             raise ValueError(f"Unknown {what} {value!r}. Known: {', '.join(known)}.")
-    source = SOURCES[name]
-    folders = [data_dir] if isinstance(data_dir, str | Path) else list(data_dir or filter(None, [source.mirror]))
-    if not folders:
-        raise ValueError(f"{name}: say where it is with data_dir; no copy on the Hub is known.")
     request = Request(
         name=name,
-        options=reader_options(name, source.options, options),
+        options=reader_options(name, SOURCES[name].options, options),
         given=tuple(sorted(options)),
-        normal_form=normal_form,
+        form=LabelForm(normal_form, text_order),
         on_error=on_error,
         cache_dir=str(cache_dir) if cache_dir else None,
         num_proc=num_proc,
         streaming=streaming,
     )
-    return joined([load_folder(str(folder), request) for folder in folders])
+    return joined([load_folder(location, request) for location in locations(name, data_dir)])
+
+
+def oddities(name: str, data_dir: str | Path | Sequence[str | Path] | None = None, **options: Any) -> list[str]:
+    """
+    What is odd about files that [`load_lines`] reads all the same, one sentence for each kind and folder.
+
+    Args:
+        name: See [`load_lines`].
+        data_dir: See [`load_lines`]; copies of lines as columns are left out.
+        options: Options of the source.
+    """
+    source = SOURCES[name]
+    found = []
+    for root in (Path(location).expanduser() for location in locations(name, data_dir)):
+        if root.is_dir() and not has_columns(root):
+            made = reader_options(name, source.options, options)
+            found += odd_lines(LineBuilderConfig(root=root, reader=source.reader, options=made, on_error="skip"))
+    return found
+
+
+def locations(name: str, data_dir: str | Path | Sequence[str | Path] | None) -> list[str]:
+    given = [data_dir] if isinstance(data_dir, str | Path) else list(data_dir or filter(None, [SOURCES[name].mirror]))
+    if not given:
+        raise ValueError(f"{name}: say where it is with data_dir; no copy on the Hub is known.")
+    return [str(location) for location in given]
 
 
 def reader_options(name: str, made: type, options: dict[str, Any]) -> Any:
@@ -152,13 +186,13 @@ def load_folder(location: str, request: Request) -> DatasetDict | IterableDatase
         raise FileNotFoundError(f"No such folder: {root}. A repository of the Hub is {HUB_PREFIX}OWNER/NAME.")
     if request.name != "lines" or root.is_file():
         root = unpacked(root, request.cache_dir)
-    if any_lines.has_columns(root):
+    if has_columns(root):
         return load_rows(root, request)
     config = LineBuilderConfig(
         root=root,
         reader=SOURCES[request.name].reader,
         options=request.options,
-        normal_form=request.normal_form,
+        form=request.form,
         on_error=request.on_error,
     )
     return build(config, request)
@@ -166,25 +200,22 @@ def load_folder(location: str, request: Request) -> DatasetDict | IterableDatase
 
 def load_rows(location: str | Path, request: Request) -> DatasetDict | IterableDatasetDict:
     """Lines of a dataset with columns; only the options that act on a transcription or a page can apply to it."""
-    if unfit := sorted(set(request.given) - set(SOURCES[request.name].row_options)):
+    source, options = SOURCES[request.name], request.options
+    if unfit := sorted(set(request.given) - set(source.row_options)):
         raise ValueError(f"{location} holds lines as columns, to which {', '.join(unfit)} cannot be applied.")
-    options = request.options
     reader = RowReader(
         source=Path(str(location)).name,
-        edit=functools.partial(final_text, options=options, normal_form=request.normal_form),
+        form=request.form,
+        edit=functools.partial(source.edit, options) if source.edit else None,
         crop=options if isinstance(options, CropOptions) else CropOptions(),
+        text_index=getattr(options, "text_index", None),
         on_error=request.on_error,
     )
     return load_columns(location, reader, request.cache_dir, request.num_proc, request.streaming)
 
 
-def final_text(text: str, options: Any, normal_form: str) -> str:
-    edited = options.edit(text) if isinstance(options, read2016.Read2016Options) else text
-    return normalize_text(edited, normal_form)
-
-
 def build(config: LineBuilderConfig, request: Request) -> DatasetDict | IterableDatasetDict:
-    own = {key: getattr(config, key) for key in ("root", "reader", "options", "normal_form", "on_error")}
+    own = {key: getattr(config, key) for key in ("root", "reader", "options", "form", "on_error")}
     builder = LineBuilder(
         cache_dir=request.cache_dir,
         dataset_name=request.name,

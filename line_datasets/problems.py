@@ -1,6 +1,8 @@
-"""Everything that is wrong with the files of a dataset, told at once."""
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that is wrong or odd in the files of a dataset, told at once."""
 
-import codecs
+from collections.abc import Iterator
 from pathlib import Path
 
 SHOWN_PROBLEMS = 20
@@ -27,64 +29,56 @@ class LineDataError(ValueError):
 
 
 class Problems:
-    """Collects what is wrong while a dataset is read, so that one error names it all."""
+    """
+    Collects what is wrong or odd while a dataset is read, so that one summary names it all.
+
+    Attributes:
+        root: The dataset.
+        found: What cannot be used, one sentence each.
+        odd: What is used although it is odd: for each kind, where it was found.
+    """
 
     def __init__(self, root: str | Path):
         self.root = root
         self.found: list[str] = []
+        self.odd: dict[str, list[str]] = {}
 
     def add(self, file: str | Path, what: str, line: int | None = None) -> None:
         """Notes that `what` is wrong with a file, at a line of it (from 1) where that is known."""
         self.found.append(f"{file}, line {line}: {what}" if line else f"{file}: {what}")
+
+    def warn(self, where: str | Path, kind: str) -> None:
+        """Notes something odd: `kind` in the plural ("words that differ from their line's text"), and where it is."""
+        self.odd.setdefault(kind, []).append(str(where))
+
+    def warnings(self) -> list[str]:
+        """What is odd, one sentence for each kind."""
+        return [
+            f"{kind}: {where[0]}" + (f" and {len(where) - 1} more" if len(where) > 1 else "")
+            for kind, where in self.odd.items()
+        ]
 
     def raise_if_any(self) -> None:
         """
         Ends the reading.
 
         Raises:
-            LineDataError: If anything was noted.
+            LineDataError: If anything is wrong.
         """
         if self.found:
             raise LineDataError(self.root, self.found)
 
+    def end(self, on_error: str) -> Iterator[str]:
+        """
+        Gives what is to be logged at the end of the reading: what was left out, and what is odd.
 
-def read_utf8(path: Path, problems: Problems) -> str | None:
-    """Text of a file, without a byte order mark; None, noted as a problem, if it is missing or not UTF-8."""
-    return read_text(path, "utf-8", problems)
-
-
-def read_text(path: Path, encoding: str, problems: Problems) -> str | None:
-    """
-    Text of a file, without a byte order mark; None, noted as a problem, if it is missing or in another encoding.
-
-    No encoding is ever guessed: a wrong guess gives wrong letters and no error.
-
-    Args:
-        path: File.
-        encoding: Name of a codec.
-        problems: Takes what is wrong.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig" if is_utf8(encoding) else encoding)
-    except FileNotFoundError:
-        problems.add(path, "there is no such file")
-    except UnicodeDecodeError as error:
-        number = error.object[: error.start].count(b"\n") + 1
-        advice = "save it as UTF-8, or name its encoding with the option encoding where there is one"
-        problems.add(path, f"not {encoding.upper()} at byte {error.start}; {advice}", number)
-    return None
-
-
-def check_encoding(encoding: str) -> None:
-    """
-    Raises:
-        ValueError: If there is no codec of this name.
-    """
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise ValueError(f"Unknown encoding {encoding!r}. For example: utf-8, cp1258, cp1252, iso-8859-1.") from None
-
-
-def is_utf8(encoding: str) -> bool:
-    return codecs.lookup(encoding).name == "utf-8"
+        Raises:
+            LineDataError: If anything is wrong and `on_error` is "raise".
+        """
+        if on_error == "raise":
+            self.raise_if_any()
+        if self.found:
+            yield f"Left out: {LineDataError(self.root, self.found)}"
+        if self.odd:
+            listed = "".join(f"\n  {warning}" for warning in self.warnings())
+            yield f"{self.root}: read, but look at:{listed}"

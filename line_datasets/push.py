@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """
 Lines as a dataset of the Hub: a folder of parquet files with a card, uploaded if a repository is given.
 
@@ -16,13 +18,14 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
-from .command_line import add_source_arguments, source_arguments
+from .command_line import add_source_arguments, print_any_character, source_arguments
 from .hub_folder import LINES_PER_FILE, write_hub_folder
 from .loading import load_lines
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Writes the folder and uploads it; status 1 if the lines cannot be loaded."""
+    print_any_character()
     options = parse(arguments)
     try:
         splits = load_lines(options.name, **source_arguments(options))

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """
 What to know about lines before a week of training on them, printed and as an HTML page.
 
@@ -14,21 +16,24 @@ from pathlib import Path
 
 from datasets import DatasetDict
 
-from .command_line import add_source_arguments, source_arguments
+from .command_line import add_source_arguments, print_any_character, source_arguments
 from .examination import Findings, Network, examine, shown
-from .loading import load_lines
+from .loading import load_lines, oddities
 from .problems import LineDataError
 from .report_page import as_html
 
 SHOWN_FINDINGS = 20
+LOADING = ("num_proc", "normal_form", "text_order", "on_error")  # Options of loading, not of a source.
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints the report and writes the page; status 1 if there are errors."""
+    print_any_character()
     options = parse(arguments)
     try:
         splits, errors = load_what_can_be(options)
-        findings = examine(splits, network(options), errors)
+        arguments = {key: value for key, value in source_arguments(options).items() if key not in LOADING}
+        findings = examine(splits, network(options), errors, oddities(options.name, **arguments))
     except (FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

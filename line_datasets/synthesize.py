@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageFont
 
+from .command_line import print_any_character
 from .loading import load_lines
-from .synthesis import FONT_SIZE, draw_hand, draw_line, writes
+from .rendering import FONT_SIZE, draw_hand, draw_line, writes
 
 Font = tuple[ImageFont.FreeTypeFont, set[str]]
 FONT_SUFFIXES = (".ttf", ".otf", ".woff")
@@ -31,6 +32,7 @@ WORDS_WRITTEN = 0.9
 
 def main(arguments: list[str] | None = None) -> int:
     """Writes the folder; status 1 if the lines, the text or the fonts cannot be used."""
+    print_any_character()
     options = parse(arguments)
     try:
         words = known_words(options.data_dir, options.text)

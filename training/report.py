@@ -2,58 +2,60 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an evaluation leaves behind: every line's reading, a report to look at, learning curves."""
 
-import base64
-import io
 import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import jinja2
 import matplotlib.figure
 import matplotlib.ticker
 
-from ..processing_htr_convtext import load_image
+from ..line_datasets.html_page import page_template, picture
+from ..processing_htr_convtext import load_image, to_grey
 from .evaluation import ReadLine
 from .metrics import align_characters
 
 WORST_LINES = 50
 CONFUSIONS = 40
 LENGTH_STEP = 10
+SHOWN_HEIGHT = 64
 # What the curves show: name in the log, colour.
 LOSS_CURVES = {"loss": "C0", "ctc_loss": "C1", "tcm_loss": "C2"}
 RATE_CURVES = {"eval_cer": "C3", "eval_wer": "C4"}
 
-REPORT = jinja2.Environment(autoescape=True).from_string("""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ split }}: CER {{ "%.2f" | format(100 * cer) }}%</title>
-<style>
-body { font-family: sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em }
-table { border-collapse: collapse; margin: 1em 0 }
-td, th { border: 1px solid #bbb; padding: .2em .6em; text-align: left }
+REPORT = page_template("""
+{% block style %}
+th, td { border: 1px solid #bbb }
 td { white-space: pre }
 .table { display: inline-block; vertical-align: top; margin-right: 3em }
-img { max-width: 100%; height: 64px; object-fit: contain; object-position: left; display: block; margin: .3em 0 }
+img { height: {{ height }}px; margin: .3em 0 }
 mark { background: #ffc9c0 }
 .line { border-top: 1px solid #ccc; padding: .6em 0 }
 .text { font-size: 110%; white-space: pre-wrap; display: grid; grid-template-columns: 6em 1fr }
 .text b { font-size: 80%; font-weight: normal; color: #666 }
-</style></head><body>
+{% endblock %}
+{% block body %}
 <h1>{{ split }}: {{ number }} lines</h1>
 {% for title, head, rows in tables %}
 <div class="table"><h2>{{ title }}</h2>
 <table><tr>{% for name in head %}<th>{{ name }}</th>{% endfor %}</tr>
-{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</table></div>
+{% for row in rows %}
+<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</table></div>
 {% endfor %}
 <h2>Lines with the most edits</h2>
-{% for line, picture, texts in worst %}<div class="line"><b>{{ line.line_id }}</b>: {{ line.edits }} edits, CER
-{{ "%.1f" | format(100 * line.cer) }}%<img src="{{ picture }}" alt="line {{ line.line_id }}">
-{% for name, chunks in texts.items() %}<div class="text"><b>{{ name }}</b><span>
+{% for line, picture, texts in worst %}
+<div class="line"><b>{{ line.line_id }}</b>: {{ line.edits }} edits, CER {{ "%.1f" | format(100 * line.cer) }}%
+<img src="{{ picture }}" alt="line {{ line.line_id }}">
+{% for name, chunks in texts.items() %}
+<div class="text"><b>{{ name }}</b><span>
 {%- for wrong, text in chunks %}{% if wrong %}<mark>{{ text }}</mark>{% else %}{{ text }}{% endif %}{% endfor -%}
 </span></div>
-{% endfor %}</div>
 {% endfor %}
-</body></html>
+</div>
+{% endfor %}
+{% endblock %}
 """)
 
 
@@ -83,13 +85,19 @@ def write_evaluation(folder: Path, split: str, lines: list[ReadLine], dataset, m
         by_writer = rates_by(lines, lambda line: line.writer)
         tables.append(("CER by writer", ("writer", "lines", "CER"), by_writer))
     html = REPORT.render(
+        title=f"{split}: CER {100 * metrics[f'{split}_cer']:.2f}%",
         split=split,
-        cer=metrics[f"{split}_cer"],
+        height=SHOWN_HEIGHT,
         number=len(lines),
         tables=tables,
-        worst=[(lines[row], picture(dataset[row]["image"]), marked_texts(lines[row])) for row in worst],
+        worst=[(lines[row], line_picture(dataset[row]["image"]), marked_texts(lines[row])) for row in worst],
     )
     (folder / f"{split}_report.html").write_text(html, encoding="utf-8")
+
+
+def line_picture(image) -> str:
+    """An image of any kind as a data URI."""
+    return picture(to_grey(load_image(image)), SHOWN_HEIGHT)
 
 
 def error_rate_rows(metrics: dict[str, float], split: str) -> list[tuple[str, str]]:
@@ -143,13 +151,6 @@ def rates_by(lines: Iterable[ReadLine], group) -> list[tuple[str, int, str]]:
 def cer_of(lines: list[ReadLine]) -> float:
     """CER of lines, from their edits."""
     return sum(line.edits for line in lines) / max(sum(len(line.reference) for line in lines), 1)
-
-
-def picture(image) -> str:
-    """An image of any kind as a data URI, for a report that is one file."""
-    buffer = io.BytesIO()
-    load_image(image).convert("L").save(buffer, "JPEG")
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def write_learning_curves(log_history: list[dict], folder: str | Path) -> None:

@@ -12,7 +12,7 @@ from huggingface_hub import DatasetCard
 from PIL import Image
 
 from htr_convtext.line_datasets import LineDataError, load_lines, push
-from htr_convtext.line_datasets.lines import FEATURES
+from htr_convtext.line_datasets.line import FEATURES
 
 SHARD = "{}-00000-of-00001.parquet"
 MIRRORS = {  # Columns, names of the splits, and names of the files, as each repository has them.

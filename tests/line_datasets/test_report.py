@@ -4,6 +4,7 @@ import html
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,32 @@ def with_measures(page: Path) -> Path:
     copy = page.with_name("measured.html")
     copy.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{script}</body>"), encoding="utf-8")
     return copy
+
+
+def test_report_on_a_console_that_lacks_the_characters(tmp_path):
+    """As on Windows with its output in a file: the page is written, and the status is that of the lines."""
+    image = Image.new("L", (60, 20), 255)
+    image.paste(0, (10, 5, 20, 15))
+    image.save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("\u22ce a", encoding="utf-8")
+    module = "htr_convtext.line_datasets.report"
+    made = subprocess.run(
+        [sys.executable, "-m", module, "lines", "--data_dir", str(tmp_path), "--output", str(tmp_path / "r.html")],
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+    )
+    assert made.returncode == 0 and rb"\u22ce" in made.stdout
+    assert "\u22ce a" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_report_names_what_cannot_be_seen_and_what_is_read_from_right_to_left(tmp_path, capsys):
+    image = Image.new("L", (60, 20), 255)
+    image.paste(0, (10, 5, 20, 15))
+    for name, text in (("a", "a\u200bb"), ("b", "\u0645\u06cc\u200c\u062e")):
+        image.save(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    assert report.main(["lines", "--data_dir", str(tmp_path), "--output", str(tmp_path / "r.html")]) == 0
+    printed = capsys.readouterr().out
+    assert "invisible characters left out, U+200B: a" in printed
+    assert "cannot be seen on a page become classes: U+200C, 1 times" in printed
+    assert "1 lines have letters that are read from right to left" in printed

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from htr_convtext.line_datasets import load_lines, synthesize
-from htr_convtext.line_datasets.synthesis import FONT_SIZE, HEIGHT, draw_hand, draw_line, writes
+from htr_convtext.line_datasets.rendering import FONT_SIZE, HEIGHT, draw_hand, draw_line, writes
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 TEXTS = ("de tout ce que je", "Ceci est mon testament", "Fait à Caen")

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Online handwriting: strokes from InkML, drawn as images."""
 
 import dataclasses
@@ -10,9 +12,9 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .lines import Line
-from .problems import Problems
-from .xml_files import read_xml
+from ...pages.safe_xml import parse_xml_file
+from ..line import Line
+from ..problems import Problems
 
 OVERSAMPLING = 10
 HALF_A_PIXEL = 0.5
@@ -88,8 +90,12 @@ def draw_strokes(strokes: tuple[Stroke, ...], options: InkOptions) -> Image.Imag
 
 def inkml_lines(path: Path, options: InkOptions, problems: Problems) -> Iterator[Line]:
     """Lines of an InkML file, with or without the namespace of the W3C: one for each `traceGroup`."""
-    root = read_xml(path, problems)
-    for group in root.findall(".//{*}traceGroup") if root is not None else []:
+    try:
+        groups = parse_xml_file(path).findall(".//{*}traceGroup")
+    except ValueError as error:
+        problems.add(path, str(error))
+        return
+    for group in groups:
         identifier = group.get("id", "?")
         text = group.findtext(".//{*}Tg_Truth")
         try:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -96,14 +97,14 @@ def test_second_load_reads_the_cache_until_a_file_is_edited(tmp_path, monkeypatc
     write_ln(tmp_path)
     load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
     with monkeypatch.context() as patched:
-        patched.setattr("htr_convtext.line_datasets.builder.read_splits", None)
+        patched.setattr("htr_convtext.line_datasets.cache.read_splits", None)
         load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
     (tmp_path / "lines" / "a.txt").write_text("edited")
     assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"][0] == "edited"
 
 
 def test_processes_share_the_work_and_keep_the_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("htr_convtext.line_datasets.spool.CHUNK_LINES", 2)
+    monkeypatch.setattr("htr_convtext.line_datasets.cache.CHUNK_LINES", 2)
     for number in range(5):
         write_image(tmp_path / f"{number}.png", 20 + number).with_suffix(".txt").write_text(str(number))
     lines = load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache", num_proc=2)["train"]
@@ -225,3 +226,43 @@ def test_both_real_sources_load(shared_lines, tmp_path):
     }
     assert sum(1 for _ in sizes["peraire"]["test"].select_columns("text")) == 252
     assert sum(1 for _ in sizes["poilus"]["validation"].select_columns("text")) == 117
+
+
+def test_line_image_with_several_frames_is_named(tmp_path):
+    frame = Image.new("L", (40, 20), 255)
+    frame.save(tmp_path / "a.tif", save_all=True, append_images=[frame])
+    (tmp_path / "a.txt").write_text("one")
+    with pytest.raises(LineDataError, match="the image has 2 frames"):
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+
+
+def test_names_that_differ_in_unicode_form_or_case(tmp_path):
+    decomposed = unicodedata.normalize("NFD", "\u00e9_01")
+    write_image(tmp_path / "lines" / f"{decomposed}.PNG")
+    (tmp_path / "lines" / "\u00e9_01.txt").write_text("x")
+    (tmp_path / "train.ln").write_text("\u00e9_01.png\n", encoding="utf-8")
+    assert list(load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"]) == ["x"]
+
+
+def test_texts_of_several_lines_and_texts_that_disagree_are_a_warning(tmp_path, caplog):
+    write_image(tmp_path / "a.png").with_suffix(".txt").write_text("one\ntwo\n")
+    write_image(tmp_path / "b.png").with_suffix(".txt").write_text("old")
+    (tmp_path / "b.gt.txt").write_text("new")
+    lines = load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]
+    assert list(lines["text"]) == ["one two", "new"]
+    assert "transcriptions of several lines" in caplog.text and "differ from the .gt.txt" in caplog.text
+
+
+def test_half_a_character_is_named(tmp_path):
+    write_image(tmp_path / "a.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "\\ud83d"}')
+    with pytest.raises(LineDataError, match="half a character"):
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+
+
+def test_visual_order_is_an_option(tmp_path):
+    pytest.importorskip("bidi")
+    write_image(tmp_path / "a.png").with_suffix(".txt").write_text("\u05d0\u05d1", encoding="utf-8")
+    load = {"data_dir": tmp_path, "cache_dir": tmp_path / ".cache"}
+    assert load_lines("lines", **load)["train"]["text"][0] == "\u05d0\u05d1"
+    assert load_lines("lines", **load, text_order="visual")["train"]["text"][0] == "\u05d1\u05d0"

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Lines as Arrow in the cache of `datasets`, made once for each state of the files they come from."""
 
 import dataclasses
@@ -5,24 +7,27 @@ import hashlib
 import json
 import logging
 import os
+import pickle
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 from datasets import DatasetInfo, SplitGenerator
 from datasets.utils import tqdm
 
-from .labels import normalize_text
-from .line_folder import Lines
-from .lines import FEATURES, SPLITS, Line
+from .labels import LabelForm, left_out
+from .line import FEATURES, SPLITS, Line, Lines
 from .problems import LineDataError, Problems
-from .spool import Chunk, write_chunks
 
 logger = logging.getLogger(__name__)
 
+# Part of every cache key. Raise it whenever the same files and options give other lines than before.
+CACHE_VERSION = 2
 ON_ERROR = ("raise", "skip")
+CHUNK_LINES = 100
 DIGEST_BYTES = 16
 
 Reader = Callable[[Path, Any, Problems], Lines]
@@ -37,7 +42,7 @@ class LineBuilderConfig(datasets.BuilderConfig):
         root: Folder of the dataset.
         reader: Gives the lines of the folder by split: `reader(root, options, problems)`.
         options: The options of the reader, a dataclass.
-        normal_form: Unicode normal form of the transcriptions, see [`~labels.normalize_text`].
+        form: How transcriptions become labels.
         on_error: "raise" ends the reading with one error that names all that is wrong; "skip" logs it as a warning and
             keeps the other lines.
     """
@@ -45,21 +50,13 @@ class LineBuilderConfig(datasets.BuilderConfig):
     root: Path = Path()
     reader: Reader | None = None
     options: Any = None
-    normal_form: str = "NFC"
+    form: LabelForm = LabelForm()
     on_error: str = "raise"
 
     def end(self, problems: Problems) -> None:
-        """
-        Raises or logs what was found.
-
-        Raises:
-            LineDataError: If anything is wrong and `on_error` is "raise".
-        """
-        if not problems.found:
-            return
-        if self.on_error == "raise":
-            raise LineDataError(self.root, problems.found)
-        logger.warning("Left out: %s", LineDataError(self.root, problems.found))
+        """Logs what was left out and what is odd; LineDataError if anything is wrong and `on_error` is "raise"."""
+        for message in problems.end(self.on_error):
+            logger.warning("%s", message)
 
 
 class LineBuilder(datasets.GeneratorBasedBuilder):
@@ -76,7 +73,7 @@ class LineBuilder(datasets.GeneratorBasedBuilder):
         splits = read_splits(self.config, Path(self.spools.name))
         return [SplitGenerator(name=name, gen_kwargs={"chunks": chunks}) for name, chunks in splits.items()]
 
-    def _generate_examples(self, chunks: list[Chunk]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _generate_examples(self, chunks: list["Chunk"]) -> Iterator[tuple[int, dict[str, Any]]]:
         problems = Problems(self.config.root)
         source = self.config.root.resolve().name
         for number, line in enumerate(line for chunk in chunks for line in chunk.lines()):
@@ -104,9 +101,9 @@ def image_content(line: Line, problems: Problems) -> bytes | None:
         return None
 
 
-def read_splits(config: LineBuilderConfig, folder: Path) -> dict[str, list[Chunk]]:
+def read_splits(config: LineBuilderConfig, folder: Path) -> dict[str, list["Chunk"]]:
     """
-    Lines with normalised transcriptions by split. A line whose transcription is empty stays, for training to refuse.
+    Lines with their labels by split. A line whose transcription is empty stays, for training to refuse.
 
     Args:
         config: What to read.
@@ -130,7 +127,22 @@ def found_lines(config: LineBuilderConfig, problems: Problems) -> Iterator[tuple
     found = config.reader(config.root, config.options, problems)
     for split in SPLITS:
         lines = tqdm(found.get(split, ()), desc=f"Reading {split} transcriptions", unit=" lines")
-        yield split, (line._replace(text=normalize_text(line.text, config.normal_form)) for line in lines)
+        yield split, labelled(lines, config.form, problems)
+
+
+def labelled(lines: Iterable[Line], form: LabelForm, problems: Problems) -> Iterator[Line]:
+    """Lines with labels for transcriptions."""
+    for line in lines:
+        label = form.label(line.text)
+        if not label.isprintable():
+            try:
+                label.encode()
+            except UnicodeEncodeError as error:
+                problems.add(line.line_id, f"half a character in its transcription ({error.reason})")
+                continue
+        for character in left_out(line.text, label):
+            problems.warn(line.line_id, f"invisible characters left out, U+{ord(character):04X}")
+        yield line._replace(text=label)
 
 
 def check_all(config: LineBuilderConfig) -> None:
@@ -147,19 +159,45 @@ def check_all(config: LineBuilderConfig) -> None:
     problems.raise_if_any()
 
 
+def odd_lines(config: LineBuilderConfig) -> list[str]:
+    """Reads the transcriptions; what is odd about them, one sentence for each kind."""
+    problems = Problems(config.root)
+    for _, lines in found_lines(config, problems):
+        for _ in lines:
+            pass
+    return problems.warnings()
+
+
+class Chunk(NamedTuple):
+    """Some neighbouring lines, at an offset in bytes of a file: memory does not grow with the lines."""
+
+    spool: Path
+    offset: int
+
+    def lines(self) -> list[Line]:
+        """The lines."""
+        with self.spool.open("rb") as file:
+            file.seek(self.offset)
+            return pickle.load(file)
+
+
+def write_chunks(lines: Iterable[Line], spool: Path) -> Iterator[Chunk]:
+    """Writes lines to a new file as they come; gives the chunks of `CHUNK_LINES` in which they can be had again."""
+    left = iter(lines)
+    with spool.open("xb") as file:
+        while some := list(islice(left, CHUNK_LINES)):
+            chunk = Chunk(spool, file.tell())
+            pickle.dump(some, file)
+            yield chunk
+
+
 def cache_key(name: str, config: LineBuilderConfig) -> str:
-    """Name of the dataset in the cache: its files (path, size, time of change), options, and this code."""
-    digest = hashlib.sha256(code_digest())
+    """Name of the dataset in the cache: its files (path, size, time of change), options, and the cache's version."""
     described = dataclasses.asdict(config.options) if config.options is not None else {}
-    settings = [str(config.root.resolve()), described, config.normal_form, config.on_error]
-    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    settings = [CACHE_VERSION, str(config.root.resolve()), described, config.form, config.on_error]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     digest.update(files_digest(config.root).to_bytes(DIGEST_BYTES, "big"))
     return f"{name}-{digest.hexdigest()[:32]}"
-
-
-def code_digest() -> bytes:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).digest()
 
 
 def files_digest(folder: str | Path, prefix: str = "") -> int:

@@ -1,7 +1,8 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """A line before it is loaded: its transcription, and where its image comes from."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -9,7 +10,6 @@ from typing import NamedTuple, Protocol
 from datasets import Features, Image, Value
 from PIL import Image as PillowImage
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pbm", ".pgm", ".ppm")
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "va", "dev"), "validation"),
@@ -56,32 +56,24 @@ class Line(NamedTuple):
     writer: str | None = None
 
 
+Lines = Mapping[str, Iterable[Line]]  # By split.
+
+
 def open_image(file, name: str | Path) -> PillowImage.Image:
     """
-    An image, its pixels not yet decoded.
+    An image of one line, its pixels not yet decoded.
 
     Raises:
-        ValueError: If it is no image or has no pixels; the message names it.
+        ValueError: If it is no image or has several frames; the message names it.
     """
     try:
-        return PillowImage.open(file)
+        opened = PillowImage.open(file)
     except (OSError, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise ValueError(f"{name}: not a readable image ({error})") from error
-
-
-def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
-    """Files below a folder by folder and name, hidden ones left out; of some endings (lower case) only if given."""
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and (not suffixes or name.lower().endswith(suffixes)):
-                yield Path(parent, name)
-
-
-def file_named(folder: Path, name: str) -> Path | None:
-    """The file of a name that lies least deep below a folder."""
-    found = (path for path in files_below(folder, name.lower()) if path.name == name)
-    return min(found, key=lambda path: (len(path.parts), path), default=None)
+    frames = getattr(opened, "n_frames", 1)
+    if frames > 1 and opened.format != "MPO":  # A phone's JPEG with a preview: its first picture is the image.
+        raise ValueError(f"{name}: the image has {frames} frames; save each line as a file of its own")
+    return opened
 
 
 def split_folders(root: Path) -> dict[str, Path]:

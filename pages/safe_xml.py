@@ -1,4 +1,6 @@
-"""XML from anywhere: read without expanding what could harm, and what is wrong is noted."""
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""XML from anywhere, parsed without expanding what could harm."""
 
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -6,16 +8,18 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
-from .problems import Problems
 
+def parse_xml_file(path: Path) -> Element:
+    """
+    Root of an XML file.
 
-def read_xml(path: Path, problems: Problems) -> Element | None:
-    """Root of an XML file; None, noted as a problem, if it is malformed or declares entities."""
+    Raises:
+        ValueError: If it cannot be opened, is malformed or declares entities.
+    """
     try:
         return ElementTree.parse(path).getroot()
     except (OSError, ValueError, LookupError, ParseError) as error:
-        problems.add(path, describe(error))
-    return None
+        raise ValueError(describe(error)) from error
 
 
 def parse_xml(text: str | bytes) -> Element:
@@ -38,5 +42,5 @@ def describe(error: Exception) -> str:
 
 
 def local_name(element: Element) -> str:
-    """Name of an element without its namespace."""
-    return element.tag.rpartition("}")[2]
+    """Name of an element without its namespace; "" for a comment."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""

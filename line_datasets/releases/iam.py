@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """IAM: lines of the official release, with the split lists that users bring."""
 
 import dataclasses
@@ -6,10 +8,13 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .line_folder import Lines, ln_lists, numbered_lines, read_ln, read_tables
-from .lines import SPLITS, ImageFile, Line, file_named, files_below
-from .problems import Problems, read_utf8
-from .xml_files import read_xml
+from ...pages.finding_files import file_below, files_below
+from ...pages.safe_xml import parse_xml_file
+from ..formats.image_lists import image_lists, read_image_lists
+from ..formats.tables import read_tables
+from ..line import SPLITS, ImageFile, Line, Lines
+from ..problems import Problems
+from ..text_files import numbered_lines, read_text
 
 LINE_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?-\d{2}")
 FORM_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?")
@@ -56,7 +61,7 @@ class IamOptions:
             `validationset2.txt` and `testset.txt`. Results on the two are not comparable, and the validation sets of
             the one lie in the test set of the other.
         transcription: "rwth" (the papers': only `.` and `,` are joined to the word before), "raw" (`|` becomes a
-            blank), "laia" (also contractions such as `'s` are joined), or "xml" (the natural text of `xml/*.xml`).
+            space), "laia" (also contractions such as `'s` are joined), or "xml" (the natural text of `xml/*.xml`).
     """
 
     split: str = "aachen"
@@ -77,8 +82,8 @@ def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
     lists, each anywhere below `root`. A list holds line ids, form ids, names or paths of images, one on each line.
     Lines whose words were segmented badly (`err`) are kept, as in the papers.
     """
-    if ln_lists(root) and any((root / "lines").glob("*.txt")):
-        return read_ln(root, problems, ignored_options(options))
+    if image_lists(root) and any((root / "lines").glob("*.txt")):
+        return read_image_lists(root, problems, ignored_options(options))
     if found := table_folder(root):
         for option in (name for name, asked in ignored_options(options).items() if asked):
             problems.add(found, f"the option {option} is for the official release, not for tables with transcriptions")
@@ -110,7 +115,7 @@ def ignored_options(options: IamOptions) -> dict[str, bool]:
 
 def table_folder(root: Path) -> Path | None:
     """The folder that holds `gt_test.txt` or its like."""
-    tables = (file_named(root, f"gt_{word}.txt") for word in ("test", "train", "valid", "val"))
+    tables = (file_below(root, f"gt_{word}.txt") for word in ("test", "train", "valid", "val"))
     return next((path.parent for path in tables if path), None)
 
 
@@ -170,7 +175,7 @@ def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
     apply = STYLES[style]
     if apply is None:
         return xml_entries(root, problems)
-    path = file_named(root, "lines.txt")
+    path = file_below(root, "lines.txt")
     if path is None:
         problems.add(root, "no lines.txt (of ascii.tgz)")
         return {}
@@ -188,9 +193,13 @@ def xml_entries(root: Path, problems: Problems) -> dict[str, str]:
     """The attribute `text` of the lines of `xml/*.xml`, some of which are escaped twice."""
     entries = {}
     for path in files_below(root, ".xml"):
-        if FORM_ID.fullmatch(path.stem) and (tree := read_xml(path, problems)) is not None:
-            for line in tree.findall("handwritten-part/line"):
-                entries[line.get("id", "")] = html.unescape(line.get("text", ""))
+        if FORM_ID.fullmatch(path.stem):
+            try:
+                lines = parse_xml_file(path).findall("handwritten-part/line")
+            except ValueError as error:
+                problems.add(path, str(error))
+            else:
+                entries |= {line.get("id", ""): html.unescape(line.get("text", "")) for line in lines}
     if not entries:
         problems.add(root, "no lines in xml/*.xml (of xml.tgz)")
     return entries
@@ -198,7 +207,7 @@ def xml_entries(root: Path, problems: Problems) -> dict[str, str]:
 
 def read_writers(root: Path, problems: Problems) -> dict[str, str]:
     """Writers by form, from `forms.txt` where there is one."""
-    path = file_named(root, "forms.txt")
-    text = (read_utf8(path, problems) or "") if path else ""
+    path = file_below(root, "forms.txt")
+    text = (read_text(path, problems) or "") if path else ""
     rows = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {row[0]: row[1] for row in rows if len(row) > 1}

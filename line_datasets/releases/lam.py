@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """LAM (Ludovico Antonio Muratori): one writer, 25,823 lines, splits as JSON lists of the release."""
 
 import dataclasses
@@ -5,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .line_folder import Lines, ln_lists, read_ln
-from .lines import ImageFile, Line
-from .problems import Problems, read_utf8
+from ..formats.image_lists import image_lists, read_image_lists
+from ..line import ImageFile, Line, Lines
+from ..problems import Problems
+from ..text_files import read_text
 
 SPLIT_FILES = {"train": "train.json", "validation": "val.json", "test": "test.json"}
 
@@ -31,8 +34,8 @@ def read(root: Path, options: LamOptions, problems: Problems) -> Lines:
 
     `root` may be the folder that holds `LAM/`, `LAM/` itself or its `lines/`.
     """
-    if ln_lists(root):
-        return read_ln(root, problems, ignored={"split": options.split != "basic"})
+    if image_lists(root):
+        return read_image_lists(root, problems, ignored={"split": options.split != "basic"})
     base = next((path for path in (root, root / "lines", root / "LAM" / "lines") if (path / "split").is_dir()), None)
     if base is None:
         problems.add(root, "neither lists (train.ln) nor lines/split/ of the release")
@@ -47,7 +50,7 @@ def read(root: Path, options: LamOptions, problems: Problems) -> Lines:
 
 def split_lines(path: Path, images: Path, problems: Problems) -> list[Line]:
     try:
-        entries = json.loads(read_utf8(path, problems) or "[]")
+        entries = json.loads(read_text(path, problems) or "[]")
     except json.JSONDecodeError as error:
         problems.add(path, f"not JSON ({error})")
         return []

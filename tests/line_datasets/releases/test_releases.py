@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from htr_convtext.line_datasets import LineDataError, load_lines
-from htr_convtext.line_datasets.ink import InkOptions, draw_strokes
+from htr_convtext.line_datasets.releases.inkml import InkOptions, draw_strokes
 
 LINES_TXT = """#--- lines.txt ---------------------------------------------------------------#
 #

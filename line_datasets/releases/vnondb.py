@@ -1,15 +1,21 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """HANDS-VNOnDB: online handwriting as InkML, and the forms in which it is passed on once drawn."""
 
-import csv
 import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from .ink import InkOptions, inkml_lines
-from .line_folder import Lines, image_named, line_with_sidecar, ln_lists, numbered_lines, read_ln, read_tables, tables
-from .lines import IMAGE_SUFFIXES, ImageFile, Line, file_named, files_below
-from .problems import Problems, check_encoding, read_text
+from ...pages.finding_files import IMAGE_SUFFIXES, file_below, files_below
+from ..formats.image_lists import image_lists, read_image_lists
+from ..formats.metadata import csv_rows
+from ..formats.tables import image_named, read_tables, tables
+from ..formats.text_beside_images import line_with_text
+from ..line import ImageFile, Line, Lines
+from ..problems import Problems
+from ..text_files import check_encoding, numbered_lines, read_text
+from .inkml import InkOptions, inkml_lines
 
 SPLIT_FILES = {"train": "train_set.txt", "validation": "validation_set.txt", "test": "test_set.txt"}
 LEVELS = ("line", "word", "paragraph")
@@ -19,7 +25,7 @@ GROUP_MARK = "_tg_"
 @dataclasses.dataclass(frozen=True)
 class VnondbOptions(InkOptions):
     """
-    Options of `load_lines("vnondb", ...)`: how strokes are drawn, see [`~ink.InkOptions`], and two more.
+    Options of `load_lines("vnondb", ...)`: how strokes are drawn, see [`~inkml.InkOptions`], and two more.
 
     Args:
         level: "line" (the papers'), "word" or "paragraph": which folder `InkData_<level>/` is read.
@@ -49,12 +55,12 @@ def read(root: Path, options: VnondbOptions, problems: Problems) -> Lines:
        `<file>_tg_0_0.png` has its `.txt` beside it.
     4. Tables `train.txt`, `val.txt`, `test.txt` with a path, a tab and the transcription on each line.
     """
-    if ln_lists(root):
-        return read_ln(root, problems, asked_to_draw(options), options.encoding)
+    if image_lists(root):
+        return read_image_lists(root, problems, asked_to_draw(options), options.encoding)
     if found := csv_tables(root, options.level):
         note_ignored(root, options, problems)
         return {split: csv_lines(path, options, problems) for split, path in found.items()}
-    lists = {split: file_named(root, name) for split, name in SPLIT_FILES.items()}
+    lists = {split: file_below(root, name) for split, name in SPLIT_FILES.items()}
     if not any(lists.values()) and tables(root):
         note_ignored(root, options, problems)
         return read_tables(root, problems, options.encoding)
@@ -77,22 +83,21 @@ def note_ignored(root: Path, options: VnondbOptions, problems: Problems) -> None
 def csv_tables(root: Path, level: str) -> dict[str, Path]:
     """Tables of a drawn copy by split; of two, the one without index."""
     names = {split: (f"{split}_{level}_new.csv", f"{split}_{level}.csv") for split in SPLIT_FILES}
-    found = {split: next(filter(None, (file_named(root, name) for name in names[split])), None) for split in names}
+    found = {split: next(filter(None, (file_below(root, name) for name in names[split])), None) for split in names}
     return {split: path for split, path in found.items() if path}
 
 
 def csv_lines(path: Path, options: VnondbOptions, problems: Problems) -> Iterator[Line]:
     folder = path.parent / path.stem.removesuffix("_new")
-    text = read_text(path, options.encoding, problems) or ""
-    reader = csv.DictReader(text.splitlines(keepends=True), delimiter="\t")
-    if text and not {"id", "label"} <= set(reader.fieldnames or ()):
-        problems.add(path, f"no columns id and label, separated by tabs; there are {reader.fieldnames}", 1)
+    text = read_text(path, problems, options.encoding) or ""
+    header = text.partition("\n")[0].strip().split("\t")
+    if text and not {"id", "label"} <= set(header):
+        problems.add(path, f"no columns id and label, separated by tabs; there are {', '.join(header)}", 1)
         return
-    for row in reader:
+    for number, row in csv_rows(path, text, problems):
         image = image_named(folder, row["id"])
-        if image is None or row["label"] is None:
-            what = f"there is no image {row['id']} in {folder.name}/" if image is None else f"{row['id']} has no label"
-            problems.add(path, what, reader.line_num)
+        if image is None:
+            problems.add(path, f"there is no image {row['id']} in {folder.name}/", number)
         else:
             yield Line(image.stem, row["label"], ImageFile(image), page=image.stem.partition(GROUP_MARK)[0])
 
@@ -132,5 +137,5 @@ def drawn_lines(
         if stem not in drawn:
             problems.add(listed, f"there is no image of {name}", number)
         for image in drawn.get(stem, []):
-            if line := line_with_sidecar(image, image.stem, problems, options.encoding):
+            if line := line_with_text(image, image.stem, problems, options.encoding):
                 yield line._replace(page=stem)

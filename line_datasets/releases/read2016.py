@@ -1,13 +1,17 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """READ2016 (ICFHR 2016, Ratsprotokolle of Bozen): lines cut out of pages with PAGE XML."""
 
 import dataclasses
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
-from .cropping import CropOptions
-from .line_folder import Lines, ln_lists, read_ln
-from .lines import files_below
-from .pages import folder_lines
-from .problems import Problems
+from ...pages import CropOptions
+from ...pages.finding_files import files_below
+from ..formats.image_lists import image_lists, read_image_lists
+from ..formats.page_folders import folder_lines
+from ..line import Lines
+from ..problems import Problems
 
 NOT_SIGN = "\u00ac"
 FOLDERS = {
@@ -47,18 +51,26 @@ def read(root: Path, options: Read2016Options, problems: Problems) -> Lines:
     The number of lines differs slightly between readers of these files: papers give 8349 / 1040 / 1138, and the
     PAGE files hold a few more elements. Lines without text are left out.
     """
-    if ln_lists(root):
+    if image_lists(root):
         ignored = {"crop": options.crop != "box", "skip_first_child": options.skip_first_child}
-        lines = read_ln(root, problems, ignored)
+        lines = read_image_lists(root, problems, ignored)
     else:
         folders = {split: path for split in FOLDERS if (path := release_folder(root, split))}
         lines = {
-            split: folder_lines(path, problems, options, options.skip_first_child) for split, path in folders.items()
+            split: folder_lines(path, problems, options, edit=remove_first_child if options.skip_first_child else None)
+            for split, path in folders.items()
         }
         if not folders:
             names = ", ".join(names[0] for names in FOLDERS.values())
             problems.add(root, f"neither lists (train.ln) nor a folder of the release ({names})")
     return {split: (line._replace(text=options.edit(line.text)) for line in found) for split, found in lines.items()}
+
+
+def remove_first_child(root: Element) -> None:
+    """Takes the first element out of a PAGE file's Page."""
+    page = root.find("{*}Page")
+    if page is not None and len(page):
+        page.remove(page[0])
 
 
 def release_folder(root: Path, split: str) -> Path | None:

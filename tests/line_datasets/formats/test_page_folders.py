@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from htr_convtext.line_datasets import LineDataError, load_lines, normalize_text
-from htr_convtext.line_datasets.pages import read_page
-from htr_convtext.line_datasets.problems import Problems
+from htr_convtext.pages import read_page_file
 
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2013-07-15">
@@ -68,15 +67,12 @@ def reduced(text: str) -> str:
 
 
 def test_alto_and_page_give_the_same_lines(shared_lines):
-    problems, found = Problems("bronod"), 0
+    found = 0
     for name in ("0001.xml", "0002.xml"):
-        alto, page = (
-            read_page(shared_lines / "pages" / "bronod" / kind / name, problems) for kind in ("alto", "page")
-        )
-        assert [(line.text, line.points) for line in alto.lines] == [(line.text, line.points) for line in page.lines]
+        alto, page = (read_page_file(shared_lines / "pages" / "bronod" / kind / name)[0] for kind in ("alto", "page"))
+        assert [(line.text, line.polygon) for line in alto.lines] == [(line.text, line.polygon) for line in page.lines]
         found += len(alto.lines)
     assert found == 10
-    assert not problems.found
 
 
 def test_a_page_in_two_formats_is_loaded_once(shared_lines, tmp_path):
@@ -144,3 +140,126 @@ def test_pages_without_images_say_so(tmp_path):
     (tmp_path / "scan (1).jpg").unlink()
     with pytest.raises(LineDataError, match="its image scan .1..jpg is neither beside it"):
         load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+
+
+BOX = '<Coords points="100,100 300,100 300,140 100,140"/>'
+FLAT = (
+    '<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"><Page imageFilename="{name}" '
+    'imageWidth="400" imageHeight="200"><TextRegion id="r">{lines}</TextRegion></Page></PcGts>'
+)
+
+
+def text_line(name: str, text: str, more: str = BOX) -> str:
+    return f'<TextLine id="{name}">{more}<TextEquiv><Unicode>{text}</Unicode></TextEquiv></TextLine>'
+
+
+def write_flat(root: Path, *lines: str, name: str = "p.png", image: Image.Image | None = None) -> None:
+    """A page with an image whose line has its ink at its upper edge."""
+    (root / "p.xml").write_text(FLAT.format(name=name, lines="".join(lines)), encoding="utf-8")
+    if image is None:
+        pixels = np.full((200, 400), 200, np.uint8)
+        pixels[100:110, 100:301] = 20
+        image = Image.fromarray(pixels)
+    image.save(root / "p.png")
+
+
+def load(root: Path, **options):
+    return load_lines("lines", data_dir=root, cache_dir=root / ".cache", **options)["train"]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "upper_is_dark"),
+    [("100,135 300,135", True), ("300,135 100,135", True), ("300,105 100,105", False), ("135", True)],
+)
+def test_lines_stand_upright_however_their_baseline_was_drawn(tmp_path, baseline, upper_is_dark):
+    write_flat(tmp_path, text_line("l", "x", f'{BOX}<Baseline points="{baseline}"/>'))
+    pixels = np.asarray(load(tmp_path)[0]["image"]).astype(int)
+    assert pixels.shape == (41, 201)
+    assert (pixels[:5].mean() < pixels[-5:].mean()) == upper_is_dark
+
+
+@pytest.mark.parametrize(("x", "turned"), [(105, "left"), (135, "right")])
+def test_sideways_lines_are_turned_to_the_side_of_their_letters(tmp_path, x, turned):
+    """Read from top to bottom the letters' heads are on the right, from bottom to top on the left."""
+    pixels = np.full((400, 400), 200, np.uint8)
+    pixels[100:301, 130:141] = 20
+    xml = FLAT.replace('imageHeight="200"', 'imageHeight="400"')
+    line = text_line(
+        "l", "x", f'<Coords points="100,100 140,100 140,300 100,300"/><Baseline points="{x},300 {x},100"/>'
+    )
+    (tmp_path / "p.xml").write_text(xml.format(name="p.png", lines=line), encoding="utf-8")
+    Image.fromarray(pixels).save(tmp_path / "p.png")
+    found = np.asarray(load(tmp_path)[0]["image"]).astype(int)
+    assert found.shape == (41, 201)
+    assert (found[:5].mean() < found[-5:].mean()) == (turned == "left")
+
+
+def test_one_bad_line_costs_no_other(tmp_path, caplog):
+    bad = [
+        text_line("b1", "x", '<Coords points="900,100 950,100 950,140"/>'),
+        text_line("b2", "x", '<Coords points="100,abc 300,100 300,140"/>'),
+        text_line("b3", "x", ""),
+        f'<TextLine id="b4">{BOX}<TextEquiv index="2"><Unicode>x</Unicode></TextEquiv></TextLine>',
+    ]
+    write_flat(tmp_path, text_line("a", "first"), *bad, text_line("z", "last"))
+    with pytest.raises(LineDataError) as caught:
+        load(tmp_path)
+    assert len(caught.value.problems) == 4
+    assert all(f"line b{number}" in problem for number, problem in enumerate(caught.value.problems, start=1))
+    assert list(load(tmp_path, on_error="skip")["text"]) == ["first", "last"]
+    assert "Left out" in caplog.text and "line b3 has no outline" in caplog.text
+
+
+def test_text_index_is_an_option(tmp_path):
+    write_flat(tmp_path, f'<TextLine id="l">{BOX}<TextEquiv index="1"><Unicode>x</Unicode></TextEquiv></TextLine>')
+    assert list(load(tmp_path, text_index=1)["text"]) == ["x"]
+
+
+def test_oddities_are_one_warning(tmp_path, caplog):
+    words = '<Word id="w"><TextEquiv><Unicode>other</Unicode></TextEquiv></Word>'
+    scan = Image.new("L", (800, 400), 200)
+    write_flat(tmp_path, text_line("a", "x\u200b", BOX + words), text_line("b", "y", BOX + words), image=scan)
+    assert list(load(tmp_path)["text"]) == ["x", "y"]
+    (message,) = [record.getMessage() for record in caplog.records if "look at" in record.getMessage()]
+    assert "words that differ from their line's text, which is taken" in message and "and 1 more" in message
+    assert "another size than their XML says" in message and "U+200B" in message
+
+
+def test_ink_of_a_self_crossing_outline_is_kept(tmp_path):
+    pixels = np.full((200, 400), 200, np.uint8)
+    pixels[115:126, 100:300] = 20
+    twice = "100,100 250,100 250,140 100,140 100,100 150,105 300,105 300,135 150,135 150,105"
+    write_flat(tmp_path, text_line("l", "x", f'<Coords points="{twice}"/>'), image=Image.fromarray(pixels))
+    found = np.asarray(load(tmp_path)[0]["image"])
+    assert (found[20] == 20).sum() >= 199
+
+
+def test_two_files_that_name_one_image_are_named(tmp_path):
+    write_flat(tmp_path, text_line("l", "x"))
+    (tmp_path / "q.xml").write_text(FLAT.format(name="p.png", lines=text_line("l", "y")), encoding="utf-8")
+    with pytest.raises(LineDataError, match="its image is p.png, as is that of"):
+        load(tmp_path)
+    (tmp_path / "q.xml").rename(tmp_path / "p.corrected.xml")
+    assert list(load(tmp_path)["text"]) == ["x"]
+
+
+def test_second_page_of_alto_is_read_from_its_frame_or_named(tmp_path):
+    line = '<String CONTENT="{0}"/>'
+    page = (
+        '<Page WIDTH="400" HEIGHT="200"><PrintSpace><TextBlock ID="b"><TextLine ID="l" HPOS="100" VPOS="100" '
+        f'WIDTH="200" HEIGHT="40">{line}</TextLine></TextBlock></PrintSpace></Page>'
+    )
+    xml = (
+        '<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#"><Description><MeasurementUnit>pixel</MeasurementUnit>'
+        "<sourceImageInformation><fileName>p.tif</fileName></sourceImageInformation></Description>"
+        f"<Layout>{page.format('one')}{page.format('two')}</Layout></alto>"
+    )
+    (tmp_path / "p.xml").write_text(xml, encoding="utf-8")
+    first, second = Image.new("L", (400, 200), 200), Image.new("L", (400, 200), 100)
+    first.save(tmp_path / "p.tif")
+    with pytest.raises(LineDataError, match="has a page 2, but the image has one frame"):
+        load(tmp_path)
+    first.save(tmp_path / "p.tif", save_all=True, append_images=[second])
+    lines = load(tmp_path)
+    assert [(row["text"], row["image"].getpixel((5, 5))) for row in lines] == [("one", 200), ("two", 100)]
+    assert len(set(lines["line_id"])) == 2

@@ -1,26 +1,35 @@
-"""Lines that users bring: which layout a folder has, and its reader."""
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The layouts that users bring, one file each, and which of them a folder has."""
 
 import dataclasses
 from pathlib import Path
 
-from .cropping import CropOptions
-from .image_folder import has_metadata, read_image_folder
-from .line_folder import Lines, ln_lists, read_ln, read_pairs, read_tables, tables
-from .lines import IMAGE_SUFFIXES, files_below, split_folders
-from .pages import has_pages, read_pages
-from .problems import Problems, check_encoding
+from ...pages import CropOptions, has_pages
+from ...pages.finding_files import IMAGE_SUFFIXES, files_below
+from ..line import Lines
+from ..problems import Problems
+from ..text_files import check_encoding
+from .image_lists import image_lists, read_image_lists
+from .metadata import has_metadata, read_metadata
+from .page_folders import read_page_folders
+from .tables import read_tables, tables
+from .text_beside_images import read_text_beside_images
 
 
 @dataclasses.dataclass(frozen=True)
 class LinesOptions(CropOptions):
     """
-    Options of `load_lines("lines", ...)`: those of pages, see [`~cropping.CropOptions`], and one of text files.
+    Options of `load_lines("lines", ...)`: those of pages, see [`~pages.CropOptions`], and two more.
 
     Args:
         encoding: Encoding of lists, tables and `.txt` files, if not UTF-8. It is never guessed.
+        text_index: Which TextEquiv of PAGE XML, by its index, is the transcription, if not the one of index 0 or
+            without an index.
     """
 
     encoding: str = "utf-8"
+    text_index: int | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -39,23 +48,17 @@ def read(root: Path, options: LinesOptions, problems: Problems) -> Lines:
 
     [`load_lines`] itself takes folders with parquet files or webdataset shards before any of these.
     """
-    if ln_lists(root):
-        return read_ln(root, problems, encoding=options.encoding)
+    if image_lists(root):
+        return read_image_lists(root, problems, encoding=options.encoding)
     if has_metadata(root):
-        return read_image_folder(root, problems)
+        return read_metadata(root, problems, options.encoding)
     if tables(root):
         return read_tables(root, problems, options.encoding)
     if has_pages(root):
-        return read_pages(root, problems, options)
+        return read_page_folders(root, problems, options, options.text_index)
     if not any(files_below(root, *IMAGE_SUFFIXES)):
         problems.add(
             root,
             "no lines in any known layout: lists (train.ln), metadata.jsonl, tables, PAGE or ALTO, images with .txt",
         )
-    return read_pairs(root, problems, options.encoding)
-
-
-def has_columns(root: Path) -> bool:
-    """Whether the folder holds parquet files or webdataset shards."""
-    folders = [root, root / "data", *split_folders(root).values()]
-    return any(next(folder.glob(f"*{suffix}"), None) for folder in folders for suffix in (".parquet", ".tar"))
+    return read_text_beside_images(root, problems, options.encoding)

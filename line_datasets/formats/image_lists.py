@@ -1,0 +1,47 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Lists `train.ln`, `val.ln`, `test.ln` of images, each image with a text file beside it: the papers' own layout."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ...pages.finding_files import named_file
+from ..line import SPLIT_NAMES, Line, Lines
+from ..problems import Problems
+from ..text_files import numbered_lines
+from .tables import by_split
+from .text_beside_images import line_with_text
+
+
+def image_lists(root: Path) -> dict[str, Path]:
+    """The lists `train.ln`, `val.ln` and `test.ln` of a folder, by split."""
+    return by_split(path for path in root.glob("*.ln") if path.stem.lower() in SPLIT_NAMES)
+
+
+def read_image_lists(
+    root: Path, problems: Problems, ignored: Mapping[str, bool] | None = None, encoding: str = "utf-8"
+) -> Lines:
+    """
+    Lists `train.ln`, `val.ln`, `test.ln`, each naming one image of `lines/` (or of the list's folder) on each line.
+
+    Beside `x.png` is its transcription, `x.txt` or `x.gt.txt`. The last line of a list may lack its line feed.
+
+    Args:
+        root: Folder.
+        problems: Takes what is wrong.
+        ignored: Options that act on the official release only, and whether someone asked for them.
+        encoding: Encoding of the lists and transcriptions.
+    """
+    for option in (option for option, asked in (ignored or {}).items() if asked):
+        problems.add(root, f"the option {option} is for the official release, and this folder has lists (train.ln)")
+    return {split: listed_lines(path, encoding, problems) for split, path in image_lists(root).items()}
+
+
+def listed_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Line]:
+    folder = path.parent / "lines" if (path.parent / "lines").is_dir() else path.parent
+    for number, name in numbered_lines(path, problems, encoding):
+        image = named_file(folder, name)
+        if image is None:
+            problems.add(path, f"there is no image {folder / name}", number)
+        elif line := line_with_text(image, Path(name).stem, problems, encoding):
+            yield line

@@ -1,0 +1,169 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of pages: PAGE XML and ALTO with the images of the pages, as eScriptorium and Transkribus export them."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from PIL import Image
+
+from ...pages import (
+    CropOptions,
+    Cut,
+    Page,
+    cut_line,
+    find_page_image,
+    open_page_image,
+    plan_cut,
+    plan_page_image,
+    read_page_file,
+)
+from ...pages.finding_files import files_below
+from ...pages.geometry import wrong_outline
+from ...pages.page_files import PAGE_ROOTS, root_name
+from ...pages.page_images import PageImage
+from ..labels import right_to_left
+from ..line import Line, Lines, split_folders
+from ..problems import Problems
+
+PLAIN_FOLDERS = ("Images", "images", "img", "image", "page", "alto")
+PNG_COMPRESSION = 1
+
+
+class PageCrop(NamedTuple):
+    """A line to be cut out of the image of a page."""
+
+    path: Path
+    image: PageImage
+    cut: Cut
+    options: CropOptions
+
+    def encoded(self) -> bytes:
+        """The line as PNG; ValueError or OSError, naming the page, if its image cannot be decoded."""
+        return as_png(cut_line(last_page_image(self.path, self.image), self.cut, self.options))
+
+
+@lru_cache(maxsize=1)
+def last_page_image(path: Path, plan: PageImage) -> Image.Image:
+    """See [`~pages.open_page_image`]; the last page is kept, since lines come page by page."""
+    return open_page_image(path, plan)
+
+
+def as_png(line: Image.Image) -> bytes:
+    content = BytesIO()
+    line.save(content, "PNG", compress_level=PNG_COMPRESSION)
+    return content.getvalue()
+
+
+def read_page_folders(root: Path, problems: Problems, crop: CropOptions, text_index: int | None = None) -> Lines:
+    """
+    Lines of all pages below a folder, in `train/`, `val/`, `test/`; all are the train split without such folders.
+
+    An XML file counts by its root element, whatever its folder is called; of several files for one image (PAGE beside
+    ALTO) the first with a text counts, PAGE before ALTO. For where the image is looked for, see
+    [`~page_images.find_page_image`].
+
+    Args:
+        root: Folder.
+        problems: Takes what is wrong.
+        crop: How lines are cut out.
+        text_index: See [`~page_xml.parse_page_xml`].
+    """
+    folders = split_folders(root) or {"train": root}
+    return {split: folder_lines(folder, problems, crop, text_index) for split, folder in folders.items()}
+
+
+def folder_lines(
+    folder: Path,
+    problems: Problems,
+    crop: CropOptions,
+    text_index: int | None = None,
+    edit: Callable[[Element], None] | None = None,
+) -> Iterator[Line]:
+    """Lines of all pages below one folder; for `text_index` and `edit` see [`~pages.read_page_file`]."""
+    taken: dict[tuple[Path, int | None], Path] = {}
+    for path in page_files(folder, problems):
+        try:
+            pages = read_page_file(path, text_index, edit)
+        except ValueError as error:
+            problems.add(path, str(error))
+            continue
+        for page in pages:
+            if any(line.text.strip() or line.transcription.problem for line in page.lines):
+                yield from page_lines(path, page, folder, taken, problems, crop)
+
+
+def page_files(folder: Path, problems: Problems) -> list[Path]:
+    """PAGE files, then ALTO files; of each the ones with the shortest endings first."""
+    found = [(path, root_name(path)) for path in files_below(folder, ".xml")]
+    for path, name in found:
+        if not name:
+            problems.add(path, "malformed XML (no element)")
+    pages = [(path, name) for path, name in found if name in PAGE_ROOTS]
+    return [path for path, name in sorted(pages, key=lambda pair: (pair[1] != "PcGts", len(pair[0].suffixes)))]
+
+
+def page_lines(
+    path: Path,
+    page: Page,
+    folder: Path,
+    taken: dict[tuple[Path, int | None], Path],
+    problems: Problems,
+    crop: CropOptions,
+) -> Iterator[Line]:
+    """Lines of a page, unless another file gave those of its image."""
+    try:
+        image, warning = find_page_image(path, page, folder)
+    except ValueError as error:
+        problems.add(path, str(error))
+        return
+    other = taken.setdefault((image, page.frame), path)
+    if other != path:
+        if root_name(other) == root_name(path) and other.name.split(".")[0] != path.name.split(".")[0]:
+            problems.add(path, f"its image is {image.name}, as is that of {other}")
+        return
+    try:
+        plan = plan_page_image(image, page)
+    except ValueError as error:
+        problems.add(path, f"{image.name}: {error}")
+        return
+    for odd in (*page.warnings, warning, plan.warning):
+        if odd:
+            problems.warn(path, odd)
+    prefix = line_prefix(path, image, folder) + (f"_{page.frame:03d}" if page.frame else "")
+    for name, text, cut in cut_lines(page, plan, problems, str(path)):
+        yield Line(f"{prefix}_{name}", text, PageCrop(image, plan, cut, crop), page=image.stem)
+
+
+def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> Iterator[tuple[str, str, Cut]]:
+    """Number within the page, transcription and place of each line with text; what is wrong with one is noted."""
+    for index, line in enumerate(page.lines):
+        text, problem, odd, confidence = line.transcription
+        if problem:
+            problems.add(where, f"line {line.identifier} {problem}")
+        if not text.strip():
+            continue
+        if wrong := line.problem or wrong_outline(line.polygon, *plan.size):
+            problems.add(where, f"line {line.identifier} {wrong}")
+            continue
+        cut, warning = plan_cut(line, plan.size, right_to_left(text))
+        uncertain = confidence is not None and confidence < 1
+        for kind in (odd, warning, "texts with a confidence, so by a recogniser: were they corrected?" * uncertain):
+            if kind:
+                problems.warn(f"{where}, line {line.identifier}", kind)
+        yield f"{index:03d}", text, cut
+
+
+def line_prefix(path: Path, image: Path, folder: Path) -> str:
+    """
+    What the identifiers of a page's lines begin with: the image's name, after its folders below the split's, without
+    one that only tells that there are images (`Images/`).
+    """
+    parent = image.parent if image.is_relative_to(folder.resolve()) else path.resolve().parent
+    if parent != folder.resolve() and parent.name in PLAIN_FOLDERS:
+        parent = parent.parent
+    return (parent.relative_to(folder.resolve()) / image.stem).as_posix()

@@ -1,0 +1,83 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Finding files as other systems wrote their names: any case of the ending, composed or decomposed letters."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pbm", ".pgm", ".ppm")
+
+
+def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
+    """Files below a folder by folder and name, hidden ones left out; of some endings (lower case) only if given."""
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and (not suffixes or name.lower().endswith(suffixes)):
+                yield Path(parent, name)
+
+
+def file_below(folder: Path, name: str) -> Path | None:
+    """The file of a name that is least deep below a folder."""
+    found = (path for path in files_below(folder, name.lower()) if path.name == name)
+    return min(found, key=lambda path: (len(path.parts), path), default=None)
+
+
+def file_at(path: Path) -> Path | None:
+    """The file of this path; else the one whose name differs only in case or Unicode normal form."""
+    if path.is_file():
+        return path
+    found = locate(path.parent, (path.name,))
+    return found if found and found.is_file() else None
+
+
+def locate(folder: Path, parts: tuple[str, ...]) -> Path | None:
+    """What a relative path of several parts names, seen from a folder; see [`file_at`] for how names are compared."""
+    for part in parts:
+        entry = folder.parent if part == ".." else folder / part
+        if not entry.exists():
+            same = entries_by_name(folder).get(comparable(part), ())
+            if len(same) != 1:  # None, or several that only their case tells apart.
+                return None
+            entry = folder / same[0]
+        folder = entry
+    return folder
+
+
+def images_of_stem(folder: Path, stem: str) -> list[Path]:
+    """Images of a folder with a name but for the ending, in the order of `IMAGE_SUFFIXES`."""
+    names = (name for suffix in IMAGE_SUFFIXES for name in entries_by_name(folder).get(comparable(stem + suffix), ()))
+    return [folder / name for name in names]
+
+
+def comparable(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def entries_by_name(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Names in a folder by what they are compared as; empty if there is no such folder."""
+    try:
+        return entries_at_time(folder, folder.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+@lru_cache(maxsize=64)
+def entries_at_time(folder: Path, changed: int) -> dict[str, tuple[str, ...]]:
+    entries: dict[str, tuple[str, ...]] = {}
+    for name in sorted(os.listdir(folder)):
+        entries[comparable(name)] = (*entries.get(comparable(name), ()), name)
+    return entries
+
+
+def named_file(folder: Path, name: str) -> Path | None:
+    """The file that a list names, seen from a folder; folders may be divided as Windows does."""
+    if found := file_at(folder / name):
+        return found
+    parts = tuple(part for part in re.split(r"[\\/]+", name) if part not in ("", "."))
+    found = locate(folder, parts) if parts else None
+    return found if found and found.is_file() else None

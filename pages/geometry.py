@@ -1,0 +1,145 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Outlines and baselines: reading their points, where they lie on a page, and which way up a line is."""
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw
+
+OUTSIDE_TOLERANCE = 0.01
+ALMOST_LEVEL, ALMOST_REVERSED = 45.0, 135.0
+# The outline counts as lying on one side of the baseline if its middle is this share of half its height away.
+ON_ONE_SIDE, WHOLLY_ON_ONE_SIDE = 0.15, 0.6
+UPRIGHT_SHAPE = 2.0
+
+Point = tuple[float, float]
+Box = tuple[int, int, int, int]
+
+
+def parse_points(text: str | None) -> list[Point]:
+    """
+    Points from "x,y x,y" or "x y x y"; none from a single number, as old files give for a level baseline.
+
+    Raises:
+        ValueError: If a piece is no number, or one lacks its partner.
+    """
+    pieces = re.split(r"[\s,;]+", (text or "").strip(" \t\r\n,;"))
+    values = [float(piece) for piece in pieces if piece]
+    if not all(map(math.isfinite, values)) or (len(values) > 1 and len(values) % 2):
+        raise ValueError(f"{len(values)} numbers are no points: {(text or '')[:40]!r}")
+    return list(zip(values[::2], values[1::2], strict=False))
+
+
+def box_points(left: float, top: float, width: float, height: float) -> list[Point]:
+    return [(left, top), (left + width, top), (left + width, top + height), (left, top + height)]
+
+
+def bounding_box(points: Sequence[Point], size: tuple[int, int]) -> Box:
+    """Left, top, right and bottom (both exclusive) of the pixels that an outline touches, within the page."""
+    xs, ys = zip(*points, strict=True)
+    left, top = max(0, int(min(xs))), max(0, int(min(ys)))
+    right, bottom = min(size[0], int(max(xs)) + 1), min(size[1], int(max(ys)) + 1)
+    return min(left, size[0] - 1), min(top, size[1] - 1), max(right, left + 1), max(bottom, top + 1)
+
+
+def wrong_outline(points: Sequence[Point], width: int, height: int) -> str:
+    """
+    What is wrong with an outline, or "".
+
+    It may leave the page by a hundredth of the page's sides, as outlines along the edge do.
+    """
+    if len(points) < 2:
+        return "has no outline"
+    xs, ys = zip(*points, strict=True)
+    across, down = OUTSIDE_TOLERANCE * width, OUTSIDE_TOLERANCE * height
+    leaves = min(xs) < -across or min(ys) < -down or max(xs) > width + across or max(ys) > height + down
+    if leaves or max(xs) <= 0 or max(ys) <= 0 or min(xs) >= width or min(ys) >= height:
+        return f"lies outside the page of {width} x {height} pixels"
+    return "has an outline without extent" if max(xs) - min(xs) < 1 or max(ys) - min(ys) < 1 else ""
+
+
+def outline_mask(points: Sequence[Point], size: tuple[int, int]) -> Image.Image:
+    """
+    Image of `size` that is 255 on and within an outline.
+
+    Where an outline crosses itself, Pillow leaves out what it goes around twice, and the ink there; here everything
+    that it encloses is within.
+    """
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).polygon(points, fill=255, outline=255)
+    return ImageChops.lighter(mask, enclosed(points, size)) if meets_itself(points) else mask
+
+
+def meets_itself(points: Sequence[Point]) -> bool:
+    """Whether two sides of an outline that are no neighbours cross or touch."""
+    start = np.asarray(points, dtype=float)
+    side = np.roll(start, -1, axis=0) - start
+    # Entry (i, j): on which side of side i's line does side j begin, and where does it end?
+    offset = start[None] - start[:, None]
+    begins = side[:, None, 0] * offset[..., 1] - side[:, None, 1] * offset[..., 0]
+    ends = np.roll(begins, -1, axis=1)
+    parted = begins * ends <= 0
+    low, high = np.minimum(start, start + side), np.maximum(start, start + side)
+    near = ((low[:, None] <= high[None]) & (low[None] <= high[:, None])).all(axis=-1)
+    steps = np.abs(np.subtract.outer(np.arange(len(points)), np.arange(len(points))))
+    return bool((parted & parted.T & near & (steps > 1) & (steps < len(points) - 1)).any())
+
+
+def enclosed(points: Sequence[Point], size: tuple[int, int]) -> Image.Image:
+    """Image of `size` that is 255 wherever one cannot come from outside without crossing the outline."""
+    left, top = (math.floor(min(values)) - 1 for values in zip(*points, strict=True))
+    width, height = (math.ceil(max(values)) + 2 for values in zip(*points, strict=True))
+    whole = Image.new("L", (width - left, height - top), 255)
+    closed = [(x - left, y - top) for x, y in (*points, points[0])]
+    ImageDraw.Draw(whole).line(closed, fill=128)
+    ImageDraw.floodfill(whole, (0, 0), 0)
+    return whole.point(lambda value: 255 * (value > 0)).crop((-left, -top, size[0] - left, size[1] - top))
+
+
+def reading_angle(
+    baseline: Sequence[Point], outline: Sequence[Point], right_to_left: bool = False
+) -> tuple[float, str]:
+    """
+    Degrees, clockwise as seen, by which a line is turned from its upright position, and a warning or "".
+
+    A baseline says where the letters stand, but not in which direction they are read: baselines of Hebrew and Arabic
+    are drawn from right to left, and some tools draw them in any direction. So the outline decides, which reaches
+    higher above the baseline than below it. Where it does not tell, a line drawn from right to left is upright.
+
+    Args:
+        baseline: Points of the baseline; unknown if there are less than two.
+        outline: Points of the outline.
+        right_to_left: Whether the line's script is read from right to left.
+    """
+    if len(baseline) < 2 or baseline[0] == baseline[-1]:
+        xs, ys = zip(*outline, strict=True) if outline else ((0.0,), (1.0,))
+        stands = max(ys) - min(ys) > UPRIGHT_SHAPE * (max(xs) - min(xs))
+        return 0.0, "outlines higher than wide and without a baseline, taken as upright" if stands and outline else ""
+    (left, top), (right, bottom) = baseline[0], baseline[-1]
+    drawn = math.degrees(math.atan2(bottom - top, right - left))
+    reversed_ = drawn - 180 if drawn > 0 else drawn + 180
+    side = side_of_outline(baseline, outline)
+    if abs(drawn) <= ALMOST_LEVEL:
+        below = side < -WHOLLY_ON_ONE_SIDE
+        return drawn, "outlines below their baseline, taken as upright: are they upside down?" if below else ""
+    if abs(drawn) < ALMOST_REVERSED:
+        return (reversed_ if side < -ON_ONE_SIDE else drawn), ""
+    if side > ON_ONE_SIDE and not right_to_left:
+        return drawn, ""
+    return reversed_, "" if side < -ON_ONE_SIDE else "baselines from right to left, taken as upright"
+
+
+def side_of_outline(baseline: Sequence[Point], outline: Sequence[Point]) -> float:
+    """
+    Where the outline lies: 1 if wholly where letters stand on a baseline that is drawn in the direction of reading, -1
+    if wholly on the other side, 0 if on both equally.
+    """
+    (left, top), (right, bottom) = baseline[0], baseline[-1]
+    upward = np.array([bottom - top, left - right]) / math.hypot(right - left, bottom - top)
+    heights = (np.asarray(outline, dtype=float).reshape(-1, 2) - np.mean(baseline, axis=0)) @ upward
+    if not heights.size or np.ptp(heights) == 0:
+        return 0.0
+    return float((heights.max() + heights.min()) / np.ptp(heights))

@@ -1,0 +1,118 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What PAGE XML and ALTO have in common: a page with lines, and an order to read them in."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from .geometry import Point
+
+UNORDERED = 10**9
+
+
+class LineText(NamedTuple):
+    """
+    The transcription that a file holds for a line.
+
+    Attributes:
+        text: The transcription, "" if there is none.
+        problem: Why it is not certain which text is the transcription; "" if it is. The text is "" then.
+        warning: What is odd about the text although it is taken.
+        confidence: What a recogniser thought of it, 0 to 1; None if the file does not tell.
+    """
+
+    text: str = ""
+    problem: str = ""
+    warning: str = ""
+    confidence: float | None = None
+
+
+class PageLine(NamedTuple):
+    """
+    A line of a page; its place in `Page.lines` is the reading order.
+
+    Attributes:
+        identifier: Its own identifier.
+        region: That of its region.
+        transcription: What the file holds as its text.
+        polygon: Outline in pixels of the page.
+        baseline: Points on the line that the letters stand on; may be empty.
+        place: Its place in the region, where the file tells.
+        problem: What is wrong with its outline; "" if nothing is. [`~geometry.wrong_outline`] says more.
+    """
+
+    identifier: str
+    region: str
+    transcription: LineText
+    polygon: list[Point]
+    baseline: list[Point]
+    place: int | None = None
+    problem: str = ""
+
+    @property
+    def text(self) -> str:
+        """The transcription, "" if it has none or it is uncertain."""
+        return self.transcription.text
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the outline."""
+        xs, ys = zip(*self.polygon, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+
+class Page(NamedTuple):
+    """
+    A page as its XML tells it.
+
+    Attributes:
+        image_name: The name of its image, as it is written; "" if there is none.
+        width: In pixels, 0 where the file does not tell.
+        height: In pixels, 0 where the file does not tell.
+        lines: In reading order, with and without text.
+        frame: Which frame of the image it is, from 0; None if the file does not tell.
+        problems: What keeps the page, or a part of it, from being read.
+        warnings: What is odd although it is read.
+    """
+
+    image_name: str
+    width: int
+    height: int
+    lines: list[PageLine]
+    frame: int | None = None
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def page_side(text: str | None) -> int:
+    """Width or height in pixels, 0 if it is not told; ValueError if it is no number."""
+    return int(float(text or 0))
+
+
+def whole_number(text: str | None) -> int:
+    """A number of a file, 0 if there is none or it is no number."""
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0
+
+
+def ordered_references(order: Element | None) -> list[Element]:
+    """References of a ReadingOrder, groups unfolded, each group's members by their `index` where they have one."""
+    if order is None:
+        return []
+    children = sorted(order, key=lambda child: whole_number(child.get("index")))
+    return [ref for child in children for ref in (ordered_references(child) if len(child) else [child])]
+
+
+def in_reading_order(lines: Sequence[PageLine], order: Sequence[str]) -> list[PageLine]:
+    """Lines by the place of their region (or their own) in the order, then by their index; else as in the document."""
+    places = {identifier: number for number, identifier in enumerate(order)}
+    regions = {region: number for number, region in enumerate(dict.fromkeys(line.region for line in lines))}
+
+    def key(line: PageLine) -> tuple[int, int, int]:
+        ordered = places.get(line.identifier, places.get(line.region, UNORDERED))
+        return ordered, regions[line.region], UNORDERED if line.place is None else line.place
+
+    return sorted(lines, key=key)

@@ -1,0 +1,225 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The image of a page: finding the file that its XML names, and opening it as the XML counts its pixels."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from PIL import ExifTags, Image
+
+from ..processing_htr_convtext import load_image, to_grey
+from .finding_files import IMAGE_SUFFIXES, images_of_stem, locate
+from .layout import Page
+
+# Beside the XML and where tools put their images next to a folder of XML.
+NEAR_FOLDERS = ((), ("..",), *((*up, name) for up in (("..",), ()) for name in ("Images", "images", "img", "image")))
+ASPECT_TOLERANCE = 0.02
+UNDO_EXIF = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+SWAPS_SIDES = (5, 6, 7, 8)
+
+Size = tuple[int, int]
+
+
+class PageImage(NamedTuple):
+    """
+    How to open the image of a page.
+
+    Attributes:
+        size: Width and height of the page that the XML counts in.
+        frame: Which frame of the file.
+        stored: Whether the XML counts the pixels as they are stored, before the turn that EXIF asks for.
+        warning: What is odd about the image; "" if nothing is.
+    """
+
+    size: Size
+    frame: int = 0
+    stored: bool = False
+    warning: str = ""
+
+
+def plan_page_image(file: Path | str | BytesIO, page: Page) -> PageImage:
+    """
+    Compares an image with the XML of its page, by its header.
+
+    Args:
+        file: Image file.
+        page: The page.
+
+    Raises:
+        ValueError: If it is no image, has another shape than the XML says, or it is not certain which frame or which
+            side of the image the XML means.
+    """
+    try:
+        opened = Image.open(file)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"not a readable image ({error})") from error
+    with opened:
+        told = (page.width, page.height) if page.width and page.height else None
+        frame = page_frame(opened, page, told)
+        opened.seek(frame)
+        orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
+        if orientation in SWAPS_SIDES and opened.format == "TIFF" and opened.info.get("compression") == "raw":
+            # Pillow 13 mixes up rows and columns of such a file.
+            raise ValueError(f"an uncompressed TIFF with orientation {orientation}; save it upright, or compressed")
+        # Pillow itself turns the size of a TIFF.
+        swapped = orientation in SWAPS_SIDES and opened.format != "TIFF"
+        upright = (opened.height, opened.width) if swapped else opened.size
+    if orientation not in UNDO_EXIF:
+        return PageImage(told or upright, frame, False, size_warning(upright, told))
+    stored = (upright[1], upright[0]) if orientation in SWAPS_SIDES else upright
+    fits = [told is not None and has_shape(size, told) for size in (upright, stored)]
+    if told is None or all(fits):
+        raise ValueError(
+            f"its EXIF orientation ({orientation}) turns or mirrors it, and the XML does not tell whether it counts "
+            "pixels before or after that; save the image upright, without EXIF"
+        )
+    return PageImage(told, frame, fits[1], size_warning(stored if fits[1] else upright, told))
+
+
+def page_frame(opened: Image.Image, page: Page, told: Size | None) -> int:
+    """The frame of an image: the only one, the one that the XML numbers, or the only one of its size."""
+    frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+    if frames == 1:
+        if page.frame:
+            raise ValueError(f"the XML has a page {page.frame + 1}, but the image has one frame")
+        return 0
+    if page.frame is not None and page.frame < frames:
+        return page.frame
+    sizes = []
+    for frame in range(frames):
+        opened.seek(frame)
+        sizes.append(opened.size)
+    same = [frame for frame, size in enumerate(sizes) if size == told]
+    if len(same) != 1:
+        raise ValueError(f"the image has {frames} frames, and the XML does not tell which; save the page's as a file")
+    return same[0]
+
+
+def has_shape(size: Size, told: Size) -> bool:
+    return abs(size[0] / size[1] / (told[0] / told[1]) - 1) < ASPECT_TOLERANCE
+
+
+def size_warning(size: Size, told: Size | None) -> str:
+    """A warning if the image has another size than the XML says; ValueError if it has another shape."""
+    if told is None or size == told:
+        return ""
+    if not has_shape(size, told):
+        raise ValueError(f"{size[0]} x {size[1]} pixels, but its XML says {told[0]} x {told[1]}")
+    return "images of another size than their XML says, to which the outlines are scaled"
+
+
+def open_page_image(file: Path | str | bytes, plan: PageImage) -> Image.Image:
+    """
+    The image as the XML counts its pixels, in grey or RGB.
+
+    Raises:
+        OSError, ValueError: If it cannot be decoded; the message names it.
+    """
+    page = load_image(file, frame=plan.frame, max_pixels=None)
+    if plan.stored:
+        with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as opened:
+            page = page.transpose(UNDO_EXIF[opened.getexif()[ExifTags.Base.Orientation]])
+    return page if page.mode in ("L", "RGB") and "transparency" not in page.info else to_grey(page)
+
+
+def find_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:
+    """
+    The image that an XML file names, and a warning or "".
+
+    The name counts with its folders: seen from the XML's folder and from those above it, up to the one that holds
+    `top`, which finds the images of OCR-D's workspaces. A name alone is looked for beside the XML, one folder up and
+    in folders like `Images/`. A picture of which only the last part of the name fits is taken only if the rest is of
+    another computer and the picture has the very size that the XML says; nothing else tells a page from its thumbnail.
+
+    Args:
+        xml: The XML file.
+        page: Its page.
+        top: Folder of the dataset.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for written in dict.fromkeys((page.image_name, unquote(page.image_name))):
+        parts, absolute = name_parts(written)
+        if absolute and Path(written).is_file():
+            return Path(written), ""
+        if parts and (found := by_whole_name(xml, parts, absolute, top)):
+            return found
+    parts, absolute = name_parts(unquote(page.image_name))
+    places = [locate(xml.parent, (*end, parts[-1])) for end in NEAR_FOLDERS] if parts else []
+    alone = [path for path in places if path and path.is_file()]
+    if absolute and alone and image_size(alone[0]) == (page.width, page.height):
+        return alone[0].resolve(), "images named with folders of another computer, taken by their last name"
+    if len(parts) < 2:
+        for end in NEAR_FOLDERS:
+            if (folder := locate(xml.parent, end)) and (images := images_of_stem(folder, xml.stem)):
+                return images[0].resolve(), "images found by the name of the XML instead of theirs" if parts else ""
+    if alone:
+        raise ValueError(
+            f"its image {page.image_name} is not there, only {alone[0]}, which may be another picture: move it to "
+            "where the XML says, or mend the name in the XML"
+        )
+    raise ValueError(f"its image {page.image_name} is neither beside it nor one folder up; is it published?")
+
+
+def name_parts(name: str) -> tuple[tuple[str, ...], bool]:
+    """Folders and name of an image as a file names it (a path of any system, or a URL); whether it is absolute."""
+    name = name.strip()
+    name = name if name.startswith("file:/") else name.removeprefix("file:")
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", name):
+        name = "/" + urlsplit(name).path.lstrip("/")
+    drive = re.match(r"[a-zA-Z]:[\\/]", name)
+    parts = tuple(part for part in re.split(r"[\\/]+", name[2:] if drive else name) if part not in ("", "."))
+    if parts and re.fullmatch("[a-zA-Z]:", parts[0]):
+        parts = parts[1:]
+    return parts, bool(drive) or name.startswith(("/", "\\"))
+
+
+def by_whole_name(xml: Path, parts: tuple[str, ...], absolute: bool, top: Path) -> tuple[Path, str] | None:
+    """The image of a whole relative name; of an absolute one, by at least its last folder and name."""
+    shortest = 2 if absolute else len(parts)
+    names = [parts[-length:] for length in range(len(parts), shortest - 1, -1)]
+    folders = [*folders_upward(xml.parent, top)]
+    if len(parts) == 1:
+        folders += [folder for end in NEAR_FOLDERS if (folder := locate(xml.parent, end))]
+    places = [(folder, name) for name in names for folder in folders]
+    for folder, name in places:
+        if (found := locate(folder, name)) and found.is_file():
+            return found.resolve(), ""
+    for folder, name in places:
+        near = locate(folder, name[:-1])
+        stem = Path(name[-1]).stem if Path(name[-1]).suffix.lower() in IMAGE_SUFFIXES else name[-1]
+        if near and (images := images_of_stem(near, stem)):
+            return images[0].resolve(), "images with another ending than their XML names"
+    return None
+
+
+def folders_upward(folder: Path, top: Path) -> Iterator[Path]:
+    """A folder and those above it, up to the one that holds `top`."""
+    folder, top = folder.absolute(), top.absolute()
+    yield folder
+    if folder.is_relative_to(top):
+        for parent in folder.parents:
+            yield parent
+            if parent == top.parent:
+                return
+
+
+def image_size(path: Path) -> Size | None:
+    try:
+        with Image.open(path) as opened:
+            return opened.size
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        return None

@@ -1,0 +1,69 @@
+"""The text of ALTO lines, and files with several pages."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from htr_convtext.pages import read_page_text
+from htr_convtext.pages.alto import line_text
+
+LINE = '<TextLine ID="{name}" HPOS="100" VPOS="100" WIDTH="200" HEIGHT="40">{content}</TextLine>'
+ALTO = (
+    '<alto xmlns="http://www.loc.gov/standards/alto/ns-v{version}#"><Description><MeasurementUnit>pixel'
+    "</MeasurementUnit>{names}</Description><Layout>{pages}</Layout></alto>"
+)
+NAME = "<sourceImageInformation><fileName>{}</fileName></sourceImageInformation>"
+
+
+def page(text: str) -> str:
+    line = LINE.format(name="l", content=f'<String CONTENT="{text}"/>')
+    return f'<Page WIDTH="400" HEIGHT="200"><PrintSpace><TextBlock ID="b">{line}</TextBlock></PrintSpace></Page>'
+
+
+def words(*texts: str, between: str = "") -> str:
+    return between.join(f'<String CONTENT="{text}"/>' for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (words("one line"), "one line"),
+        (words("two", "words"), "two words"),
+        (words("two", "words", between="<SP/>"), "two words"),
+        (words("conser") + '<HYP CONTENT="-"/>', "conser-"),
+        (words("la", "conser") + '<HYP CONTENT="-"/>', "la conser-"),
+        (words("la", "conser", between="<SP/>") + '<HYP CONTENT="\u00ac"/>', "la conser\u00ac"),
+        (words("conser") + "<SP/><HYP/>", "conser-"),
+        (words("conser") + '<HYP CONTENT="&#xAD;"/>', "conser-"),
+        (words("conser-") + '<HYP CONTENT="-"/>', "conser-"),
+        ('<String CONTENT="conser" SUBS_TYPE="HypPart1" SUBS_CONTENT="conservation"/><HYP CONTENT="-"/>', "conser-"),
+        ('<String CONTENT="vation" SUBS_TYPE="HypPart2" SUBS_CONTENT="conservation"/>', "vation"),
+        ('<String><Glyph CONTENT="o"/><Glyph CONTENT="ne"/></String>' + words("two"), "one two"),
+        ("<SP/>" + words("one") + "<SP/>", " one "),
+        ("", ""),
+    ],
+)
+def test_text_is_what_stands_in_the_line(content, text):
+    assert line_text(ElementTree.fromstring(LINE.format(name="l", content=content))).text == text
+
+
+def test_word_without_content_is_named():
+    found = line_text(ElementTree.fromstring(LINE.format(name="l", content=words("one", ""))))
+    assert found.text == "" and "1 of 2 words without CONTENT" in found.problem
+
+
+def test_confidence_is_the_mean_of_the_words():
+    content = '<String CONTENT="a" WC="0.5"/><String CONTENT="b" WC="1.0"/><String CONTENT="c"/>'
+    assert line_text(ElementTree.fromstring(LINE.format(name="l", content=content))).confidence == 0.75
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_every_page_of_a_file(version):
+    names, pages = NAME.format("a.png") + NAME.format("b.png"), page("one") + page("two")
+    found = read_page_text(ALTO.format(version=version, names=names, pages=pages))
+    assert [(page.image_name, page.frame, page.lines[0].text) for page in found] == [
+        ("a.png", None, "one"),
+        ("b.png", None, "two"),
+    ]
+    found = read_page_text(ALTO.format(version=version, names=NAME.format("book.tif"), pages=pages))
+    assert [(page.image_name, page.frame) for page in found] == [("book.tif", 0), ("book.tif", 1)]

@@ -1,0 +1,84 @@
+"""Which way up a line is, and what its outline covers."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from htr_convtext.pages.geometry import outline_mask, parse_points, reading_angle
+
+FLAT = [(100, 100), (300, 100), (300, 140), (100, 140)]
+TALL = [(100, 100), (140, 100), (140, 300), (100, 300)]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "outline", "right_to_left", "angle"),
+    [
+        ("100,135 300,135", FLAT, False, 0),
+        ("300,135 100,135", FLAT, False, 0),  # Drawn from right to left.
+        ("300,135 100,135", FLAT, True, 0),
+        ("300,105 100,105", FLAT, False, 180),  # Upside down.
+        ("300,105 100,105", FLAT, True, 0),  # Hebrew with a line above its letters.
+        ("300,120 100,120", FLAT, False, 0),
+        ("100,105 300,105", FLAT, False, 0),
+        ("105,100 105,300", TALL, False, 90),  # Read from top to bottom: letters stand to the right.
+        ("105,300 105,100", TALL, False, 90),
+        ("135,300 135,100", TALL, False, -90),  # Read from bottom to top.
+        ("135,100 135,300", TALL, False, -90),
+        ("120,100 120,300", TALL, False, 90),
+        ("", FLAT, False, 0),
+        ("135", FLAT, False, 0),
+    ],
+)
+def test_angle_of_upright_sideways_and_turned_lines(baseline, outline, right_to_left, angle):
+    assert reading_angle(parse_points(baseline), outline, right_to_left)[0] == angle
+
+
+@pytest.mark.parametrize(
+    ("baseline", "outline", "warning"),
+    [
+        ("300,120 100,120", FLAT, "from right to left"),
+        ("100,100 300,100", FLAT, "below their baseline"),
+        ("", TALL, "without a baseline"),
+        ("100,135 300,135", FLAT, ""),
+    ],
+)
+def test_what_the_outline_does_not_tell_is_a_warning(baseline, outline, warning):
+    found = reading_angle(parse_points(baseline), outline)[1]
+    assert warning in found if warning else found == ""
+
+
+@pytest.mark.parametrize("text", ["1,2 3,4", "1 2 3 4", " 1,2\n3,4 ", "1.0,2.0 3,4"])
+def test_points_in_every_form(text):
+    assert parse_points(text) == [(1, 2), (3, 4)]
+
+
+def test_self_crossing_outline_keeps_what_it_goes_around():
+    """A square whose outline goes around its middle twice, and a bow tie."""
+    twice = [(0, 0), (30, 0), (30, 30), (0, 30), (0, 0), (10, 10), (20, 10), (20, 20), (10, 20), (10, 10)]
+    assert np.asarray(outline_mask(twice, (31, 31)))[15, 15] == 255
+    bow_tie = np.asarray(outline_mask([(0, 0), (30, 30), (30, 0), (0, 30)], (31, 31)))
+    assert bow_tie[15, 3] == bow_tie[15, 27] == 255 and bow_tie[2, 15] == 0
+
+
+def test_loops_in_opposite_directions_keep_what_both_go_around():
+    """Two boxes that overlap, one drawn clockwise and one against it: winding numbers would cancel."""
+    outline = [(0, 0), (40, 0), (40, 20), (0, 20), (0, 0), (20, 5), (20, 25), (60, 25), (60, 5), (20, 5)]
+    mask = np.asarray(outline_mask(outline, (61, 26)))
+    assert mask[12, 10] == mask[12, 30] == mask[12, 50] == 255
+    assert mask[2, 50] == mask[23, 5] == 0
+
+
+def test_outline_beyond_the_edge_is_filled_up_to_it():
+    outline = [(-5, -5), (30, 30), (30, -5), (-5, 30)]
+    assert np.asarray(outline_mask(outline, (31, 31)))[12, 1] == 255
+
+
+def test_simple_outlines_are_filled_as_pillow_does():
+    dice = np.random.default_rng(0)
+    for _ in range(20):
+        turns = np.sort(dice.uniform(0, 2 * np.pi, 12))
+        reach = dice.uniform(20, 60, 12)
+        points = [(50 + r * np.cos(t), 40 + r * np.sin(t)) for t, r in zip(turns, reach, strict=True)]
+        expected = Image.new("L", (100, 80))
+        ImageDraw.Draw(expected).polygon(points, fill=255, outline=255)
+        assert np.array_equal(np.asarray(outline_mask(points, (100, 80))), np.asarray(expected))

@@ -1,0 +1,116 @@
+"""Which text of a PAGE file is a line's transcription."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from htr_convtext.pages import read_page_text
+from htr_convtext.pages.page_xml import line_text
+
+PAGE = (
+    '<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/{version}"><Page imageFilename="p.png" '
+    'imageWidth="400" imageHeight="200">{content}</Page></PcGts>'
+)
+COORDS = '<Coords points="10,10 200,10 200,40 10,40"/>'
+
+
+def equivalent(text: str, attributes: str = "", tag: str = "Unicode") -> str:
+    return f"<TextEquiv {attributes}><{tag}>{text}</{tag}></TextEquiv>"
+
+
+def word(*content: str) -> str:
+    return f'<Word id="w">{COORDS}{"".join(content)}</Word>'
+
+
+def glyph(text: str) -> str:
+    return f'<Glyph id="g">{COORDS}{equivalent(text)}</Glyph>'
+
+
+def text_of(content: str, text_index: int | None = None):
+    return line_text(ElementTree.fromstring(f'<TextLine id="l">{COORDS}{content}</TextLine>'), text_index)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        equivalent("truth"),
+        equivalent("truth", 'index="0"'),
+        equivalent("truth", 'conf="0.4"'),
+        equivalent("read", 'index="1"') + equivalent("truth", 'index="0"'),
+        equivalent("truth", 'index="0"') + equivalent("read", 'index="2"'),
+        equivalent("read") + equivalent("truth", 'index="0"'),
+        equivalent("truth") + equivalent("truth"),
+        equivalent("truth") + equivalent(""),
+        equivalent("truth", tag="PlainText"),
+        "<TextEquiv><PlainText>truht</PlainText><Unicode>truth</Unicode></TextEquiv>",
+        "<TextEquiv><Unicode/><Unicode>truth</Unicode></TextEquiv>",
+        word(equivalent("other")) + equivalent("truth"),
+        word(equivalent("truth")),
+        word(equivalent("truth")) + equivalent(""),
+        word(glyph("tr"), glyph("uth")),
+        word(equivalent("read", 'index="1"'), equivalent("truth", 'index="0"')),
+    ],
+)
+def test_the_transcription_is_found(content):
+    found = text_of(content)
+    assert (found.text, found.problem) == ("truth", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (equivalent("read", 'index="1"'), "only texts of index 1, which may be a recogniser's readings"),
+        (equivalent("", 'index="0"') + equivalent("read", 'index="1"'), "only texts of index 1"),
+        (equivalent("a") + equivalent("b", 'index="1"'), "only texts of index 1 beside one without index"),
+        (equivalent("a") + equivalent("b"), "2 different texts"),
+        (equivalent("a", 'index="first"'), "index 'first', which is no number"),
+        ("<TextEquiv><Unicode>a</Unicode><Unicode>b</Unicode></TextEquiv>", "2 different Unicode texts"),
+        (word(equivalent("a")) + word(), "1 of its 2 words have none"),
+        (word(equivalent("a", 'index="3"')), "has a word that has only texts of index 3"),
+    ],
+)
+def test_an_uncertain_transcription_is_named(content, problem):
+    found = text_of(content)
+    assert found.text == "" and problem in found.problem
+
+
+def test_index_that_is_asked_for():
+    both = equivalent("read", 'index="1"') + equivalent("truth", 'index="0"')
+    assert text_of(both, 1).text == "read"
+    assert text_of(equivalent("read", 'index="1"'), 1).text == "read"
+    assert text_of(both, 0).text == "truth"
+
+
+def test_words_that_differ_from_their_line_are_a_warning():
+    assert "differ" in text_of(word(equivalent("other")) + equivalent("line")).warning
+    assert not text_of(word(equivalent("one")) + word(equivalent("two")) + equivalent("one  two")).warning
+
+
+@pytest.mark.parametrize("version", ["2010-03-19", "2013-07-15", "2019-07-15"])
+def test_lines_with_and_without_text_in_reading_order(version):
+    order = (
+        '<ReadingOrder><OrderedGroup id="o"><RegionRefIndexed index="1" regionRef="a"/>'
+        '<RegionRefIndexed index="0" regionRef="b"/></OrderedGroup></ReadingOrder>'
+    )
+    points = '<Coords><Point x="10" y="10"/><Point x="200" y="10"/><Point x="200" y="40"/></Coords>'
+    first = f'<TextRegion id="a"><TextLine id="a1">{points}{equivalent("last")}</TextLine></TextRegion>'
+    second = f'<TextRegion id="b"><TextLine id="b1">{COORDS}<Baseline points="10,35 200,36"/></TextLine></TextRegion>'
+    (page,) = read_page_text(PAGE.format(version=version, content=order + first + second))
+    assert [(line.identifier, line.region, line.text) for line in page.lines] == [("b1", "b", ""), ("a1", "a", "last")]
+    assert page.lines[1].polygon == [(10, 10), (200, 10), (200, 40)]
+    assert page.lines[0].baseline == [(10, 35), (200, 36)] and page.lines[0].box == (10, 10, 200, 40)
+    assert (page.image_name, page.width, page.height) == ("p.png", 400, 200)
+
+
+@pytest.mark.parametrize("points", ["10,10 200,ten 200,40", "10,10 200,10 200", "10,10 nan,10 200,40"])
+def test_broken_outline_costs_its_line_only(points):
+    broken = f'<TextLine id="x"><Coords points="{points}"/>{equivalent("a")}</TextLine>'
+    whole = f'<TextLine id="y">{COORDS}{equivalent("b")}</TextLine>'
+    (page,) = read_page_text(PAGE.format(version="2019-07-15", content=f"<TextRegion>{broken}{whole}</TextRegion>"))
+    assert ["broken outline" in line.problem for line in page.lines] == [True, False]
+
+
+def test_text_of_a_region_alone_is_a_warning():
+    region = f'<TextRegion id="r"><TextLine id="l">{COORDS}</TextLine>{equivalent("text")}</TextRegion>'
+    (page,) = read_page_text(PAGE.format(version="2019-07-15", content=region))
+    assert page.warnings == ("regions with a text whose lines have none, left out",)
