@@ -38,6 +38,8 @@ SIZES: dict[str, dict] = {
     "small": {"hidden_size": 256},
     "base": {},
 }
+# The weights of the Textual Context Module, beside a model that was trained with it.
+TCM_FILE = "tcm.safetensors"
 # What `pipeline(..., trust_remote_code=True)` and the Auto classes look up in config.json.
 AUTO_MAP = {
     "AutoConfig": "configuration_htr_convtext.HTRConvTextConfig",

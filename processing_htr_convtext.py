@@ -303,6 +303,10 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
 
     def preprocess_line(self, image) -> np.ndarray:
         """One image of any kind that [`load_image`] opens to float32 pixels of shape `(1, height, padded_width)`."""
+        return self.resize_line(image)[None].astype(np.float32) * np.float32(self.rescale_factor)
+
+    def resize_line(self, image) -> np.ndarray:
+        """One image of any kind that [`load_image`] opens to grey bytes of shape `(height, padded_width)`."""
         loaded = load_image(image)
         try:
             grey = to_grey(loaded)
@@ -313,9 +317,9 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
             dark, light = self.autocontrast_cutoff
             grey = ImageOps.autocontrast(grey, cutoff=(dark, light))
         height = self.size["height"]
-        line = np.full((1, height, self.padded_width(grey.height, grey.width)), self.padding_value, dtype=np.float32)
-        resized = grey.resize((width, height), self.resample)
-        line[0, :, :width] = np.asarray(resized, dtype=np.float32) * np.float32(self.rescale_factor)
+        paper = round(self.padding_value / self.rescale_factor)
+        line = np.full((height, self.padded_width(grey.height, grey.width)), paper, dtype=np.uint8)
+        line[:, :width] = np.asarray(grey.resize((width, height), self.resample))
         return line
 
 
