@@ -168,7 +168,7 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
                 "--dataloader_drop_last would leave lines out of evaluation, too. Leave it out, or train with "
                 "--eval_strategy no."
             )
-        if self.sam_rho and "lomo" in str(self.optim):
+        if self.sam_rho and "lomo" in self.optim.value:
             raise ValueError(
                 f"--optim {self.optim.value} steps during the backward pass, which --sam_rho {self.sam_rho} needs "
                 "twice for one step. Set --sam_rho 0 or choose another optimiser."

@@ -235,6 +235,14 @@ class LineTrainer(Trainer):
         self.state.compute_steps(self.args, max_steps)
         return progress
 
+    def _run_epoch(self, *args, **kwargs):
+        """As Trainer's, which would take one step more in a run that has had its steps when it is resumed."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(*args, **kwargs)
+            return
+        logger.warning(f"The run has had its {self.state.max_steps} steps and takes no more.")
+        self.control.should_training_stop = True
+
     def _load_optimizer_and_scheduler(self, checkpoint):
         """As Trainer's, but learning rates, weight decay and whatever else is an option are those asked for now."""
         if checkpoint is None or self.is_deepspeed_enabled or not self._created_lr_scheduler:

@@ -160,7 +160,7 @@ class OptionParser(HfArgumentParser):
         name = argument.lstrip("-").replace("-", "_")
         if not argument.startswith("-"):
             return (
-                f"{argument!r} is no option. A recipe ({', '.join(RECIPE_SUFFIXES)}) comes first, before any option."
+                f"{argument!r} is no option. A recipe ({', '.join(RECIPE_SUFFIXES)}) comes before the options."
             )
         return f"there is no option --{name}{did_you_mean(name, self.names, '--')}."
 

@@ -54,9 +54,7 @@ class HTRConvTextTrainer(LineTrainer):
     ):
         check_devices(args)
         if kwargs.get("compute_loss_func") is not None:
-            raise ValueError(
-                "The losses are CTC and TCM: there is no place for compute_loss_func. Override compute_loss."
-            )
+            raise ValueError("The losses are CTC and TCM: compute_loss_func is not supported. Override compute_loss.")
         if args.bf16 and args.device.type == "cpu" and not cpu_has_bfloat16():
             logger.warning(
                 "--bf16: this processor has no units for bfloat16 and will train several times slower than without."
@@ -205,7 +203,7 @@ class HTRConvTextTrainer(LineTrainer):
         """The recipe's schedule instead of Trainer's."""
         if self.lr_scheduler is None:
             warmup_steps = self.args.get_warmup_steps(num_training_steps)
-            if warmup_steps >= num_training_steps:
+            if self.args.warmup_steps >= num_training_steps:
                 logger.warning(
                     f"--warmup_steps {warmup_steps} are all of the {num_training_steps} steps, and the learning rate "
                     "never falls. A share, such as --warmup_steps 0.1, fits any length."
