@@ -30,6 +30,8 @@ SIZES: dict[str, dict] = {
 }
 # Above any image from 0 to 1, with noise and augmentation; below one from 0 to 255.
 LARGEST_PIXEL_VALUE = 10
+# The weights of the Textual Context Module, beside a model that was trained with it.
+TCM_FILE = "tcm.safetensors"
 # What `pipeline(..., trust_remote_code=True)` and the Auto classes look up in config.json.
 AUTO_MAP = {
     "AutoConfig": "configuration_htr_convtext.HTRConvTextConfig",

@@ -17,12 +17,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from ..configuration_htr_convtext import HTRConvTextConfig
+from ..configuration_htr_convtext import TCM_FILE, HTRConvTextConfig
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import ALPHABETS, HTRConvTextProcessor
 from .model_card import PAPER, error_rates, model_card
-
-TCM_FILE = "tcm.safetensors"
 
 # The authors' names to ours, by the beginning of a name; what follows it stays. {stage} and {conv} count from 1 in
 # their names and from 0 in ours; {block} and {layer} count from 0 in both (NUMBERS).

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,14 +215,14 @@ def test_sixty_four_real_lines_are_learnt_by_heart(root, shared_lines, tmp_path)
 
 
 @pytest.mark.parametrize("recipe", ["iam", "lam", "read2016", "vnondb"])
-def test_recipes_run_three_steps_on_their_dataset(root, request, miniatures, tmp_path, recipe):
+def test_the_papers_recipe_runs_three_steps_on_each_dataset(root, request, miniatures, tmp_path, recipe):
     output = tmp_path / "run"
     release = request.getfixturevalue(f"{recipe}_release")
     # All that is not the recipe's: a small network, a small batch, and steps few enough for a test.
     options = ["--size", "tiny", "--image_width", 256, "--max_steps", 3, "--per_device_train_batch_size", 2]
     options += ["--logging_steps", 1, "--dataloader_num_workers", 0, "--use_cpu", "--report_to", "none"]
-    recipe_file = root / "recipes" / f"{recipe}.yaml"
-    launch(root, recipe_file, "--data_dir", release, "--output_dir", output, *options, launcher=ONE_PROCESS)
+    options += ["--dataset", recipe, "--data_dir", release, "--output_dir", output]
+    launch(root, root / "recipes" / "paper.yaml", *options, launcher=ONE_PROCESS)
 
     log = history(output)
     # The paper's schedule: the warm-up's second, third and fourth rate, as its iterations count from 1.
@@ -235,32 +236,10 @@ def test_recipes_run_three_steps_on_their_dataset(root, request, miniatures, tmp
 
 def test_every_recipe_is_understood(train_hf, root):
     names = [path for path in (root / "recipes").glob("*.yaml") if "two_" not in path.name]
-    assert len(names) == 5
+    assert len(names) == 2
     for path in names:
         _, _, args = train_hf.parse_arguments([str(path), "--output_dir", "unused", "--seed", "5"])
         assert args.seed == 5
-
-
-@pytest.mark.parametrize(
-    ("options", "trains", "evaluates"),
-    [
-        ([], True, True),
-        (["--do_eval"], False, True),
-        (["--do_predict"], False, False),
-        (["--do_train", "--do_predict"], True, True),
-        (["--do_train", "--eval_strategy", "no"], True, False),
-    ],
-)
-def test_tasks_are_those_asked_for_and_training_evaluates(train_hf, options, trains, evaluates):
-    _, _, args = train_hf.parse_arguments(["--output_dir", "unused", *options])
-    assert (args.do_train, args.do_eval) == (trains, evaluates)
-
-
-def test_unknown_option_of_a_recipe_is_named(train_hf, tmp_path):
-    recipe = tmp_path / "mine.yaml"
-    recipe.write_text("learning_rte: 1.0e-3\n", encoding="utf-8")
-    with pytest.raises(SystemExit, match="mine.yaml: unknown options learning_rte"):
-        train_hf.parse_arguments([str(recipe)])
 
 
 def run_inside(train_hf, monkeypatch, *options: object) -> None:
@@ -275,7 +254,27 @@ def test_folder_of_another_run_is_refused_and_kept(train_hf, line_folder, tmp_pa
     before = weights(tmp_path)
     with pytest.raises(SystemExit, match="holds another run .checkpoint-1.*--resume_from_checkpoint"):
         run_inside(train_hf, monkeypatch, *options)
+    shutil.rmtree(tmp_path / "checkpoint-1")
+    with pytest.raises(SystemExit, match="holds another run .model.safetensors"):
+        run_inside(train_hf, monkeypatch, *options)
+    with pytest.raises(SystemExit, match="no whole checkpoint"):
+        run_inside(train_hf, monkeypatch, *options, "--resume_from_checkpoint")
     torch.testing.assert_close(weights(tmp_path), before, rtol=0, atol=0)
+
+
+def test_reading_alone_trains_nothing_however_it_is_spelt(train_hf, line_folder, tmp_path, monkeypatch):
+    base = ["--data_dir", line_folder, *QUICK, "--max_steps", 1, "--per_device_train_batch_size", 4]
+    run_inside(train_hf, monkeypatch, *base, "--output_dir", tmp_path / "base", "--save_strategy", "no")
+    model = ["--model_name_or_path", tmp_path / "base", "--use_cpu", "--report_to", "none"]
+    for number, (spelling, split) in enumerate(
+        {"--do-eval": "validation", "--do-predict": "test", "--do_ev": "validation", "--do_predict=True": "test"}.items()
+    ):
+        output = tmp_path / f"read-{number}"
+        run_inside(train_hf, monkeypatch, "--data_dir", line_folder, *model, "--output_dir", output, spelling)
+        written = {path.name for path in output.iterdir()}
+        assert written == {"all_results.json"} | {
+            f"{split}_{name}" for name in ("results.json", "predictions.json", "report.html")
+        }
 
 
 def test_a_line_that_cannot_be_trained_is_named_before_the_first_step(train_hf, line_folder, tmp_path, monkeypatch):

@@ -5,19 +5,23 @@
 from .allocator import keep_freed_memory
 from .arguments import HTRConvTextTrainingArguments
 from .augmentation import LineAugmentation
-from .checkpoints import checkpoints, find_checkpoint
+from .checkpoints import check_output_dir, checkpoints, find_checkpoint
 from .collator import LineCollator
 from .ema import ExponentialMovingAverage, ema_decay
 from .evaluation import LineScorer, ReadLine
 from .joint_model import HTRConvTextWithTCM
 from .metrics import HTRConvTextErrorRates, error_rates
+from .options import DataArguments, ModelArguments, parse_arguments
 from .preparation import prepare_lines
 from .report import write_evaluation, write_learning_curves
 from .schedule import learning_rate
+from .splits import load_splits, prepare_splits
+from .starting_model import load_model
 from .trainer import HTRConvTextTrainer
 from .vocabulary import extend_vocabulary, load_tcm
 
 __all__ = [
+    "DataArguments",
     "ExponentialMovingAverage",
     "HTRConvTextErrorRates",
     "HTRConvTextTrainer",
@@ -26,7 +30,9 @@ __all__ = [
     "LineAugmentation",
     "LineCollator",
     "LineScorer",
+    "ModelArguments",
     "ReadLine",
+    "check_output_dir",
     "checkpoints",
     "ema_decay",
     "error_rates",
@@ -34,8 +40,12 @@ __all__ = [
     "find_checkpoint",
     "keep_freed_memory",
     "learning_rate",
+    "load_model",
+    "load_splits",
     "load_tcm",
+    "parse_arguments",
     "prepare_lines",
+    "prepare_splits",
     "write_evaluation",
     "write_learning_curves",
 ]

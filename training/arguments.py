@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of training, on top of transformers' TrainingArguments; the defaults are the paper's recipe."""
 
+import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, make_dataclass
+from typing import Any
 
 from transformers import TrainingArguments
 
@@ -12,11 +14,43 @@ from .schedule import SCHEDULES
 
 # What the time limit counts: the clock's, or that of all threads of the process.
 CLOCKS = {"wall": time.monotonic, "cpu": time.process_time}
+DEFAULT_STEPS = 100_000
+# What --resume_from_checkpoint may have instead of a checkpoint's folder.
+RESUME_WORDS = {"true": "last", "false": None}
+# Options of transformers that would do nothing here, or harm, and why; their defaults are the only values.
+NOT_SUPPORTED = {
+    "average_tokens_across_devices": "losses are always averaged over the lines of all processes",
+    "batch_eval_metrics": "error rates are those of all lines together",
+    "eval_do_concat_batches": "error rates are those of all lines together",
+    "label_names": "evaluation needs the batch's index",
+    "label_smoothing_factor": "CTC sums over alignments and has no label of a frame to smooth",
+    "load_best_model_at_end": "the best models are kept in best_cer and best_wer",
+    "logging_nan_inf_filter": "a loss that is not finite ends the run and is never logged",
+    "lr_scheduler_kwargs": "the schedule has --min_learning_rate and --warmup_steps",
+    "neftune_noise_alpha": "its noise is for the embeddings of a language model",
+    "prediction_loss_only": "evaluation reads the lines and computes no loss",
+    "remove_unused_columns": "the collator itself takes the columns that it needs",
+    "use_liger_kernel": "its kernels are for language models",
+}
+
+# One option --augment_NAME for each part of LineAugmentation that says what it is for.
+AugmentationArguments: Any = make_dataclass(
+    "AugmentationArguments",
+    [
+        (f"augment_{part.name}", part.type, field(default=part.default, metadata=part.metadata))
+        for part in fields(LineAugmentation)
+        if part.metadata
+    ],
+)
 
 
 @dataclass
-class HTRConvTextTrainingArguments(TrainingArguments):
-    """transformers' options with the recipe's defaults, and the recipe's own options."""
+class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
+    """
+    transformers' options with the recipe's defaults, and the recipe's own options.
+
+    Options of transformers that have no meaning here are refused by name. `--help` of train_hf.py lists all.
+    """
 
     learning_rate: float = field(default=1e-3, metadata={"help": "Highest learning rate."})
     min_learning_rate: float = field(default=1e-7, metadata={"help": "Learning rate at the end."})
@@ -25,7 +59,15 @@ class HTRConvTextTrainingArguments(TrainingArguments):
         default="cosine",
         metadata={"help": "cosine (the textbook's) or paper (the published numbers).", "choices": list(SCHEDULES)},
     )
-    max_steps: int = field(default=100_000, metadata={"help": "Optimiser steps; -1 for num_train_epochs."})
+    lr_scheduler_type: str = field(
+        default="cosine", metadata={"help": "Not to be chosen: the schedule is --lr_schedule."}
+    )
+    max_steps: int | None = field(
+        default=None, metadata={"help": f"Optimiser steps; {DEFAULT_STEPS:,} without --num_train_epochs."}
+    )
+    num_train_epochs: float = field(
+        default=-1.0, metadata={"help": "Epochs, instead of --max_steps; -1 where the steps are given."}
+    )
     max_train_minutes: float = field(
         default=0.0,
         metadata={"help": "End after this time, with the learning rate at its minimum; 0 for no limit. Counts all "
@@ -61,31 +103,6 @@ class HTRConvTextTrainingArguments(TrainingArguments):
     )
 
     augment: bool = field(default=True, metadata={"help": "Whether training lines are augmented."})
-    augment_probability: float = field(default=0.5, metadata={"help": "Of each of the recipe's changes."})
-    augment_scope: str = field(
-        default="line",
-        metadata={
-            "help": "Draw changes for each line, or once for a batch as the recipe.",
-            "choices": ["line", "batch"],
-        },
-    )
-    augment_corner_shift: float = field(default=8.0, metadata={"help": "Projective: pixels a corner moves by."})
-    augment_kernel_size: int = field(default=2, metadata={"help": "Erosion, dilation: largest kernel side, pixels."})
-    augment_jitter: float = field(default=0.4, metadata={"help": "Brightness, contrast: largest relative change."})
-    augment_slant: float = field(
-        default=0.0, metadata={"help": "Largest slant, pixels sideways per pixel; 0 for none."}
-    )
-    augment_elastic: float = field(default=0.0, metadata={"help": "Largest elastic displacement, pixels; 0 for none."})
-    augment_stretch: float = field(
-        default=0.0, metadata={"help": "Largest relative change of a batch's width, up or down; 0 for none."}
-    )
-    augment_rise: float = field(
-        default=0.0, metadata={"help": "Largest rise or fall between a line's ends, in its heights; 0 for none."}
-    )
-    augment_shrink: float = field(
-        default=0.0, metadata={"help": "Largest share of its height that a line loses; 0 for none."}
-    )
-    augment_mask: float = field(default=0.0, metadata={"help": "Share of a line hidden under strips; 0 for none."})
 
     eval_strategy: str = field(default="steps", metadata={"help": "When to evaluate."})
     eval_steps: float | None = field(default=1000, metadata={"help": "Steps between evaluations."})
@@ -104,14 +121,60 @@ class HTRConvTextTrainingArguments(TrainingArguments):
     ddp_find_unused_parameters: bool | None = field(default=False, metadata={"help": "Every parameter is used."})
 
     def __post_init__(self):
-        # Before transformers turns do_eval on by itself wherever there is an evaluation strategy.
-        if not (self.do_train or self.do_eval or self.do_predict):
-            self.do_train = True
-        if not self.do_train:
-            self.eval_strategy = "no"  # Reading a test split needs no validation split.
+        self._settle_length()
+        if self.greater_is_better is None and is_error_rate(self.metric_for_best_model or ""):
+            self.greater_is_better = False
+        resume = self.resume_from_checkpoint
+        self.resume_from_checkpoint = RESUME_WORDS.get(str(resume).lower(), resume)
         super().__post_init__()
         if self.device.type == "cpu":
             self.dataloader_pin_memory = False  # It is for copies to a device, and torch warns of it without one.
+        self._check_supported()
+        self._check_values()
+        self.make_augmentation()
+
+    def _settle_length(self):
+        """Steps or epochs: given both, transformers would take the steps without a word."""
+        if self.max_steps == 0 or self.num_train_epochs == 0:
+            raise ValueError("--max_steps and --num_train_epochs must be above 0, or -1 where the other one is given.")
+        by_epochs = self.num_train_epochs > 0
+        if by_epochs and self.max_steps is not None and self.max_steps > 0:
+            raise ValueError(
+                f"--num_train_epochs {self.num_train_epochs:g} and --max_steps {self.max_steps} contradict each "
+                "other. Give one of them."
+            )
+        if self.max_steps is None:
+            self.max_steps = -1 if by_epochs else DEFAULT_STEPS
+        elif self.max_steps < 0 and not by_epochs:
+            raise ValueError(f"--max_steps {self.max_steps} needs --num_train_epochs: how long is the training?")
+
+    def _check_supported(self):
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name in NOT_SUPPORTED and value != option.default:
+                raise ValueError(f"--{option.name} {value} is not supported: {NOT_SUPPORTED[option.name]}.")
+        if self.lr_scheduler_type != "cosine":
+            raise ValueError(
+                f"--lr_scheduler_type {self.lr_scheduler_type.value} is not supported: choose the schedule with "
+                f"--lr_schedule {' or '.join(SCHEDULES)}."
+            )
+        if "loss" in self.include_for_metrics or (self.metric_for_best_model or "").removeprefix("eval_") == "loss":
+            raise ValueError(
+                "Evaluation reads the lines and computes no loss: --include_for_metrics and --metric_for_best_model "
+                "cannot have it. Choose cer or wer."
+            )
+        if self.dataloader_drop_last and (self.eval_strategy != "no" or self.do_eval or self.do_predict):
+            raise ValueError(
+                "--dataloader_drop_last would leave lines out of evaluation, too. Leave it out, or train with "
+                "--eval_strategy no."
+            )
+        if self.sam_rho and "lomo" in self.optim.value:
+            raise ValueError(
+                f"--optim {self.optim.value} steps during the backward pass, which --sam_rho {self.sam_rho} needs "
+                "twice for one step. Set --sam_rho 0 or choose another optimiser."
+            )
+
+    def _check_values(self):
         for name in (
             "ctc_weight",
             "tcm_weight",
@@ -122,6 +185,11 @@ class HTRConvTextTrainingArguments(TrainingArguments):
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} must not be negative. Got {getattr(self, name)}.")
+        if 0 < self.learning_rate < self.min_learning_rate:
+            raise ValueError(
+                f"--min_learning_rate {self.min_learning_rate:g} is above --learning_rate {self.learning_rate:g}. "
+                "Lower it."
+            )
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"--ema_decay must be in [0, 1). Got {self.ema_decay}.")
         if self.ctc_weight == 0:
@@ -130,28 +198,16 @@ class HTRConvTextTrainingArguments(TrainingArguments):
             raise ValueError(f"--lr_schedule must be one of {', '.join(SCHEDULES)}. Got {self.lr_schedule!r}.")
         if self.time_limit_clock not in CLOCKS:
             raise ValueError(f"--time_limit_clock must be one of {', '.join(CLOCKS)}. Got {self.time_limit_clock!r}.")
-        if self.lr_scheduler_type != "linear":
-            raise ValueError(
-                f"Choose the schedule with --lr_schedule {' or '.join(SCHEDULES)}, not --lr_scheduler_type."
-            )
-        if self.load_best_model_at_end:
-            raise ValueError("The best models are kept in best_cer and best_wer: leave --load_best_model_at_end away.")
-        self.make_augmentation()
 
     def make_augmentation(self) -> LineAugmentation | None:
         """The augmentation that the options describe, or `None`."""
         if not self.augment:
             return None
         return LineAugmentation(
-            probability=self.augment_probability,
-            corner_shift=self.augment_corner_shift,
-            kernel_size=self.augment_kernel_size,
-            jitter=self.augment_jitter,
-            slant=self.augment_slant,
-            elastic=self.augment_elastic,
-            stretch=self.augment_stretch,
-            rise=self.augment_rise,
-            shrink=self.augment_shrink,
-            mask=self.augment_mask,
-            scope=self.augment_scope,
+            **{part.name: getattr(self, f"augment_{part.name}") for part in fields(LineAugmentation) if part.metadata}
         )
+
+
+def is_error_rate(metric: str) -> bool:
+    """Whether a metric's name says that it is a character or word error rate, such as `eval_cer_lower`."""
+    return re.search(r"(^|_)(cer|wer)(_|$)", metric) is not None

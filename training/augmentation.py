@@ -3,12 +3,13 @@
 """Augmentation of the paper's recipe, batched in torch on the batch's own device."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # In the sampling grid's units, clockwise.
+SCOPES = ("line", "batch")
 WIDTH_STEP = 64  # Pixels; few widths, so that a network compiled for each is not compiled for many.
 
 
@@ -17,7 +18,8 @@ class LineAugmentation:
     """
     Random changes of line images: projective, erosion or dilation, brightness and contrast (paper's recipe), and, as
     options, what makes other hands and other lines of them: width, slant, rise, size, elastic distortion, hidden
-    strips. Calling it gives the same images for the same generator on every device.
+    strips. Calling it gives the same images for the same generator on every device. Parts with a `help` are options of
+    training, `--augment_NAME`.
 
     Args:
         probability: Of each change but `stretch`, which is always drawn.
@@ -37,19 +39,26 @@ class LineAugmentation:
         scope: `"batch"` draws once for a batch, as the recipe does, `"line"` for each line.
     """
 
-    probability: float = 0.5
-    corner_shift: float = 8.0
-    kernel_size: int = 2
-    jitter: float = 0.4
-    slant: float = 0.0
-    elastic: float = 0.0
+    probability: float = field(default=0.5, metadata={"help": "Of each of the recipe's changes."})
+    corner_shift: float = field(default=8.0, metadata={"help": "Projective: pixels a corner moves by."})
+    kernel_size: int = field(default=2, metadata={"help": "Erosion, dilation: largest kernel side, pixels."})
+    jitter: float = field(default=0.4, metadata={"help": "Brightness, contrast: largest relative change."})
+    slant: float = field(default=0.0, metadata={"help": "Largest slant, pixels sideways per pixel; 0 for none."})
+    elastic: float = field(default=0.0, metadata={"help": "Largest elastic displacement, pixels; 0 for none."})
     elastic_spacing: int = 16
-    stretch: float = 0.0
-    rise: float = 0.0
-    shrink: float = 0.0
-    mask: float = 0.0
+    stretch: float = field(
+        default=0.0, metadata={"help": "Largest relative change of a batch's width, up or down; 0 for none."}
+    )
+    rise: float = field(
+        default=0.0, metadata={"help": "Largest rise or fall between a line's ends, in its heights; 0 for none."}
+    )
+    shrink: float = field(default=0.0, metadata={"help": "Largest share of its height that a line loses; 0 for none."})
+    mask: float = field(default=0.0, metadata={"help": "Share of a line hidden under strips; 0 for none."})
     mask_width: int = 32
-    scope: str = "line"
+    scope: str = field(
+        default="line",
+        metadata={"help": "Draw changes for each line, or once for a batch as the recipe.", "choices": SCOPES},
+    )
 
     def __post_init__(self):
         if not 0 <= self.probability <= 1:
@@ -63,8 +72,8 @@ class LineAugmentation:
         sizes = (self.kernel_size, self.elastic_spacing, self.mask_width)
         if min(sizes) < 1:
             raise ValueError(f"kernel_size, elastic_spacing and mask_width must be at least 1. Got {sizes}.")
-        if self.scope not in ("batch", "line"):
-            raise ValueError(f'scope must be "batch" or "line". Got {self.scope!r}.')
+        if self.scope not in SCOPES:
+            raise ValueError(f"scope must be one of {', '.join(SCOPES)}. Got {self.scope!r}.")
 
     def __call__(self, pixel_values: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """

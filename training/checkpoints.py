@@ -12,12 +12,14 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from transformers import TrainingArguments
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
+from ..configuration_htr_convtext import TCM_FILE
+from ..processing_htr_convtext import HTRConvTextTokenizer
 from .ema import UPDATES_KEY, ExponentialMovingAverage
 
 MODEL_FILE = "model.safetensors"
-TCM_FILE = "tcm.safetensors"
 # The weights that the optimiser moves, where model.safetensors holds their average.
 OWN_WEIGHTS_FILE = "weights_without_ema.safetensors"
 REQUIRED_FILES = ("config.json", MODEL_FILE, OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME)
@@ -79,13 +81,13 @@ def find_checkpoint(resume_from_checkpoint: str | bool, output_dir: str) -> str:
     The checkpoint to go on from.
 
     Args:
-        resume_from_checkpoint: A checkpoint's folder, or `True` for the last whole one of `output_dir`.
+        resume_from_checkpoint: A checkpoint's folder, or `True` or "last" for the last whole one of `output_dir`.
         output_dir: Folder of the run.
 
     Raises:
         ValueError: If there is none, or it is not whole.
     """
-    if resume_from_checkpoint is True:
+    if resume_from_checkpoint in (True, "last"):
         found = checkpoints(output_dir)
         if not found:
             raise ValueError(f"There is no whole checkpoint in {output_dir} to resume from. Start without resuming.")
@@ -96,6 +98,26 @@ def find_checkpoint(resume_from_checkpoint: str | bool, output_dir: str) -> str:
             f"{resume_from_checkpoint} is no whole checkpoint of a training: it has no {', '.join(missing)}."
         )
     return str(resume_from_checkpoint)
+
+
+def check_output_dir(args: TrainingArguments) -> None:
+    """
+    Refuses to mix a new run into the folder of another, and a resume from nothing.
+
+    Raises:
+        ValueError: The message says what to do.
+    """
+    if not args.do_train:
+        return
+    folder = Path(args.output_dir)
+    used = [path for name in ("checkpoint-*", "best_*er", MODEL_FILE) for path in sorted(folder.glob(name))]
+    if args.resume_from_checkpoint:
+        find_checkpoint(args.resume_from_checkpoint, args.output_dir)
+    elif used:
+        raise ValueError(
+            f"{folder} holds another run ({used[0].name}). Choose another --output_dir; to go on with that run, give "
+            "its options and --resume_from_checkpoint."
+        )
 
 
 def save_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverage | None) -> None:
@@ -112,7 +134,8 @@ def load_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverag
     Reads a checkpoint's weights into the model, the TCM and the average.
 
     Raises:
-        ValueError: If the checkpoint was trained with other options: without the TCM or the average, or with.
+        ValueError: If the checkpoint was trained with other options: without the TCM or the average, or with, or
+            another network.
     """
     for part, name, option in ((tcm, TCM_FILE, "tcm_weight"), (ema, OWN_WEIGHTS_FILE, "ema_decay")):
         if (part is not None) != (folder / name).is_file():
@@ -120,13 +143,33 @@ def load_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverag
             raise ValueError(
                 f"{folder} was trained {used} --{option}; resume it with the options it was started with."
             )
-    model.load_state_dict(load_file(folder / MODEL_FILE))
-    if tcm is not None:
-        tcm.load_state_dict(load_file(folder / TCM_FILE))
+    try:
+        model.load_state_dict(load_file(folder / MODEL_FILE))
+        if tcm is not None:
+            tcm.load_state_dict(load_file(folder / TCM_FILE))
+    except RuntimeError as error:
+        raise ValueError(
+            f"{folder} holds a network of another size or alphabet. Resume it with the options and the lines that it "
+            f"was started with. {error}"
+        ) from error
     if ema is not None:
         with safe_open(folder / OWN_WEIGHTS_FILE, framework="pt") as file:
             ema.restore(model, int(file.metadata()[UPDATES_KEY]))
         model.load_state_dict(load_file(folder / OWN_WEIGHTS_FILE))
+
+
+def check_alphabet(checkpoint: Path, tokenizer: HTRConvTextTokenizer) -> None:
+    """
+    Raises:
+        ValueError: If the checkpoint's classes are other characters than the tokenizer's.
+    """
+    alphabet = HTRConvTextTokenizer.from_pretrained(checkpoint).alphabet
+    if alphabet != tokenizer.alphabet:
+        other = "".join(sorted(set(alphabet) ^ set(tokenizer.alphabet))) or "their order"
+        raise ValueError(
+            f"{checkpoint} was trained with another alphabet (the difference: {other!r}). Have the training lines "
+            "changed? Resume with those that it was started with, or start from it with --model_name_or_path."
+        )
 
 
 def contiguous(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-LABEL_PADDING = -100
+from ..processing_htr_convtext import pad_labels
 
 
 class LineCollator:
@@ -16,38 +16,43 @@ class LineCollator:
     Batches lines of any width: narrower ones are padded with white paper on the right to the widest.
 
     Each line is a dictionary with either `pixels` (grey bytes of [`prepare_lines`], `width` columns of them) or
-    `image` (anything the image processor opens), and `labels` or `text`. `widths` says how wide each line is by
-    itself, so that evaluation can read every line as it would be read alone.
+    `image` (anything the image processor opens), and `labels` or `text`. Trainer takes a dataset's other columns away
+    before a collator sees them, unless its arguments say `remove_unused_columns=False`.
+
+    Without a collator, Trainer stacks what it gets: give it lines of one width as `pixel_values` of shape
+    `(1, height, width)`, and `labels` padded with -100 to one length.
 
     Args:
         processor ([`HTRConvTextProcessor`]): Preprocessing and vocabulary.
+        identify_lines: Whether batches also say how wide each line is by itself and which one it is, for
+            [`HTRConvTextTrainer`], which reads every line as it would be read alone. A model does not take these.
     """
 
-    def __init__(self, processor):
+    def __init__(self, processor, identify_lines: bool = False):
         self.processor = processor
+        self.identify_lines = identify_lines
 
     def __call__(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """
         Returns:
-            `pixel_values` of shape `(batch_size, 1, height, widest)`, `labels` of shape `(batch_size, longest_label)`
-            padded with -100, `widths` of shape `(batch_size,)`, and `index` of the same shape where lines have one.
+            `pixel_values` of shape `(batch_size, 1, height, widest)` and `labels` of shape
+            `(batch_size, longest_label)`, padded with -100; with `identify_lines` also `widths` of shape
+            `(batch_size,)`, and `index` of the same shape where lines have one.
         """
         images = [self.pixels(line) for line in lines]
         labels = [self.labels(line) for line in lines]
-        batch = {
-            "pixel_values": self.pad_images(images),
-            "labels": pad_labels(labels),
-            "widths": torch.tensor([image.shape[-1] for image in images]),
-        }
-        if "index" in lines[0]:
-            batch["index"] = torch.tensor([line["index"] for line in lines])
+        batch = {"pixel_values": self.pad_images(images), "labels": torch.from_numpy(pad_labels(labels))}
+        if self.identify_lines:
+            batch["widths"] = torch.tensor([image.shape[-1] for image in images])
+            if "index" in lines[0]:
+                batch["index"] = torch.tensor([line["index"] for line in lines])
         return batch
 
     def pixels(self, line: Mapping[str, Any]) -> np.ndarray:
-        """One line as grey bytes, or as float pixels where they come from an image, of shape `(height, width)`."""
+        """One line as grey bytes of shape `(height, width)`."""
         if "pixels" in line:
             return np.frombuffer(line["pixels"], dtype=np.uint8).reshape(-1, line["width"])
-        return self.processor.image_processor([line["image"]])["pixel_values"][0][0]
+        return self.processor.image_processor.resize_line(line["image"])
 
     def labels(self, line: Mapping[str, Any]) -> Sequence[int]:
         if "labels" in line:
@@ -60,12 +65,5 @@ class LineCollator:
         shape = (len(images), 1, images[0].shape[0], width)
         pixel_values = np.full(shape, image_processor.padding_value, dtype=np.float32)
         for row, image in zip(pixel_values, images, strict=True):
-            scale = np.float32(image_processor.rescale_factor if image.dtype == np.uint8 else 1)
-            np.multiply(image, scale, out=row[0, :, : image.shape[-1]])
+            np.multiply(image, np.float32(image_processor.rescale_factor), out=row[0, :, : image.shape[-1]])
         return torch.from_numpy(pixel_values)
-
-
-def pad_labels(labels: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Labels of any length to shape `(batch_size, longest_label)`, padded with -100."""
-    tensors = [torch.tensor(label, dtype=torch.long) for label in labels]
-    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=LABEL_PADDING)

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from transformers import EvalPrediction
 
+from ..decoding_htr_convtext import collapse_frames
 from .metrics import HTRConvTextErrorRates, align_characters, edits
 
 
@@ -37,12 +39,6 @@ class ReadLine:
         return asdict(self)
 
 
-def collapse(frames: np.ndarray) -> list[int]:
-    """Greedy CTC: classes of a line's frames, -100 padded, to those of its text, without repeats and blanks."""
-    starts = np.flatnonzero(np.diff(frames, prepend=-1))
-    return [int(label) for label in frames[starts] if label > 0]
-
-
 def read_lines(frames: np.ndarray, index: np.ndarray, dataset, processor) -> list[ReadLine]:
     """
     Args:
@@ -55,12 +51,14 @@ def read_lines(frames: np.ndarray, index: np.ndarray, dataset, processor) -> lis
         The lines in the dataset's order.
     """
     row_of = {value: row for row, value in enumerate(dataset["index"])}
-    read = {row_of[int(value)]: collapse(line) for value, line in zip(index, frames, strict=True)}
+    token_ids = collapse_frames(torch.from_numpy(frames).clamp(min=0))  # Frames that a line lacks show nothing.
+    texts = processor.batch_decode(token_ids.tolist(), skip_special_tokens=True)
+    read = {row_of[int(value)]: text for value, text in zip(index, texts, strict=True)}
     if len(row_of) != len(dataset) or len(read) != len(dataset):
         raise ValueError(
             f"{len(dataset)} lines were to be read and {len(read)} came back. Prepare each dataset as a whole."
         )
-    predictions = processor.batch_decode([read[row] for row in range(len(dataset))])
+    predictions = [read[row] for row in range(len(dataset))]
     writers = dataset["writer"] if "writer" in dataset.column_names else [None] * len(dataset)
     return [score_line(*line) for line in zip(dataset["line_id"], dataset["text"], predictions, writers, strict=True)]
 

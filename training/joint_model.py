@@ -44,6 +44,10 @@ class HTRConvTextWithTCM(nn.Module):
         """Trades time for memory in the recogniser, as Trainer asks with `--activation_checkpointing`."""
         self.model.activation_checkpointing_enable(**kwargs)
 
+    def lines_averaged(self, lines):
+        """Lines that the CTC loss of so many lines is the mean of: all, or with `ctc_loss_reduction` "sum" one."""
+        return 1 if self.config.ctc_loss_reduction == "sum" else lines
+
     def forward(self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """
         Args:
@@ -57,8 +61,7 @@ class HTRConvTextWithTCM(nn.Module):
         outputs = self.model(pixel_values, labels=labels)
         if labels is None:
             return {"logits": outputs.logits}
-        lines = 1 if self.config.ctc_loss_reduction == "sum" else len(labels)
-        losses = {"ctc": outputs.loss * lines, "tcm": torch.zeros_like(outputs.loss)}
+        losses = {"ctc": outputs.loss * self.lines_averaged(len(labels)), "tcm": torch.zeros_like(outputs.loss)}
         if self.tcm is not None:
             losses["tcm"] = self.tcm(outputs.last_hidden_state, labels).position_losses.sum()
         return losses

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What no recipe changes: lines evaluated at their own width, the average, the best models, checkpoints."""
 
+import copy
 import json
 import math
 import shutil
+import statistics
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,12 +14,16 @@ import numpy as np
 import torch
 from torch import nn
 from transformers import Trainer
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from transformers.utils import logging
 
 from ..modeling_htr_convtext import HTRConvTextForCTC
+from ..processing_htr_convtext import LABEL_PADDING
+from .arguments import is_error_rate
 from .checkpoints import (
     WRITE_ERRORS,
+    check_alphabet,
     load_training_weights,
     replace_folder,
     save_training_weights,
@@ -31,6 +37,8 @@ logger = logging.get_logger(__name__)
 
 SCORES_FILE = "scores.json"
 STAGING_DIR = ".incomplete"
+# Options of torch's optimisers that say how a step is computed and not what it is; versions of torch add to them.
+IMPLEMENTATION_OPTIONS = {"foreach", "fused", "maximize", "capturable", "differentiable", "decoupled_weight_decay"}
 
 
 class LineTrainer(Trainer):
@@ -41,7 +49,8 @@ class LineTrainer(Trainer):
         model: The module to train.
         args: Options.
         processing_class ([`HTRConvTextProcessor`]): The recogniser's processor, saved with it.
-        **kwargs: Passed to Trainer. Datasets come from [`prepare_lines`].
+        **kwargs: Passed to Trainer. Datasets come from [`prepare_lines`]; of several evaluation datasets (a
+            dictionary) the mean of their error rates counts.
 
     Attributes:
         ema: The average of the weights, which evaluation and saving use, or `None`.
@@ -50,7 +59,11 @@ class LineTrainer(Trainer):
 
     def __init__(self, model: nn.Module, args, processing_class, **kwargs):
         self.scorer = LineScorer(processing_class)
-        kwargs.setdefault("data_collator", LineCollator(processing_class))
+        collator = kwargs.pop("data_collator", None) or LineCollator(processing_class)
+        if isinstance(collator, LineCollator) and not collator.identify_lines:
+            collator = copy.copy(collator)
+            collator.identify_lines = True
+        kwargs["data_collator"] = collator
         kwargs.setdefault("compute_metrics", self.scorer)
         super().__init__(model=model, args=args, processing_class=processing_class, **kwargs)
         self.label_names = ["index"]
@@ -87,11 +100,19 @@ class LineTrainer(Trainer):
 
         Returns:
             No loss; the best class of each frame, `(batch_size, frames)`, -100 padded; the lines' `index`.
+
+        Raises:
+            ValueError: If the collator does not say which lines these are.
         """
+        if missing := {"widths", "index"} - set(inputs):
+            raise ValueError(
+                f"The batch has no {' and no '.join(sorted(missing))}, without which evaluation does not know its "
+                "lines. Use LineCollator with datasets from prepare_lines, or give the same from your collator."
+            )
         inputs = self._prepare_inputs(inputs)
         pixel_values, widths = inputs["pixel_values"], inputs["widths"]
         frames = self.recognizer.config.frames(pixel_values.shape[-1])
-        classes = torch.full((len(widths), frames), -100, device=pixel_values.device)
+        classes = torch.full((len(widths), frames), LABEL_PADDING, device=pixel_values.device)
         for width in widths.unique().tolist():
             rows = (widths == width).nonzero()[:, 0]
             best = model(pixel_values=self.of_one_width(pixel_values[rows, :, :, :width]))["logits"].argmax(-1)
@@ -104,13 +125,34 @@ class LineTrainer(Trainer):
             torch._dynamo.mark_static(pixel_values, 3)
         return pixel_values
 
-    def evaluate(self, *args, **kwargs):
-        """As Trainer's; during training the models with the best CER and the best WER so far are kept."""
-        metrics = super().evaluate(*args, **kwargs)
-        if self.is_in_train:
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
+        """
+        As Trainer's. Several datasets add the means of their error rates, `eval_cer` and so on. During training the
+        models with the best CER and the best WER so far are kept.
+        """
+        metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        datasets = self.eval_dataset if eval_dataset is None else eval_dataset
+        if isinstance(datasets, dict):
+            metrics |= self.log_means(metrics, list(datasets), metric_key_prefix)
+        if self.is_in_train and metric_key_prefix == "eval":
             for name in ("cer", "wer"):
                 self.keep_best(name, metrics)
         return metrics
+
+    def log_means(self, metrics: dict[str, float], datasets: list[str], prefix: str) -> dict[str, float]:
+        """Means over the datasets of the error rates that all of them have, logged and shown to the callbacks."""
+        of_dataset = [f"{prefix}_{name}_" for name in datasets]
+        rates = {
+            key.removeprefix(of_dataset[0]) for key in metrics if key.startswith(of_dataset[0]) and is_error_rate(key)
+        }
+        means = {
+            f"{prefix}_{rate}": statistics.fmean(metrics[name + rate] for name in of_dataset)
+            for rate in sorted(rates)
+            if all(name + rate in metrics for name in of_dataset)
+        }
+        self.log(dict(means))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics | means)
+        return means
 
     def keep_best(self, name: str, metrics: dict[str, float]) -> None:
         """Saves the model to `best_<name>` in the output folder if its `eval_<name>` is the lowest so far."""
@@ -159,6 +201,10 @@ class LineTrainer(Trainer):
             super()._save_checkpoint(model, trial)
             if self.args.should_save:
                 save_training_weights(staging / name, self.recognizer, self.model.tcm, self.ema)
+            if self.state.best_model_checkpoint == str(staging / name):
+                self.state.best_model_checkpoint = str(output_dir / name)
+                if self.args.should_save:
+                    self.state.save_to_json(str(staging / name / TRAINER_STATE_NAME))
         except WRITE_ERRORS as write_error:
             error = write_error
             logger.error("Checkpoint %s could not be written and training goes on: %s", name, error)
@@ -172,7 +218,7 @@ class LineTrainer(Trainer):
             if not failures:
                 replace_folder(staging / checkpoint.name, checkpoint)
                 rotate_checkpoints(
-                    str(checkpoint.parent), save_total_limit=self.args.save_total_limit, use_mtime=False
+                    str(checkpoint.parent), self.args.save_total_limit, self.state.best_model_checkpoint
                 )
             shutil.rmtree(staging, ignore_errors=True)
         self.accelerator.wait_for_everyone()
@@ -180,4 +226,52 @@ class LineTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         """Weights, average and TCM; Trainer restores optimiser, schedule, order and random numbers."""
         folder = Path(resume_from_checkpoint)
+        check_alphabet(folder, self.processing_class.tokenizer)
         load_training_weights(folder, self.recognizer, self.model.tcm, self.ema)
+
+    def _init_training_state(self, max_steps, *args, **kwargs):
+        """As Trainer's, but logging, evaluation and checkpoints come at the steps asked for now."""
+        progress = super()._init_training_state(max_steps, *args, **kwargs)
+        self.state.compute_steps(self.args, max_steps)
+        return progress
+
+    def _run_epoch(self, *args, **kwargs):
+        """As Trainer's, which would take one step more in a run that has had its steps when it is resumed."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(*args, **kwargs)
+            return
+        logger.warning(f"The run has had its {self.state.max_steps} steps and takes no more.")
+        self.control.should_training_stop = True
+
+    def _load_optimizer_and_scheduler(self, checkpoint):
+        """As Trainer's, but learning rates, weight decay and whatever else is an option are those asked for now."""
+        if checkpoint is None or self.is_deepspeed_enabled or not self._created_lr_scheduler:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        options = [
+            {name: value for name, value in group.items() if name != "params"} for group in self.optimizer.param_groups
+        ]
+        base_lrs = self.lr_scheduler.base_lrs
+        super()._load_optimizer_and_scheduler(checkpoint)
+        check_same_optimizer(self.optimizer.param_groups, options, checkpoint)
+        for group, asked in zip(self.optimizer.param_groups, options, strict=True):
+            group.update(asked)
+        scheduler = self.lr_scheduler
+        scheduler.base_lrs = base_lrs
+        scheduler._last_lr = [
+            rate * factor(scheduler.last_epoch) for rate, factor in zip(base_lrs, scheduler.lr_lambdas, strict=True)
+        ]
+        for group, rate in zip(self.optimizer.param_groups, scheduler._last_lr, strict=True):
+            group["lr"] = rate
+
+
+def check_same_optimizer(loaded: list[dict], asked: list[dict], checkpoint: str) -> None:
+    """
+    Raises:
+        ValueError: If the state of the checkpoint is another optimiser's, by the names of its options.
+    """
+    for old, new in zip(loaded, asked, strict=True):
+        if (set(old) ^ set(new)) - {"params", *IMPLEMENTATION_OPTIONS}:
+            raise ValueError(
+                f"{checkpoint} was trained with another --optim. Resume with the one it was started with."
+            )

@@ -5,8 +5,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from datasets import Dataset, Features, Image, Sequence, Value
+
+from ..line_datasets.examination import frames_needed
 
 # What preparation adds; the other columns stay, but for the image.
 PREPARED_FEATURES = {
@@ -67,14 +68,13 @@ def prepare_line(
 ) -> dict[str, Any]:
     """The prepared columns of one line; see [`prepare_lines`]."""
     try:
-        pixels = image_processor([line["image"]])["pixel_values"][0][0]
+        pixels = image_processor.resize_line(line["image"])
         labels = encode(line["text"], tokenizer, training)
     except (ValueError, OSError) as error:
         raise ValueError(f"Line {line['line_id']}: {error}") from error
     if training:
         check_label(line["line_id"], line["text"], labels, -(-pixels.shape[-1] // frame_stride))
-    grey = np.rint(pixels / image_processor.rescale_factor).astype(np.uint8)
-    return {"pixels": grey.tobytes(), "width": grey.shape[-1], "labels": labels, "index": index}
+    return {"pixels": pixels.tobytes(), "width": pixels.shape[-1], "labels": labels, "index": index}
 
 
 def encode(text: str, tokenizer, training: bool) -> list[int]:
@@ -85,7 +85,7 @@ def encode(text: str, tokenizer, training: bool) -> list[int]:
 
 def check_label(line_id: str, text: str, labels: list[int], frames: int) -> None:
     """
-    Refuses a label that CTC cannot emit: it needs a frame for each character and one between two equal ones.
+    Refuses a label that CTC cannot emit.
 
     Args:
         line_id: Name of the line.
@@ -98,10 +98,10 @@ def check_label(line_id: str, text: str, labels: list[int], frames: int) -> None
     """
     if not labels:
         raise ValueError(f"Line {line_id}: the transcription is empty. Leave the line out or transcribe it.")
-    needed = len(labels) + sum(a == b for a, b in zip(labels, labels[1:], strict=False))
+    needed = frames_needed(text)
     if needed > frames:
         raise ValueError(
             f"Line {line_id}: its transcription of {len(labels)} characters needs {needed} frames (one more between "
-            f"equal neighbours) and the image gives {frames}. Correct it, split the line, or train wider images "
+            f"equal neighbours) and the image gives {frames}. Correct it, split the line, or train on wider images "
             f"(--keep_aspect_ratio, --image_width). Transcription: {text!r}"
         )

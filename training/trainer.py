@@ -20,6 +20,7 @@ from .checkpoints import find_checkpoint
 from .ema import EMACallback, ExponentialMovingAverage
 from .joint_model import HTRConvTextWithTCM
 from .line_trainer import LineTrainer
+from .precision import cpu_has_bfloat16
 from .sam import perturbed
 from .sampler import EpochCallback, LineSampler
 from .schedule import make_scheduler
@@ -52,6 +53,8 @@ class HTRConvTextTrainer(LineTrainer):
         **kwargs,
     ):
         check_devices(args)
+        if kwargs.get("compute_loss_func") is not None:
+            raise ValueError("The losses are CTC and TCM: compute_loss_func is not supported. Override compute_loss.")
         if args.bf16 and args.device.type == "cpu" and not cpu_has_bfloat16():
             logger.warning(
                 "--bf16: this processor has no units for bfloat16 and will train several times slower than without."
@@ -144,9 +147,7 @@ class HTRConvTextTrainer(LineTrainer):
         losses = model(pixel_values=self.of_one_width(inputs["pixel_values"]), labels=inputs["labels"])
         lines, positions = num_items_in_batch
         world_size = self.accelerator.num_processes
-        if self.recognizer.config.ctc_loss_reduction == "sum":
-            lines = torch.ones_like(lines)
-        ctc = losses["ctc"] * world_size / lines
+        ctc = losses["ctc"] * world_size / self.model.lines_averaged(lines)
         tcm = losses["tcm"] * world_size / positions
         if not self.in_second_pass:
             self._add_losses(ctc=ctc, tcm=tcm)
@@ -201,10 +202,16 @@ class HTRConvTextTrainer(LineTrainer):
     def create_scheduler(self, num_training_steps, optimizer=None):
         """The recipe's schedule instead of Trainer's."""
         if self.lr_scheduler is None:
+            warmup_steps = self.args.get_warmup_steps(num_training_steps)
+            if self.args.warmup_steps >= num_training_steps:
+                logger.warning(
+                    f"--warmup_steps {warmup_steps} are all of the {num_training_steps} steps, and the learning rate "
+                    "never falls. A share, such as --warmup_steps 0.1, fits any length."
+                )
             self.lr_scheduler = make_scheduler(
                 optimizer or self.optimizer,
                 num_training_steps,
-                self.args.get_warmup_steps(num_training_steps),
+                warmup_steps,
                 self.args.min_learning_rate,
                 self.args.lr_schedule,
                 self.time_used,
@@ -225,6 +232,11 @@ class HTRConvTextTrainer(LineTrainer):
             return super()._get_train_sampler(dataset)
         column = self.args.length_column_name
         grouped = strategy == "group_by_length" and column in dataset.column_names
+        if strategy == "group_by_length" and not grouped:
+            logger.warning(
+                f"The training lines have no column {column!r} (--length_column_name), so that batches hold lines of "
+                "any width."
+            )
         sampler = LineSampler(
             len(dataset),
             seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
@@ -252,14 +264,6 @@ class TimeLimitCallback(TrainerCallback):
             control.should_training_stop = control.should_log = True
             control.should_evaluate = args.eval_strategy != IntervalStrategy.NO
             control.should_save = args.save_strategy != SaveStrategy.NO
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 numbers itself; `True` where torch does not tell."""
-    if not hasattr(torch.cpu, "get_capabilities"):
-        return True
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def check_devices(args: HTRConvTextTrainingArguments) -> None:

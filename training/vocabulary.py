@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ..configuration_htr_convtext import HTRConvTextConfig
+from ..configuration_htr_convtext import TCM_FILE, HTRConvTextConfig
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import HTRConvTextProcessor, HTRConvTextTokenizer
-from .checkpoints import TCM_FILE
 
 
 def extend_vocabulary(
@@ -43,7 +42,7 @@ def extend_vocabulary(
 
 def load_tcm(model_dir: str, config: HTRConvTextConfig) -> HTRConvTextTCM | None:
     """
-    The Textual Context Module that lies beside a model, or `None` if there is none.
+    The Textual Context Module in a model's folder, or `None` if there is none.
 
     Args:
         model_dir: The model's folder; a name on the Hub has none.

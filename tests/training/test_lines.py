@@ -17,7 +17,7 @@ def dataset_of(image, text: str) -> Dataset:
 
 
 def test_prepared_lines_hold_the_processor_s_pixels(lines, raw_lines, processor):
-    batch = LineCollator(processor)([lines[i] for i in range(4)])
+    batch = LineCollator(processor, identify_lines=True)([lines[i] for i in range(4)])
     for row, (pixel_values, width) in enumerate(zip(batch["pixel_values"], batch["widths"], strict=True)):
         expected = processor(images=[raw_lines[row]["image"]], return_tensors="pt")["pixel_values"][0]
         assert width == expected.shape[-1]
@@ -27,7 +27,7 @@ def test_prepared_lines_hold_the_processor_s_pixels(lines, raw_lines, processor)
 
 
 def test_collator_takes_images_and_texts_as_well(lines, raw_lines, processor):
-    collate = LineCollator(processor)
+    collate = LineCollator(processor, identify_lines=True)
     prepared, raw = collate([lines[i] for i in range(3)]), collate([raw_lines[i] for i in range(3)])
     for name in ("pixel_values", "labels", "widths"):
         torch.testing.assert_close(prepared[name], raw[name])

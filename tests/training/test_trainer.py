@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerState
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from htr_convtext.training import HTRConvTextErrorRates, find_checkpoint
@@ -183,6 +183,63 @@ def test_best_models_are_kept_and_load(make_trainer):
         assert (scores["step"], scores[f"eval_{name}"]) == (best["step"], best[f"eval_{name}"])
         HTRConvTextForCTC.from_pretrained(folder)
         assert not (folder / "tcm.safetensors").exists()
+
+
+class PretendedRates:
+    """Error rates of several evaluations; each call gives the next."""
+
+    def __init__(self, trainer, *cers: float):
+        self.trainer, self.cers = trainer, iter(cers)
+
+    def __call__(self, prediction):
+        return {**self.trainer.scorer(prediction), "cer": next(self.cers)}
+
+
+def test_several_evaluation_sets_are_judged_by_their_mean(make_trainer, lines):
+    sets = {"one": lines.select(range(4)), "one_two": lines}
+    trainer = make_trainer(
+        trainer_options={"eval_dataset": sets}, eval_strategy="steps", eval_steps=1, max_steps=3, sam_rho=0.0,
+        metric_for_best_model="cer",
+    )  # fmt: skip
+    # The second step has the best mean, and neither of the best single rates.
+    trainer.compute_metrics = PretendedRates(trainer, 0.1, 0.8, 0.2, 0.2, 0.8, 0.1)
+    trainer.train()
+    means = [entry["eval_cer"] for entry in trainer.state.log_history if "eval_cer" in entry]
+    assert means == pytest.approx([0.45, 0.2, 0.45])
+    folder = Path(trainer.args.output_dir)
+    scores = json.loads((folder / "best_cer" / "scores.json").read_text(encoding="utf-8"))
+    assert (scores["step"], scores["eval_cer"]) == (2, pytest.approx(0.2))
+    assert (scores["eval_one_cer"], scores["eval_one_two_cer"]) == (0.2, 0.2)
+    assert trainer.state.best_metric == pytest.approx(0.2)
+    assert (folder / "best_wer" / "model.safetensors").exists()
+
+
+def test_early_stopping_stops_when_the_error_rate_no_longer_falls(make_trainer, lines):
+    for sets, rates in ((lines, [0.5, 0.3, 0.4, 0.35]), ({"a": lines}, [0.5, 0.3, 0.4, 0.35])):
+        trainer = make_trainer(
+            f"run-{len(sets)}", trainer_options={"callbacks": [EarlyStoppingCallback(2)], "eval_dataset": sets},
+            eval_strategy="steps", eval_steps=1, max_steps=6, sam_rho=0.0, metric_for_best_model="cer",
+        )  # fmt: skip
+        trainer.compute_metrics = PretendedRates(trainer, *rates)
+        trainer.train()
+        assert trainer.state.global_step == 4
+
+
+@pytest.mark.parametrize("strategy", ["best", "steps"])
+def test_the_best_checkpoint_is_known_by_its_place_and_kept(make_trainer, strategy):
+    trainer = make_trainer(
+        eval_strategy="steps", eval_steps=1, save_strategy=strategy, save_steps=1, max_steps=5, sam_rho=0.0,
+        metric_for_best_model="cer", save_total_limit=2,
+    )  # fmt: skip
+    trainer.compute_metrics = PretendedRates(trainer, 0.5, 0.2, 0.3, 0.4, 0.5)
+    trainer.train()
+    best = Path(trainer.args.output_dir) / "checkpoint-2"
+    kept = {path.name for path in best.parent.glob("checkpoint-*")}
+    assert kept == ({"checkpoint-1", "checkpoint-2"} if strategy == "best" else {"checkpoint-2", "checkpoint-5"})
+    assert trainer.state.best_model_checkpoint == str(best)
+    for checkpoint in kept - {"checkpoint-1"}:
+        state = TrainerState.load_from_json(str(best.parent / checkpoint / "trainer_state.json"))
+        assert state.best_model_checkpoint == str(best)
 
 
 def test_resumed_run_ends_with_the_same_weights(make_trainer):

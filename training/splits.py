@@ -1,0 +1,64 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The splits that train_hf.py's options ask for."""
+
+from datasets import Dataset, DatasetDict
+
+from ..configuration_htr_convtext import HTRConvTextConfig
+from ..line_datasets import load_lines
+from ..line_datasets.command_line import named_options
+from ..processing_htr_convtext import HTRConvTextProcessor
+from .arguments import HTRConvTextTrainingArguments
+from .options import DataArguments
+from .preparation import prepare_lines
+
+
+def load_splits(args: DataArguments) -> DatasetDict:
+    """
+    Lines of all data folders, split by split.
+
+    Raises:
+        ValueError: If they cannot be loaded.
+    """
+    try:
+        splits = load_lines(args.dataset, data_dir=args.data_dir, **named_options(args.dataset_option))
+    except (FileNotFoundError, ValueError) as error:
+        raise ValueError(f"--dataset {args.dataset}: {error}") from error
+    limits = {"train": args.max_train_lines, "validation": args.max_eval_lines, "test": args.max_eval_lines}
+    return DatasetDict({name: first_lines(split, limits.get(name)) for name, split in splits.items()})
+
+
+def first_lines(split: Dataset, limit: int | None) -> Dataset:
+    return split if limit is None else split.select(range(min(limit, len(split))))
+
+
+def prepare_splits(
+    lines: DatasetDict,
+    processor: HTRConvTextProcessor,
+    config: HTRConvTextConfig,
+    data_args: DataArguments,
+    args: HTRConvTextTrainingArguments,
+) -> dict[str, Dataset]:
+    """
+    The splits that this run needs, decoded and checked, by one process of each machine first.
+
+    Raises:
+        ValueError: If there is no such split, or a line of it cannot be used.
+    """
+    wanted = {
+        "train": args.do_train,
+        "validation": args.do_eval or (args.do_train and args.eval_strategy != "no"),
+        "test": args.do_predict,
+    }
+    prepared = {}
+    with args.main_process_first(desc="preparing lines"):
+        for name in (name for name, needed in wanted.items() if needed):
+            if name not in lines:
+                raise ValueError(f"The dataset has no split {name!r}; it has {', '.join(lines)}.")
+            try:
+                prepared[name] = prepare_lines(
+                    lines[name], processor, config, name == "train", data_args.preprocessing_num_workers
+                )
+            except ValueError as error:
+                raise ValueError(f"Split {name}: {error}") from error
+    return prepared

@@ -1,0 +1,132 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The model that train_hf.py's options start from: a new one, or a trained one and what its alphabet lacks."""
+
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+from transformers.utils import logging
+
+from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
+from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
+from ..processing_htr_convtext import (
+    ALPHABETS,
+    HTRConvTextImageProcessor,
+    HTRConvTextProcessor,
+    HTRConvTextTokenizer,
+)
+from .arguments import HTRConvTextTrainingArguments
+from .options import DROPOUT_OPTIONS, DataArguments, ModelArguments
+from .vocabulary import extend_vocabulary, load_tcm
+
+logger = logging.get_logger(__name__)
+
+StartingModel = tuple[HTRConvTextProcessor, HTRConvTextForCTC, HTRConvTextTCM | None]
+
+
+def load_model(
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    args: HTRConvTextTrainingArguments,
+    lines: DatasetDict,
+) -> StartingModel:
+    """
+    Processor and model to start from, and a trained TCM where the model's folder has one.
+
+    Raises:
+        ValueError: If the options do not fit the model, or it lacks characters of the training lines.
+    """
+    train_lines = lines["train"].select_columns(["line_id", "text"]) if args.do_train else None
+    if model_args.model_name_or_path is None:
+        texts = [] if train_lines is None else train_lines["text"]
+        return new_model(model_args, new_tokenizer(data_args.dataset, texts))
+    return trained_model(model_args, args, train_lines)
+
+
+def new_model(args: ModelArguments, tokenizer: HTRConvTextTokenizer) -> StartingModel:
+    """A network of drawn weights."""
+    processor = HTRConvTextProcessor(new_image_processor(args), tokenizer)
+    config = HTRConvTextConfig(
+        vocab_size=len(tokenizer),
+        **given(args, "image_width", "tcm_context_size", *DROPOUT_OPTIONS),
+        **SIZES[args.size or "base"],
+    )
+    return processor, HTRConvTextForCTC(config), None
+
+
+def new_image_processor(args: ModelArguments) -> HTRConvTextImageProcessor:
+    """The paper's preprocessing but for what is given."""
+    size = {"height": 64, "width": args.image_width or 512}
+    return HTRConvTextImageProcessor(
+        size, **given(args, "keep_aspect_ratio", "pad_to_multiple_of", "autocontrast_cutoff")
+    )
+
+
+def new_tokenizer(dataset: str, texts: list[str]) -> HTRConvTextTokenizer:
+    """The alphabet of one of the paper's datasets, or else of the training lines."""
+    if dataset in ALPHABETS:
+        return HTRConvTextTokenizer.from_alphabet(ALPHABETS[dataset])
+    if not texts:
+        raise ValueError("There are no training lines to take the alphabet from. Evaluate with --model_name_or_path.")
+    return HTRConvTextTokenizer.from_texts(texts)
+
+
+def given(args: ModelArguments, *names: str) -> dict[str, Any]:
+    """Those of the options that have a value."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def trained_model(
+    model_args: ModelArguments, args: HTRConvTextTrainingArguments, train_lines: Dataset | None
+) -> StartingModel:
+    """A model of before, with classes for new characters if they are asked for."""
+    name = model_args.model_name_or_path
+    assert name is not None
+    processor = HTRConvTextProcessor.from_pretrained(name)
+    model = HTRConvTextForCTC.from_pretrained(name, **given(model_args, *DROPOUT_OPTIONS))
+    check_new_model_options(model_args, model.config, processor.image_processor)
+    if train_lines is not None and (unknown := unknown_characters(train_lines, processor.tokenizer.alphabet)):
+        if not model_args.extend_alphabet:
+            raise ValueError(
+                f"{name} does not know these characters of the training lines: {unknown}. Correct the "
+                "transcriptions, or give them classes of their own with --extend_alphabet."
+            )
+        logger.info("New characters get classes of their own: %s", unknown)
+        processor, model = extend_vocabulary(processor, model, train_lines["text"])
+    tcm = load_tcm(name, model.config) if args.do_train and args.tcm_weight else None
+    return processor, model, tcm
+
+
+def check_new_model_options(
+    args: ModelArguments, config: HTRConvTextConfig, image_processor: HTRConvTextImageProcessor
+) -> None:
+    """
+    Raises:
+        ValueError: If an option describes another network or other preprocessing than the trained model's.
+    """
+    own = {
+        **{name: getattr(image_processor, name) for name in ("keep_aspect_ratio", "pad_to_multiple_of")},
+        "autocontrast_cutoff": image_processor.autocontrast_cutoff,
+        "image_width": image_processor.size["width"],
+        "tcm_context_size": config.tcm_context_size,
+    }
+    other = [name for name, value in given(args, *own).items() if value != own[name]]
+    if args.size is not None:
+        sized = HTRConvTextConfig(**SIZES[args.size])
+        if any(getattr(config, name) != getattr(sized, name) for sizes in SIZES.values() for name in sizes):
+            other.append("size")
+    if other:
+        options = " and ".join(f"--{name} {getattr(args, name)}" for name in other)
+        raise ValueError(
+            f"{options}: that is for a new model, and --model_name_or_path {args.model_name_or_path} has its own. "
+            "Leave out one or the other."
+        )
+
+
+def unknown_characters(lines: Dataset, alphabet: str) -> str:
+    """The characters outside the alphabet, each with the first line that has it."""
+    first: dict[str, str] = {}
+    for line in lines:
+        for character in set(line["text"]) - set(alphabet):
+            first.setdefault(character, line["line_id"])
+    return ", ".join(f"{char!r} (U+{ord(char):04X}, first in {line_id})" for char, line_id in sorted(first.items()))
