@@ -3,8 +3,8 @@
 """
 transformers' own common tests of models, configurations, processors and tokenizers, on ours.
 
-They are in the source distribution of transformers: fetched at test time, of the very version that is installed, into a
-folder of the user's cache. What fails must be exactly what expected_failures.toml lists, with a reason for each.
+They are in the source distribution of transformers: fetched at test time, of the very version that is installed, into
+a folder of the user's cache. What fails must be exactly what expected_failures.toml lists, with a reason for each.
 """
 
 import os
