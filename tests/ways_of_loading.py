@@ -36,7 +36,7 @@ class Way:
         self.processor = AutoProcessor.from_pretrained(folder, **REMOTE)
         self.pixel_values = self.processor(images=line, return_tensors="pt").pixel_values
         self.labels = torch.tensor([self.processor.tokenizer.encode("le moulin")])
-        # The class of a process's first load is another object than that of later ones in some versions of transformers.
+        # In some versions of transformers a process's first load has a class of its own.
         self.first = model = self.load()
         self.logits = logits_of(model, self.pixel_values)
         self.text = self.processor.batch_decode(model.generate(self.pixel_values), skip_special_tokens=True)[0]
