@@ -27,12 +27,13 @@ CHANGED = 1e-3  # more than rounding
 
 
 class Way:
-    """One model as it loads from its folder, what it says of a line, and a place to write."""
+    """One model as it loads from its folder, what it says of a line, and a place to write, new for each way."""
+
+    workplace: Path
 
     def __init__(self, folder: str, line: str):
         self.folder = Path(folder)
         self.line = line
-        self.workplace = Path(tempfile.mkdtemp())
         self.processor = AutoProcessor.from_pretrained(folder, **REMOTE)
         self.pixel_values = self.processor(images=line, return_tensors="pt").pixel_values
         self.labels = torch.tensor([self.processor.tokenizer.encode("le moulin")])
@@ -362,16 +363,18 @@ def reads_as_an_object_in_the_pipeline(way):
 
 def main(folder: str, line: str, answer: str, *names: str) -> None:
     torch.set_num_threads(1)
+    way = Way(folder, line)
     found: dict[str, str] = {}
     for name in names:
+        way.workplace = Path(tempfile.mkdtemp())
         try:
-            globals()[name](Way(folder, line))
+            globals()[name](way)
             found[name] = "right"
         except ModuleNotFoundError as error:
             found[name] = f"missing {error.name}"
         except Exception:
             found[name] = traceback.format_exc()
-    Path(answer).write_text(json.dumps(found), encoding="utf-8")
+        Path(answer).write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
