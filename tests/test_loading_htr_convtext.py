@@ -1,0 +1,134 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The released folder's remote code in the ways that transformers, accelerate and peft load, move, save and train."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+QUICK = [
+    "pickles",  # first, as it tries the class of the process's first load
+    "loads_on_disk",
+    "loads_what_does_not_fit_on_disk",
+    "reads_from_disk_in_the_pipeline",
+    "offloads_to_the_cpu",
+    "offloads_to_disk",
+    "loads_into_empty_weights",
+    "replicates_for_data_parallel",
+    "loads_without_batch_counters",
+    "keeps_the_rest_with_a_new_head",
+    "copies_deeply",
+    "loads_from_a_subfolder",
+    "saves_a_subclass",
+    "saves_in_shards",
+    "loads_in_bfloat16",
+    "checkpoints_gradients",
+    "reads_as_an_object_in_the_pipeline",
+]
+SLOW = ["crosses_processes", "trains_lora", "loads_quantized_by_torchao"]
+
+
+@pytest.fixture(scope="module")
+def released(root) -> Path:
+    return root / "hub_upload" / "htr-convtext-fr"
+
+
+def run_in_a_process_of_its_own(command: list[str], workplace: Path, python_path: str = "") -> str:
+    # With a module cache of its own, and without the package, whose classes would win over the folder's.
+    environment = {**os.environ, "HF_MODULES_CACHE": str(workplace / "modules"), "PYTHONPATH": python_path}
+    result = subprocess.run(
+        [sys.executable, "-P", *command], cwd=workplace, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def try_ways(root, released, tmp_path_factory):
+    def run(names: list[str]) -> dict[str, str]:
+        workplace = tmp_path_factory.mktemp("ways")
+        script = Path(__file__).with_name("ways_of_loading.py")
+        line = root / "examples" / "lettre_3.jpg"
+        extra = os.environ.get("HTR_EXTRA_PACKAGES", "")
+        command = [str(script), str(released), str(line), "answer.json", *names]
+        run_in_a_process_of_its_own(command, workplace, python_path=extra)
+        return json.loads((workplace / "answer.json").read_text(encoding="utf-8"))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def answers(try_ways):
+    """What became of each way, tried in one process."""
+    return try_ways(QUICK)
+
+
+@pytest.mark.parametrize("way", QUICK)
+def test_ways_of_loading(answers, way):
+    assert answers[way] == "right", answers[way]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", SLOW)
+def test_slow_ways_of_loading(try_ways, way):
+    answer = try_ways([way])[way]
+    if answer.startswith("missing "):
+        pytest.skip(f"{way}: {answer}")
+    assert answer == "right", answer
+
+
+LOAD_THREE_TIMES = """
+import json, os, sys
+from transformers import AutoModel
+facts = []
+for number in range(3):
+    model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True)
+    model.save_pretrained(str(number))
+    facts.append([model.can_generate(), sorted(os.listdir(str(number)))])
+print(json.dumps(facts))
+"""
+
+
+def test_a_process_loads_the_same_each_time(released, tmp_path):
+    printed = run_in_a_process_of_its_own(["-c", LOAD_THREE_TIMES, str(released)], tmp_path)
+    first, second, third = json.loads(printed.splitlines()[-1])
+    assert first == second == third
+
+
+FIRST = {
+    "AutoConfig": "AutoConfig.from_pretrained(folder, trust_remote_code=True)",
+    "AutoModel": "AutoModel.from_pretrained(folder, trust_remote_code=True)",
+    "AutoModelForCTC": "AutoModelForCTC.from_pretrained(folder, trust_remote_code=True)",
+    "AutoProcessor": "AutoProcessor.from_pretrained(folder, trust_remote_code=True)",
+    "AutoImageProcessor": "AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)",
+    "AutoTokenizer": "AutoTokenizer.from_pretrained(folder, trust_remote_code=True)",
+    "pipeline": "pipeline('image-to-text', model=folder, trust_remote_code=True)",
+}
+
+
+def load_first(first: str, released: Path, workplace: Path, python_path: str = "") -> None:
+    """Loads this first, with an empty module cache, and all the rest after it."""
+    order = [FIRST[first], *FIRST.values()]
+    script = f"import transformers\nfrom transformers import {', '.join(FIRST)}\nfolder = {str(released)!r}\n"
+    script += "\n".join(order) + "\nprint(transformers.__version__)"
+    run_in_a_process_of_its_own(["-c", script], workplace, python_path)
+
+
+def test_the_model_loads_first_on_the_oldest_transformers(released, oldest_transformers, tmp_path):
+    load_first("AutoModel", released, tmp_path, str(oldest_transformers))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", FIRST)
+def test_anything_loads_first(released, tmp_path, first):
+    load_first(first, released, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", FIRST)
+def test_anything_loads_first_on_the_oldest_transformers(released, oldest_transformers, tmp_path, first):
+    load_first(first, released, tmp_path, str(oldest_transformers))
