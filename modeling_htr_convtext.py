@@ -150,7 +150,8 @@ class HTRConvTextStem(HTRConvTextConvLayer):
     """First convolution, whose map lies in channels last on a CPU: an image of one channel has no layout to keep."""
 
     def __init__(self, config):
-        super().__init__(config, config.num_channels, config.backbone_hidden_sizes[0], stride=(2, 1))
+        stride = (2, config.backbone_width_strides[0])
+        super().__init__(config, config.num_channels, config.backbone_hidden_sizes[0], stride=stride)
 
     def forward(self, pixel_values):
         if pixel_values.device.type != "cpu" or torch.compiler.is_compiling():
@@ -354,7 +355,7 @@ class HTRConvTextBackbone(nn.Module):
         sizes = config.backbone_hidden_sizes
         self.stem = HTRConvTextStem(config)
         self.pooler = nn.MaxPool2d(kernel_size=3, stride=(2, 1), padding=1)
-        strides = [(2, 1), (2, 2), (2, 2)]
+        strides = [(2, columns) for columns in config.backbone_width_strides[1:]]
         self.stages = nn.ModuleList(
             HTRConvTextBackboneStage(config, *stage)
             for stage in zip(
@@ -373,7 +374,8 @@ class HTRConvTextBackbone(nn.Module):
         # A few lines at a time: maps that fit the cache, and stay below the size (32 MiB) from which the C library
         # asks the system for fresh pages at every allocation, cost a CPU less than the smaller products.
         height, width = pixel_values.shape[-2:]
-        stem_values = self.stem.convolution.out_channels * -(-height // 2) * width
+        rows, columns = self.stem.convolution.stride
+        stem_values = self.stem.convolution.out_channels * -(-height // rows) * -(-width // columns)
         parts = pixel_values.split(max(1, STEM_VALUES_AT_ONCE // stem_values))
         return torch.cat([self.features(part) for part in parts]) if len(parts) > 1 else self.features(pixel_values)
 

@@ -58,6 +58,7 @@ def test_number_of_parameters():
         {"num_hidden_layers": 6, "downsample_after_layer": 1, "upsample_after_layer": 6},
         {"backbone_depths": [1, 2, 1], "backbone_num_transformer_layers": 2, "patch_size": 4},
         {"backbone_mobilevit": [False, False, True]},
+        {"backbone_width_strides": [2, 1, 2, 1]},
         {"image_height": 48, "num_channels": 3, "intermediate_size": 20, "conv_kernel_size": 3},
     ],
 )
@@ -81,10 +82,10 @@ def test_any_width(model, width):
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_stem_is_the_convolution(channels):
+@pytest.mark.parametrize(("channels", "columns"), [(1, 1), (3, 1), (1, 2)])
+def test_stem_is_the_convolution(channels, columns):
     torch.manual_seed(0)
-    stem = HTRConvTextStem(small_config(num_channels=channels)).double()
+    stem = HTRConvTextStem(small_config(num_channels=channels, backbone_width_strides=(columns, 1, 2, 2))).double()
     pixel_values = torch.rand(2, channels, 64, 37, dtype=torch.float64)
     with torch.no_grad():  # as if trained
         for tensor in (stem.normalization.weight, stem.normalization.bias, stem.normalization.running_mean):
