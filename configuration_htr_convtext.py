@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTR-ConvText model configuration, and whether images and labels fit it."""
 
+import math
 from copy import deepcopy
 
 import torch
@@ -58,6 +59,8 @@ class HTRConvTextConfig(PretrainedConfig):
         backbone_hidden_sizes: Channels of the three backbone stages; `None` gives a quarter, half and all of
             `hidden_size`. The last one must equal `hidden_size`.
         backbone_depths: Residual blocks in each of the three stages.
+        backbone_width_strides: Columns that the first convolution and each of the three stages move by, 1 or 2; all of
+            them halve the height. The paper narrows its maps in the last two stages; earlier costs less.
         backbone_mobilevit: Whether a MobileViT layer ends each of the three stages, as in the paper. At small widths
             these layers take most of the backbone's time.
         backbone_head_dim: Size of an attention head in the MobileViT layers; each stage's channels must be a multiple.
@@ -108,6 +111,7 @@ class HTRConvTextConfig(PretrainedConfig):
         image_height=64,
         backbone_hidden_sizes=None,
         backbone_depths=(2, 2, 2),
+        backbone_width_strides=(1, 1, 2, 2),
         backbone_mobilevit=(True, True, True),
         backbone_head_dim=64,
         backbone_num_transformer_layers=1,
@@ -147,6 +151,7 @@ class HTRConvTextConfig(PretrainedConfig):
             backbone_hidden_sizes = (hidden_size // 4, hidden_size // 2, hidden_size)
         self.backbone_hidden_sizes = list(backbone_hidden_sizes)
         self.backbone_depths = list(backbone_depths)
+        self.backbone_width_strides = list(backbone_width_strides)
         self.backbone_mobilevit = list(backbone_mobilevit)
         self.backbone_head_dim = backbone_head_dim
         self.backbone_num_transformer_layers = backbone_num_transformer_layers
@@ -205,8 +210,8 @@ class HTRConvTextConfig(PretrainedConfig):
 
     @property
     def frame_stride(self) -> int:
-        """Image pixels from one CTC frame to the next: the second and third backbone stage halve the width."""
-        return 2 ** (len(self.backbone_hidden_sizes) - 1)
+        """Image pixels from one CTC frame to the next."""
+        return math.prod(self.backbone_width_strides)
 
     def _check_sizes(self):
         for name in ("num_channels", "image_height", "hidden_size", "num_hidden_layers", "patch_size",
@@ -236,6 +241,11 @@ class HTRConvTextConfig(PretrainedConfig):
         for name in ("backbone_hidden_sizes", "backbone_depths", "backbone_mobilevit"):
             if len(getattr(self, name)) != 3:
                 raise ValueError(f"{name} needs one value for each of the 3 stages. Got {getattr(self, name)}.")
+        if len(self.backbone_width_strides) != 4 or not set(self.backbone_width_strides) <= {1, 2}:
+            raise ValueError(
+                "backbone_width_strides needs a 1 or 2 for the first convolution and for each of the 3 stages. Got "
+                f"{self.backbone_width_strides}."
+            )
         if min(self.backbone_depths) < 1:
             raise ValueError(f"backbone_depths must be at least 1 in each stage. Got {self.backbone_depths}.")
         for channels in self.backbone_hidden_sizes:

@@ -88,7 +88,8 @@ class HTRConvTextStem(HTRConvTextConvLayer):
     """First convolution: halves the height of the image."""
 
     def __init__(self, config: HTRConvTextConfig):
-        super().__init__(config, config.num_channels, config.backbone_hidden_sizes[0], stride=(2, 1))
+        stride = (2, config.backbone_width_strides[0])
+        super().__init__(config, config.num_channels, config.backbone_hidden_sizes[0], stride=stride)
 
 
 class HTRConvTextShortcut(HTRConvTextConvLayer):
@@ -282,7 +283,7 @@ class HTRConvTextBackbone(nn.Module):
         sizes = config.backbone_hidden_sizes
         self.stem = HTRConvTextStem(config)
         self.pooler = nn.MaxPool2d(kernel_size=3, stride=(2, 1), padding=1)
-        strides = [(2, 1), (2, 2), (2, 2)]
+        strides = [(2, columns) for columns in config.backbone_width_strides[1:]]
         self.stages = nn.ModuleList(
             HTRConvTextBackboneStage(config, *stage)
             for stage in zip(

@@ -17,6 +17,8 @@ def test_defaults_are_the_papers_sizes():
 @pytest.mark.parametrize(("width", "frames"), [(512, 128), (1, 1), (200, 50), (333, 84), (1024, 256)])
 def test_frames(width, frames):
     assert HTRConvTextConfig().frames(width) == frames
+    assert HTRConvTextConfig(backbone_width_strides=(2, 1, 2, 1)).frames(width) == frames
+    assert HTRConvTextConfig(backbone_width_strides=(1, 1, 1, 2)).frames(width) == -(-width // 2)
 
 
 def test_saved_configuration_names_code_and_pipeline(tmp_path):
@@ -45,6 +47,8 @@ def test_saved_configuration_names_code_and_pipeline(tmp_path):
         ({"backbone_hidden_sizes": [64, 512]}, "3 stages"),
         ({"backbone_mobilevit": [True]}, "backbone_mobilevit needs one value for each of the 3 stages"),
         ({"backbone_depths": [2, 0, 2]}, "backbone_depths"),
+        ({"backbone_width_strides": [1, 2, 2]}, "backbone_width_strides"),
+        ({"backbone_width_strides": [1, 1, 2, 4]}, "backbone_width_strides"),
         ({"num_hidden_layers": 1}, "downsample_after_layer"),
         ({"downsample_after_layer": 5, "upsample_after_layer": 5}, "Got 5, 5 and 8"),
         ({"upsample_after_layer": 9}, "Got 3, 9 and 8"),

@@ -112,6 +112,11 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
     train_sampling_strategy: str = field(
         default="group_by_length", metadata={"help": "group_by_length batches lines of similar width; random."}
     )
+    source_temperature: float = field(
+        default=1.0,
+        metadata={"help": "A source of n lines is drawn in proportion to n to this power, and so is a writer in it: "
+                          "1 draws every line alike, below 1 small sources and hands more often."},
+    )  # fmt: skip
     length_column_name: str = field(default="width", metadata={"help": "Column to group lines by."})
     resume_from_checkpoint: str | None = field(
         default=None,
@@ -190,6 +195,8 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
                 f"--min_learning_rate {self.min_learning_rate:g} is above --learning_rate {self.learning_rate:g}. "
                 "Lower it."
             )
+        if not 0 <= self.source_temperature <= 1:
+            raise ValueError(f"--source_temperature must be in 0 to 1. Got {self.source_temperature}.")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"--ema_decay must be in [0, 1). Got {self.ema_decay}.")
         if self.ctc_weight == 0:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the classes of frames to texts and their error rates."""
 
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ class ReadLine:
         edits: Characters to insert, delete or substitute to get from one to the other.
         cer: `edits` over the reference's characters (or over 1 if it has none).
         writer: Who wrote it, where the dataset knows.
+        source: Dataset that it is from, where the dataset knows.
     """
 
     line_id: str
@@ -33,6 +35,12 @@ class ReadLine:
     edits: int
     cer: float
     writer: str | None = None
+    source: str | None = None
+
+    @property
+    def hand(self) -> tuple[str | None, str | None]:
+        """Source and writer: the lines of a source that tells no writers are one hand."""
+        return self.source, self.writer
 
     def as_dict(self) -> dict[str, Any]:
         """The line as `predictions.json` has it."""
@@ -59,14 +67,47 @@ def read_lines(frames: np.ndarray, index: np.ndarray, dataset, processor) -> lis
             f"{len(dataset)} lines were to be read and {len(read)} came back. Prepare each dataset as a whole."
         )
     predictions = [read[row] for row in range(len(dataset))]
-    writers = dataset["writer"] if "writer" in dataset.column_names else [None] * len(dataset)
-    return [score_line(*line) for line in zip(dataset["line_id"], dataset["text"], predictions, writers, strict=True)]
+    writers, sources = (
+        dataset[name] if name in dataset.column_names else [None] * len(dataset) for name in ("writer", "source")
+    )
+    known = zip(dataset["line_id"], dataset["text"], predictions, writers, sources, strict=True)
+    return [score_line(*line) for line in known]
 
 
-def score_line(line_id: str, reference: str, prediction: str, writer: str | None) -> ReadLine:
+def score_line(
+    line_id: str, reference: str, prediction: str, writer: str | None = None, source: str | None = None
+) -> ReadLine:
     """One line with its edits."""
     number = edits(align_characters([prediction], [reference]))
-    return ReadLine(line_id, reference, prediction, number, number / max(len(reference), 1), writer)
+    return ReadLine(line_id, reference, prediction, number, number / max(len(reference), 1), writer, source)
+
+
+def cer_of(lines: Iterable[ReadLine]) -> float:
+    """CER of lines, from their edits."""
+    lines = list(lines)
+    return sum(line.edits for line in lines) / max(sum(len(line.reference) for line in lines), 1)
+
+
+def grouped(lines: Iterable[ReadLine], group: Callable[[ReadLine], Hashable]) -> dict[Any, list[ReadLine]]:
+    """Lines by what `group` gives for them."""
+    groups: dict[Any, list[ReadLine]] = {}
+    for line in lines:
+        groups.setdefault(group(line), []).append(line)
+    return groups
+
+
+def error_rates_by_group(lines: list[ReadLine]) -> dict[str, float]:
+    """
+    Where there are several, `cer_source_NAME` of each source, and `cer_writers`, the mean of the writers' CER: what
+    to expect of the next hand, in which one that wrote much counts as one that wrote little.
+    """
+    rates = {}
+    by_source, by_hand = grouped(lines, lambda line: line.source), grouped(lines, lambda line: line.hand)
+    if len(by_source) > 1:
+        rates = {f"cer_source_{source}": cer_of(members) for source, members in by_source.items()}
+    if len(by_hand) > 1:
+        rates["cer_writers"] = sum(cer_of(members) for members in by_hand.values()) / len(by_hand)
+    return rates
 
 
 class LineScorer:
@@ -89,6 +130,7 @@ class LineScorer:
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
         self.lines = read_lines(prediction.predictions, prediction.label_ids, self.dataset, self.processor)
         metric = HTRConvTextErrorRates(keep_in_memory=True)
-        return metric.compute(
+        rates = metric.compute(
             predictions=[line.prediction for line in self.lines], references=[line.reference for line in self.lines]
         )
+        return {**rates, **error_rates_by_group(self.lines)}

@@ -12,7 +12,7 @@ import matplotlib.ticker
 
 from ..line_datasets.html_page import page_template, picture
 from ..processing_htr_convtext import load_image, to_grey
-from .evaluation import ReadLine
+from .evaluation import ReadLine, cer_of, grouped
 from .metrics import align_characters
 
 WORST_LINES = 50
@@ -62,7 +62,7 @@ mark { background: #ffc9c0 }
 def write_evaluation(folder: Path, split: str, lines: list[ReadLine], dataset, metrics: dict[str, float]) -> None:
     """
     Writes `<split>_predictions.json`, every line with what was read, and `<split>_report.html`: the worst lines with
-    their pictures, what differs marked, character confusions, CER by length and by writer.
+    their pictures, what differs marked, character confusions, CER by length, source and writer.
 
     Args:
         folder: Where to.
@@ -81,9 +81,10 @@ def write_evaluation(folder: Path, split: str, lines: list[ReadLine], dataset, m
         ("Character confusions", ("transcribed", "read as", "times"), map(named, confusions(lines))),
         ("CER by length of the transcription", ("characters", "lines", "CER"), rates_by(lines, length_class)),
     ]
+    if len({line.source for line in lines}) > 1:
+        tables.append(("CER by source", ("source", "lines", "CER"), rates_by(lines, lambda line: line.source)))
     if any(line.writer is not None for line in lines):
-        by_writer = rates_by(lines, lambda line: line.writer)
-        tables.append(("CER by writer", ("writer", "lines", "CER"), by_writer))
+        tables.append(("CER by writer", ("writer", "lines", "CER"), rates_by(lines, hand_name)))
     html = REPORT.render(
         title=f"{split}: CER {100 * metrics[f'{split}_cer']:.2f}%",
         split=split,
@@ -140,17 +141,17 @@ def length_class(line: ReadLine) -> str:
     return f"{first:3d} to {first + LENGTH_STEP - 1}"
 
 
+def hand_name(line: ReadLine) -> str:
+    """Writer with the source, in which two writers may have one name; the source where it tells no writer."""
+    return "/".join(filter(None, line.hand))
+
+
 def rates_by(lines: Iterable[ReadLine], group) -> list[tuple[str, int, str]]:
     """CER of groups of lines: `(name, lines, CER in percent)`, by name; `group` gives a line's name."""
-    groups: dict[str, list[ReadLine]] = {}
-    for line in lines:
-        groups.setdefault(str(group(line)), []).append(line)
+    groups = grouped(lines, lambda line: str(group(line)))
     return [(name, len(members), f"{100 * cer_of(members):.2f}%") for name, members in sorted(groups.items())]
 
 
-def cer_of(lines: list[ReadLine]) -> float:
-    """CER of lines, from their edits."""
-    return sum(line.edits for line in lines) / max(sum(len(line.reference) for line in lines), 1)
 
 
 def write_learning_curves(log_history: list[dict], folder: str | Path) -> None:

@@ -48,7 +48,7 @@ def new_model(args: ModelArguments, tokenizer: HTRConvTextTokenizer) -> Starting
     processor = HTRConvTextProcessor(new_image_processor(args), tokenizer)
     config = HTRConvTextConfig(
         vocab_size=len(tokenizer),
-        **given(args, "image_width", "tcm_context_size", *DROPOUT_OPTIONS),
+        **given(args, "tcm_context_size", *DROPOUT_OPTIONS),
         **SIZES[args.size or "base"],
     )
     return processor, HTRConvTextForCTC(config), None

@@ -22,7 +22,7 @@ from .joint_model import HTRConvTextWithTCM
 from .line_trainer import LineTrainer
 from .precision import cpu_has_bfloat16
 from .sam import perturbed
-from .sampler import EpochCallback, LineSampler
+from .sampler import EpochCallback, LineSampler, line_weights
 from .schedule import make_scheduler
 
 logger = logging.get_logger(__name__)
@@ -242,10 +242,20 @@ class HTRConvTextTrainer(LineTrainer):
             seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
             widths=list(dataset[column]) if grouped else None,
             batch_size=self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size,
+            weights=self._line_weights(dataset),
         )
         self.remove_callback(EpochCallback)
         self.add_callback(EpochCallback(sampler))
         return sampler
+
+    def _line_weights(self, dataset) -> list[float] | None:
+        """How often each line is drawn, where that differs: by its source and writer as far as the lines tell them."""
+        columns = [name for name in ("source", "writer") if name in dataset.column_names]
+        if self.args.source_temperature == 1 or not columns:
+            return None
+        nobody = [None] * len(dataset)
+        sources, writers = (list(dataset[name]) if name in columns else nobody for name in ("source", "writer"))
+        return line_weights(sources, writers, self.args.source_temperature)
 
 
 class TimeLimitCallback(TrainerCallback):

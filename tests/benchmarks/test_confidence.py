@@ -21,7 +21,7 @@ def test_rates_and_intervals(tmp_path, capsys):
     lines = [("a_0", "four", "four"), ("a_1", "ones", "ones"), ("b_0", "", "five"), ("b_1", "", "nine")]
     confidence.main([write(tmp_path / "predictions.json", lines)])
     printed = capsys.readouterr().out
-    assert "4 lines on 2 pages" in printed
+    assert "4 lines, pages: 2" in printed
     assert "CER 50.00 %, 95 % interval 0.00 to 100.00" in printed
     assert "WER 50.00 %" in printed
     assert "of single pages: 0.0 to 100.0 %, median 50.0" in printed
@@ -50,3 +50,18 @@ def test_pages_that_are_not_found_are_named(tmp_path, page, message):
     file = write(tmp_path / "predictions.json", [("a_0", "one", "one"), ("a_1", "two", "two")])
     with pytest.raises(SystemExit, match=message):
         confidence.main([file, "--page", page])
+
+
+def test_writers_count_alike_in_their_mean(tmp_path, capsys):
+    """Ada's eight characters have three errors, Bob's two have two; a notebook without writers is a third."""
+    names = ("prediction", "reference", "source", "writer")
+    lines = [("abcdeXXX", "abcdefgh", "letters", "Ada"), ("XX", "ab", "letters", "Bob"), ("ab", "ab", "notes", None)]
+    file = tmp_path / "predictions.json"
+    content = {"lines": [{"line_id": "x", **dict(zip(names, line, strict=True))} for line in lines]}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    confidence.main([str(file), "--by", "writer"])
+    printed = capsys.readouterr().out
+    assert "3 lines, writers: 3" in printed
+    assert "CER 41.67 %" in printed
+    assert "mean of writers 45.83 %, 95 % interval 0.00 to 100.00" in printed
+    assert "of single writers: 0.0 to 100.0 %, median 37.5" in printed

@@ -6,7 +6,7 @@ import torch
 from datasets import Dataset, Features, Image, Value
 
 from htr_convtext.training import LineCollator, prepare_lines
-from htr_convtext.training.sampler import LineSampler
+from htr_convtext.training.sampler import LineSampler, line_weights
 
 from .conftest import TEXTS, draw_line
 
@@ -91,3 +91,50 @@ def test_batches_hold_lines_of_similar_width():
         for order in (list(LineSampler(800, 0, widths, 8)), list(LineSampler(800, 0)))
     ]
     assert spreads[0] < spreads[1] / 5
+
+
+# A register in two hands, and a letter in one.
+SOURCES = ["register"] * 80 + ["letter"] * 20
+WRITERS = ["clerk"] * 64 + ["apprentice"] * 16 + [None] * 20
+
+
+@pytest.mark.parametrize(
+    ("temperature", "clerk", "apprentice", "letter"),
+    [(1.0, 64, 16, 20), (0.5, 100 * 2 / 3 * 2 / 3, 100 * 2 / 3 / 3, 100 / 3), (0.0, 25, 25, 50)],
+)
+def test_weights_temper_sources_and_the_writers_in_them(temperature, clerk, apprentice, letter):
+    weights = np.array(line_weights(SOURCES, WRITERS, temperature))
+    assert weights.mean() == pytest.approx(1)
+    assert weights[:64].sum() == pytest.approx(clerk)
+    assert weights[64:80].sum() == pytest.approx(apprentice)
+    assert weights[80:].sum() == pytest.approx(letter)
+    assert len(set(weights[:64])) == 1
+
+
+@pytest.mark.parametrize("widths", [None, [64 * (1 + i % 5) for i in range(100)]])
+def test_lines_come_as_often_as_their_weights_say(widths):
+    weights = line_weights(SOURCES, WRITERS, 0.5)
+    sampler = LineSampler(100, seed=1, widths=widths, batch_size=8, weights=weights)
+    counts = []
+    for epoch in range(200):
+        sampler.set_epoch(epoch)
+        drawn = list(sampler)
+        assert len(drawn) == len(sampler) == 100
+        counts.append(np.bincount(drawn, minlength=100))
+    # In every epoch as often as the weight, rounded up or down; over many of them as often as it says.
+    assert (np.abs(np.array(counts) - weights) < 1).all()
+    assert np.mean(counts, axis=0) == pytest.approx(weights, abs=0.15)
+
+
+def test_a_weighted_epoch_is_the_same_again():
+    sampler = LineSampler(100, seed=1, weights=line_weights(SOURCES, WRITERS, 0.5))
+    sampler.set_epoch(3)
+    again = LineSampler(100, seed=1, weights=line_weights(SOURCES, WRITERS, 0.5))
+    again.set_epoch(3)
+    assert list(sampler) == list(again)
+    again.set_epoch(4)
+    assert list(sampler) != list(again)
+
+
+def test_equal_weights_draw_every_line_once():
+    assert sorted(LineSampler(1000, seed=0, weights=[1.0] * 1000)) == list(range(1000))

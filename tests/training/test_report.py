@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from htr_convtext.training.evaluation import score_line
+from htr_convtext.training.evaluation import error_rates_by_group, score_line
 from htr_convtext.training.report import confusions, rates_by, write_evaluation, write_learning_curves
 
 from .conftest import TEXTS
@@ -34,6 +34,7 @@ def test_predictions_and_report(raw_lines, tmp_path):
         "edits": 1,
         "cer": 1 / 6,
         "writer": "Ada",
+        "source": None,
     }
     report = (tmp_path / "test_report.html").read_text(encoding="utf-8")
     assert report.count("data:image/jpeg;base64,") == len(TEXTS)
@@ -51,6 +52,42 @@ def test_rates_of_groups_are_over_characters():
     rates = rates_by(lines, lambda line: line.writer)
     ada = sum(len(text) for text in TEXTS[::2])
     assert rates == [("Ada", 5, f"{600 / ada:.2f}%"), ("Bob", 5, "0.00%")]
+
+
+def read_sources():
+    """The notebook in one hand, the letters in two; eight, four, two and two characters."""
+    return [
+        score_line("1", "abcdefgh", "abcdefgx", None, "notebook"),
+        score_line("2", "abcd", "abxx", "Ada", "letters"),
+        score_line("3", "ab", "ab", "Ada", "letters"),
+        score_line("4", "ab", "xx", "Bob", "letters"),
+    ]
+
+
+def test_rates_by_source_and_the_mean_of_writers():
+    rates = error_rates_by_group(read_sources())
+    assert rates == {
+        "cer_source_notebook": 1 / 8,
+        "cer_source_letters": 4 / 8,
+        "cer_writers": pytest.approx((1 / 8 + 2 / 6 + 2 / 2) / 3),
+    }
+
+
+def test_writers_of_one_name_in_two_sources_are_two():
+    lines = [score_line("1", "a", "a", "etude-A", "first"), score_line("2", "abc", "xyz", "etude-A", "second")]
+    assert error_rates_by_group(lines)["cer_writers"] == 1 / 2
+
+
+def test_one_hand_has_no_rates_of_groups():
+    assert error_rates_by_group([score_line("1", "a", "b"), score_line("2", "a", "a")]) == {}
+
+
+def test_report_has_sources_and_writers(raw_lines, tmp_path):
+    write_evaluation(tmp_path, "test", read_sources(), raw_lines, {"test_cer": 0.4, "test_cer_writers": 35 / 72})
+    report = (tmp_path / "test_report.html").read_text(encoding="utf-8")
+    for cells in ("<td>letters</td><td>3</td><td>50.00%</td>", "<td>letters/Ada</td><td>2</td><td>33.33%</td>",
+                  "<td>notebook</td><td>1</td><td>12.50%</td>", "<td>cer_writers</td><td>48.61%</td>"):  # fmt: skip
+        assert cells in report
 
 
 def test_learning_curves_are_drawn(tmp_path):

@@ -242,9 +242,11 @@ def test_the_best_checkpoint_is_known_by_its_place_and_kept(make_trainer, strate
         assert state.best_model_checkpoint == str(best)
 
 
-def test_resumed_run_ends_with_the_same_weights(make_trainer):
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_resumed_run_ends_with_the_same_weights(make_trainer, temperature):
     """Dropout, drop path, augmentation, SAM, EMA and TCM are on; the run is cut within its second epoch."""
     options = {"max_steps": 7, "save_strategy": "steps", "save_steps": 1, "save_total_limit": 10}
+    options["source_temperature"] = temperature
     whole = make_trainer("whole", **options)
     whole.train()
     for cut in (2, 4):
@@ -258,6 +260,25 @@ def test_resumed_run_ends_with_the_same_weights(make_trainer):
         average = dict(resumed.ema.module.state_dict())
         torch.testing.assert_close(average, dict(whole.ema.module.state_dict()), rtol=0, atol=0)
         assert resumed.ema.updates == whole.ema.updates == 7
+
+
+def test_temperature_draws_small_hands_more_often(make_trainer, lines):
+    """Eight lines of Ada and two of Bob become as many of the one as of the other."""
+    lines = lines.remove_columns("writer").add_column("writer", ["Ada"] * 8 + ["Bob"] * 2)
+    trainer = make_trainer(source_temperature=0.0, trainer_options={"train_dataset": lines})
+    drawn = list(trainer._get_train_sampler())
+    assert sum(line >= 8 for line in drawn) in (4, 5, 6)
+    assert sorted(make_trainer(trainer_options={"train_dataset": lines})._get_train_sampler()) == list(range(10))
+
+
+def test_error_rates_of_writers_are_evaluated(make_trainer):
+    trainer = make_trainer()
+    metrics = trainer.evaluate()
+    of_hands = [
+        sum(line.edits for line in lines) / sum(len(line.reference) for line in lines)
+        for lines in (trainer.scorer.lines[::2], trainer.scorer.lines[1::2])
+    ]
+    assert metrics["eval_cer_writers"] == pytest.approx(sum(of_hands) / 2)
 
 
 def test_checkpoint_is_a_model_folder_with_averaged_weights(make_trainer):
