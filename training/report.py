@@ -152,8 +152,6 @@ def rates_by(lines: Iterable[ReadLine], group) -> list[tuple[str, int, str]]:
     return [(name, len(members), f"{100 * cer_of(members):.2f}%") for name, members in sorted(groups.items())]
 
 
-
-
 def write_learning_curves(log_history: list[dict], folder: str | Path) -> None:
     """
     Draws losses and error rates over the steps to `learning_curves.png` and `.svg`.
