@@ -36,7 +36,7 @@ ORDER = (
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 # Inside functions only: save_pretrained copies a file with a model if a relative import names it.
-EXCEPTIONS = {("modeling", "inference"), ("modeling", "pipeline")}
+EXCEPTIONS = {("modeling", "inference"), ("modeling", "pipeline"), ("generation", "pipeline")}
 GRAPH = re.compile(r"(?<=```mermaid\ngraph BT\n).*?(?=```)", re.DOTALL)
 
 
@@ -121,10 +121,11 @@ def wrong_imports(root: Path) -> Iterator[str]:
 def graph(root: Path) -> str:
     """Arrows of the graph from a room to those it imports from, without those that others imply."""
     edges: dict[str, set[str]] = defaultdict(set)
+    late = set()
     for room, path in room_files(root):
-        edges[room] |= {
-            other for other, *_ in imports(path, root) if other != room and (room, other) not in EXCEPTIONS
-        }
+        others = {other for other, *_ in imports(path, root)} - {room}
+        late |= {(room, other) for other in others if (room, other) in EXCEPTIONS}
+        edges[room] |= {other for other in others if (room, other) not in EXCEPTIONS}
     arrows = [
         (room, other)
         for room in edges
@@ -135,7 +136,7 @@ def graph(root: Path) -> str:
         f"    {room} --> {other}"
         for room, other in sorted(arrows, key=lambda arrow: [RANK.get(room, len(ORDER)) for room in arrow])
     ]
-    lines += [f"    {room} -. inside a function .-> {other}" for room, other in sorted(EXCEPTIONS) if other in edges]
+    lines += [f"    {room} -. inside a function .-> {other}" for room, other in sorted(late)]
     return "\n".join(lines) + "\n"
 
 
