@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from transformers import GenerationConfig, Pipeline
+from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from .processing_htr_convtext import load_image, source_of, to_grey
 
@@ -157,9 +158,20 @@ class HTRConvTextPipeline(Pipeline):
         results = super().__call__(inputs, batch_size=batch_size, **kwargs)
         return list(results) if is_list else results
 
-    def get_iterator(self, inputs, *args, **kwargs):
+    def get_iterator(self, inputs, num_workers, batch_size, preprocess_params, forward_params, postprocess_params):
+        # The base class's collate function is a local one, which workers that are spawned cannot take along.
         total = len(inputs) if hasattr(inputs, "__len__") else None
-        return Readings(super().get_iterator(inputs, *args, **kwargs), total)
+        if total is None:
+            num_workers = min(num_workers, 1)
+        kind = PipelineIterator if total is None else PipelineDataset
+        loader = torch.utils.data.DataLoader(
+            kind(inputs, self.preprocess, preprocess_params),
+            num_workers=num_workers,
+            batch_size=batch_size,
+            collate_fn=only_line if batch_size == 1 else collate_lines,
+        )
+        outputs = PipelineIterator(loader, self.forward, forward_params, loader_batch_size=batch_size)
+        return Readings(PipelineIterator(outputs, self.postprocess, postprocess_params), total)
 
     def save_pretrained(self, save_directory, **kwargs):
         """Saves model and processor as a folder that loads as it lies; the base class leaves the processor out."""
@@ -492,6 +504,14 @@ class Lines(torch.utils.data.Dataset):
             return self.lines[index]
         except (OSError, ValueError, SyntaxError) as error:  # datasets decodes a row's image as it is asked for.
             return UnreadableRow(ValueError(f"Row {index}: {error}"))
+
+
+def only_line(items):
+    return items[0]
+
+
+def collate_lines(items):
+    return {"line": [item["line"] for item in items]}
 
 
 class Readings:

@@ -870,6 +870,9 @@ class HTRConvTextProcessor(ProcessorMixin):
     ):
         """Transcriptions to labels, as `__call__` describes them."""
         check_fixed_options(kwargs, FIXED_TEXT_OPTIONS)
+        defaults = self.tokenizer.init_kwargs  # from_pretrained(padding=..., max_length=...) leaves them there
+        padding = defaults.get("padding") if padding is None else padding
+        max_length = defaults.get("max_length") if max_length is None else max_length
         labels = [self.tokenizer.encode(line) for line in texts]
         longest = max(map(len, labels), default=0)
         if truncation not in (None, False, "do_not_truncate") and max_length is not None and longest > max_length:
@@ -949,7 +952,7 @@ def split_options(
     unknown |= set(text_kwargs) - for_text
     if unknown:
         raise TypeError(f"HTRConvTextProcessor has no option {', '.join(sorted(unknown))}.")
-    for nested in (common_kwargs, images_kwargs, text_kwargs):
+    for nested in (images_kwargs, text_kwargs):
         for name in sorted(set(flat) & set(nested)):
             raise ValueError(f"{name} is given twice, by itself and among the options of one kind.")
     both = {**flat, **common_kwargs}

@@ -283,7 +283,7 @@ def column_of(lines: list[Image.Image], gap: int = 10) -> Image.Image:
     return column
 
 
-@pytest.mark.parametrize("number", [3, 8, 25])
+@pytest.mark.parametrize("number", [3, 8, 15])
 def test_several_lines_are_refused(read, root, tmp_path, number):
     examples = [Image.open(path).convert("L") for path in sorted((root / "examples").glob("*.jpg"))]
     column_of((examples * number)[:number]).save(tmp_path / "page.png")
@@ -295,8 +295,8 @@ def test_several_lines_are_refused(read, root, tmp_path, number):
 def test_pages_are_refused(read, shared_lines):
     pages = sorted((shared_lines / "pages").glob("*/*.jpg"))
     assert len(pages) >= 6
-    for results in (read([str(page) for page in pages], on_error="skip"),):
-        assert ["Cut its lines out" in line["error"] for (line,) in results] == [True] * len(pages)
+    results = read([str(page) for page in pages], on_error="skip")
+    assert ["Cut its lines out" in line["error"] for (line,) in results] == [True] * len(pages)
 
 
 def test_a_line_that_stands_upright_is_refused(read, example, tmp_path):
@@ -419,12 +419,12 @@ def test_copies_and_saved_pipelines_read_alike(read, readings, line_images, tmp_
 def test_a_model_with_a_part_on_disk(model_folder, line_images, tmp_path):
     folder = str(model_folder)
     expected = pipeline("image-to-text", model=folder, trust_remote_code=True)(line_images[:2])
-    for device_map in ({"htr_convtext": "disk", "ctc_head": "cpu"}, {"": "cpu"}):
-        model = HTRConvTextForCTC.from_pretrained(folder, device_map=device_map, offload_folder=str(tmp_path))
-        read = HTRConvTextPipeline(model=model, processor=HTRConvTextProcessor.from_pretrained(folder))
-        assert read.device.type == "cpu" and model.hf_device_map == device_map
-        texts = [line["generated_text"] for (line,) in read(line_images[:2])]
-        assert texts == [line["generated_text"] for (line,) in expected]
+    device_map = {"htr_convtext": "disk", "ctc_head": "cpu"}
+    model = HTRConvTextForCTC.from_pretrained(folder, device_map=device_map, offload_folder=str(tmp_path))
+    read = HTRConvTextPipeline(model=model, processor=HTRConvTextProcessor.from_pretrained(folder))
+    assert read.device.type == "cpu" and model.hf_device_map == device_map
+    texts = [line["generated_text"] for (line,) in read(line_images[:2])]
+    assert texts == [line["generated_text"] for (line,) in expected]
 
 
 WORKERS = """
