@@ -25,13 +25,6 @@ from .report_page import as_html
 SHOWN_FINDINGS = 20
 # Options of loading, not of a source.
 LOADING = ("num_proc", "normal_form", "text_order", "on_error", "cache_dir", "streaming")
-    "num_proc",
-    "normal_form",
-    "text_order",
-    "on_error",
-    "cache_dir",
-    "streaming",
-)  # Options of loading, not of a source.
 
 
 def main(arguments: list[str] | None = None) -> int:
