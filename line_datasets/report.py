@@ -23,7 +23,8 @@ from .problems import LineDataError
 from .report_page import as_html
 
 SHOWN_FINDINGS = 20
-LOADING = ("num_proc", "normal_form", "text_order", "on_error")  # Options of loading, not of a source.
+# Options of loading, not of a source.
+LOADING = ("num_proc", "normal_form", "text_order", "on_error", "cache_dir", "streaming")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -70,33 +70,51 @@ def outline_mask(points: Sequence[Point], size: tuple[int, int]) -> Image.Image:
     """
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).polygon(points, fill=255, outline=255)
-    return ImageChops.lighter(mask, enclosed(points, size)) if meets_itself(points) else mask
+    return ImageChops.lighter(mask, enclosed(points, size)) if crosses_itself(points) else mask
 
 
-def meets_itself(points: Sequence[Point]) -> bool:
-    """Whether two sides of an outline that are no neighbours cross or touch."""
+def crosses_itself(points: Sequence[Point]) -> bool:
+    """Whether two sides of an outline cross, or it comes back to one of its corners."""
     start = np.asarray(points, dtype=float)
+    if len(set(points)) < len(points) - (points[0] == points[-1]):
+        return True
     side = np.roll(start, -1, axis=0) - start
     # Entry (i, j): on which side of side i's line does side j begin, and where does it end?
     offset = start[None] - start[:, None]
     begins = side[:, None, 0] * offset[..., 1] - side[:, None, 1] * offset[..., 0]
-    ends = np.roll(begins, -1, axis=1)
-    parted = begins * ends <= 0
-    low, high = np.minimum(start, start + side), np.maximum(start, start + side)
-    near = ((low[:, None] <= high[None]) & (low[None] <= high[:, None])).all(axis=-1)
-    steps = np.abs(np.subtract.outer(np.arange(len(points)), np.arange(len(points))))
-    return bool((parted & parted.T & near & (steps > 1) & (steps < len(points) - 1)).any())
+    parted = begins * np.roll(begins, -1, axis=1) < 0
+    return bool((parted & parted.T).any())
 
 
 def enclosed(points: Sequence[Point], size: tuple[int, int]) -> Image.Image:
     """Image of `size` that is 255 wherever one cannot come from outside without crossing the outline."""
     left, top = (math.floor(min(values)) - 1 for values in zip(*points, strict=True))
     width, height = (math.ceil(max(values)) + 2 for values in zip(*points, strict=True))
-    whole = Image.new("L", (width - left, height - top), 255)
-    closed = [(x - left, y - top) for x, y in (*points, points[0])]
-    ImageDraw.Draw(whole).line(closed, fill=128)
-    ImageDraw.floodfill(whole, (0, 0), 0)
-    return whole.point(lambda value: 255 * (value > 0)).crop((-left, -top, size[0] - left, size[1] - top))
+    whole = Image.new("L", (width - left, height - top))
+    ImageDraw.Draw(whole).line([(x - left, y - top) for x, y in (*points, points[0])], fill=255)
+    inside = Image.fromarray(np.where(outside(np.asarray(whole) > 0), np.uint8(0), np.uint8(255)))
+    return inside.crop((-left, -top, size[0] - left, size[1] - top))
+
+
+def outside(walls: np.ndarray) -> np.ndarray:
+    """Pixels that can be reached from the first without crossing walls, by steps to the side, up and down."""
+    reached = np.zeros_like(walls)
+    reached[0, 0] = True
+    before = 0
+    while (now := int(reached.sum())) > before:
+        before = now
+        for view in (np.s_[:, :], np.s_[:, ::-1], np.s_[::-1, :]):
+            for turned in ((reached[view], walls[view]), (reached[view].T, walls[view].T)):
+                spread(*turned)
+    return reached
+
+
+def spread(reached: np.ndarray, walls: np.ndarray) -> None:
+    """Marks what lies behind a reached pixel in its row, up to the next wall."""
+    columns = np.arange(1, walls.shape[1] + 1)
+    last_reached = np.maximum.accumulate(np.where(reached, columns, 0), axis=1)
+    last_wall = np.maximum.accumulate(np.where(walls, columns, 0), axis=1)
+    reached |= last_reached > last_wall
 
 
 def reading_angle(

@@ -59,7 +59,7 @@ class IamOptions:
             into the data folder as `train`, `val` (or `valid`) and `test` with the ending `.ln`, `.txt`, `.lst` or
             `.uttlist`; or "large_writer_independent", the official `trainset.txt`, `validationset1.txt`,
             `validationset2.txt` and `testset.txt`. Results on the two are not comparable, and the validation sets of
-            the one lie in the test set of the other.
+            the one are in the test set of the other.
         transcription: "rwth" (the papers': only `.` and `,` are joined to the word before), "raw" (`|` becomes a
             space), "laia" (also contractions such as `'s` are joined), or "xml" (the natural text of `xml/*.xml`).
     """
