@@ -53,6 +53,7 @@ def try_ways(root, released, tmp_path_factory):
         workplace = tmp_path_factory.mktemp("ways")
         script = Path(__file__).with_name("ways_of_loading.py")
         line = root / "examples" / "lettre_3.jpg"
+        # torchao slows and litters every import of transformers, so it may be kept in a folder of its own.
         extra = os.environ.get("HTR_EXTRA_PACKAGES", "")
         command = [str(script), str(released), str(line), "answer.json", *names]
         run_in_a_process_of_its_own(command, workplace, python_path=extra)
