@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The training script, as users start it."""
 
 import importlib.util
@@ -267,7 +269,12 @@ def test_reading_alone_trains_nothing_however_it_is_spelt(train_hf, line_folder,
     run_inside(train_hf, monkeypatch, *base, "--output_dir", tmp_path / "base", "--save_strategy", "no")
     model = ["--model_name_or_path", tmp_path / "base", "--use_cpu", "--report_to", "none"]
     for number, (spelling, split) in enumerate(
-        {"--do-eval": "validation", "--do-predict": "test", "--do_ev": "validation", "--do_predict=True": "test"}.items()
+        {
+            "--do-eval": "validation",
+            "--do-predict": "test",
+            "--do_ev": "validation",
+            "--do_predict=True": "test",
+        }.items()
     ):
         output = tmp_path / f"read-{number}"
         run_inside(train_hf, monkeypatch, "--data_dir", line_folder, *model, "--output_dir", output, spelling)

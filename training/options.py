@@ -159,9 +159,7 @@ class OptionParser(HfArgumentParser):
         """What is wrong with an argument that is no option."""
         name = argument.lstrip("-").replace("-", "_")
         if not argument.startswith("-"):
-            return (
-                f"{argument!r} is no option. A recipe ({', '.join(RECIPE_SUFFIXES)}) comes before the options."
-            )
+            return f"{argument!r} is no option. A recipe ({', '.join(RECIPE_SUFFIXES)}) comes before the options."
         return f"there is no option --{name}{did_you_mean(name, self.names, '--')}."
 
     def error(self, message: str) -> NoReturn:

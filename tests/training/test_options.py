@@ -200,7 +200,11 @@ def test_a_recipe_that_is_not_there_or_holds_no_options(recipe, tmp_path):
     recipe("finetune.yaml", seed=1)
     with pytest.raises(SystemExit, match=r"no recipe .*finetun.yaml \(did you mean finetune.yaml\?\)"):
         parse(tmp_path / "finetun.yaml")
-    for text, message in (("- a\n- b", "holds no options"), ("a: [1", "is no YAML or JSON"), ("3", "holds no options")):
+    for text, message in (
+        ("- a\n- b", "holds no options"),
+        ("a: [1", "is no YAML or JSON"),
+        ("3", "holds no options"),
+    ):
         (tmp_path / "bad.yaml").write_text(text, encoding="utf-8")
         with pytest.raises(SystemExit, match=f"bad.yaml {message}"):
             parse(tmp_path / "bad.yaml")

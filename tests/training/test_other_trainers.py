@@ -98,7 +98,9 @@ def test_a_plain_trainer_with_the_collator(make_model, lines, processor, setting
     assert trainer.evaluate()["eval_loss"] > 0
     trainer.save_model()
     HTRConvTextForCTC.from_pretrained(settings["output_dir"])
-    assert HTRConvTextProcessor.from_pretrained(settings["output_dir"]).tokenizer.alphabet == processor.tokenizer.alphabet
+    assert (
+        HTRConvTextProcessor.from_pretrained(settings["output_dir"]).tokenizer.alphabet == processor.tokenizer.alphabet
+    )
 
 
 def test_a_plain_trainer_with_the_collator_and_images(make_model, raw_lines, processor, settings):

@@ -81,7 +81,10 @@ def test_logging_evaluation_and_checkpoints_come_when_asked_for_now(resume):
     trainer = resume(logging_steps=2, save_steps=2, eval_strategy="steps", eval_steps=5)
     assert sorted(step for step in logged(trainer, "loss") if step > 4) == [6]
     assert sorted(logged(trainer, "eval_cer")) == [5, 6]
-    assert {path.name for path in Path(trainer.args.output_dir).glob("checkpoint-*")} == {"checkpoint-4", "checkpoint-6"}
+    assert {path.name for path in Path(trainer.args.output_dir).glob("checkpoint-*")} == {
+        "checkpoint-4",
+        "checkpoint-6",
+    }
 
 
 @pytest.mark.parametrize("steps", [2, 3, 4])
