@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from transformers import Trainer
+from transformers import Trainer, TrainerControl
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from transformers.utils import logging
@@ -56,6 +56,8 @@ class LineTrainer(Trainer):
         ema: The average of the weights, which evaluation and saving use, or `None`.
         scorer: What was read last, and how it is scored.
     """
+
+    control: TrainerControl
 
     def __init__(self, model: nn.Module, args, processing_class, **kwargs):
         self.scorer = LineScorer(processing_class)

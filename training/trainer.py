@@ -286,6 +286,8 @@ def check_devices(args: HTRConvTextTrainingArguments) -> None:
             f"{args.n_gpu} GPUs are visible to one process. Start one process for each with `accelerate launch "
             "--multi_gpu`, or choose one with CUDA_VISIBLE_DEVICES."
         )
+    if args.fp16 and args.device.type == "cpu":
+        raise ValueError("--fp16 works on GPUs only; on a CPU accelerate would leave it out. Use --bf16 or neither.")
     if args.sync_batch_norm and args.device.type != "cuda":
         raise ValueError(f"--sync_batch_norm works on GPUs only; this is {args.device}.")
     distributed = args.distributed_state.distributed_type if args.distributed_state is not None else None

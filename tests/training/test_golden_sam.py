@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """
 Three steps of SAM around AdamW with the golden network, against the numbers of the authors' training code.
 

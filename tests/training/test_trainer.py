@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The Trainer: losses, SAM, accumulation, evaluation, checkpoints."""
 
 import json
@@ -407,6 +409,7 @@ def test_time_limit_ends_the_run_at_the_lowest_rate(make_trainer, monkeypatch):
         ({"lr_scheduler_type": "constant"}, "--lr_schedule"),
         ({"augment_jitter": 1.5}, "jitter"),
         ({"sync_batch_norm": True}, "--sync_batch_norm works on GPUs"),
+        ({"fp16": True}, "--fp16 works on GPUs"),
     ],
 )
 def test_impossible_options_are_refused(make_trainer, options, message):
