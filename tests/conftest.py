@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures for every test: the golden numbers, real handwriting where it is at hand, the second transformers."""
 
 import importlib.util

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """
 Reads lines as a user does who never installed the package: Auto classes, pipeline and a TrOCR user's five lines.
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Sizes that work, and sizes that contradict each other."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """CTC frames to token ids, scores and positions, against a slow reference."""
 
 import itertools

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The network computes the paper's numbers, at any size, in every mode that transformers offers."""
 
 import copy

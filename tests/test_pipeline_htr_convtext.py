@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The pipeline: every form of input, batches that change nothing, what it gives back and what it refuses."""
 
 import base64

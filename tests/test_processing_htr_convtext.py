@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Images of every kind to pixels, characters to classes and back, frames to readings; and what is refused, and how."""
 
 import base64

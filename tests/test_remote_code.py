@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Saved folders read without the package: in processes that have torch, transformers, numpy and Pillow only."""
 
 import importlib.metadata

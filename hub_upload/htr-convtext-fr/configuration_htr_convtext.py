@@ -1,20 +1,11 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-"""HTR-ConvText model configuration."""
+# SPDX-License-Identifier: Apache-2.0
+"""HTR-ConvText model configuration, and whether images and labels fit it."""
 
+import math
 from copy import deepcopy
 
+import torch
 from transformers import PretrainedConfig
 
 CTC_LOSS_REDUCTIONS = ("batchmean", "mean", "sum")
@@ -38,6 +29,10 @@ SIZES: dict[str, dict] = {
     "small": {"hidden_size": 256},
     "base": {},
 }
+# Above any image from 0 to 1, with noise and augmentation; below one from 0 to 255.
+LARGEST_PIXEL_VALUE = 10
+# The weights of the Textual Context Module, beside a model that was trained with it.
+TCM_FILE = "tcm.safetensors"
 # What `pipeline(..., trust_remote_code=True)` and the Auto classes look up in config.json.
 AUTO_MAP = {
     "AutoConfig": "configuration_htr_convtext.HTRConvTextConfig",
@@ -61,10 +56,11 @@ class HTRConvTextConfig(PretrainedConfig):
         vocab_size: Number of CTC classes: the blank (class 0) and one class for each character.
         num_channels: Channels of the input image; 1 is grey.
         image_height: Height of the input in pixels, 1 to 64: six halvings must leave one row of features.
-        image_width: Width in pixels that the processor pads a line to; the network itself reads any width.
         backbone_hidden_sizes: Channels of the three backbone stages; `None` gives a quarter, half and all of
             `hidden_size`. The last one must equal `hidden_size`.
         backbone_depths: Residual blocks in each of the three stages.
+        backbone_width_strides: Columns that the first convolution and each of the three stages move by, 1 or 2; all of
+            them halve the height. The paper narrows its maps in the last two stages; earlier costs less.
         backbone_mobilevit: Whether a MobileViT layer ends each of the three stages, as in the paper. At small widths
             these layers take most of the backbone's time.
         backbone_head_dim: Size of an attention head in the MobileViT layers; each stage's channels must be a multiple.
@@ -113,9 +109,9 @@ class HTRConvTextConfig(PretrainedConfig):
         vocab_size=80,
         num_channels=1,
         image_height=64,
-        image_width=512,
         backbone_hidden_sizes=None,
         backbone_depths=(2, 2, 2),
+        backbone_width_strides=(1, 1, 2, 2),
         backbone_mobilevit=(True, True, True),
         backbone_head_dim=64,
         backbone_num_transformer_layers=1,
@@ -151,11 +147,11 @@ class HTRConvTextConfig(PretrainedConfig):
         self.vocab_size = vocab_size
         self.num_channels = num_channels
         self.image_height = image_height
-        self.image_width = image_width
         if backbone_hidden_sizes is None:
             backbone_hidden_sizes = (hidden_size // 4, hidden_size // 2, hidden_size)
         self.backbone_hidden_sizes = list(backbone_hidden_sizes)
         self.backbone_depths = list(backbone_depths)
+        self.backbone_width_strides = list(backbone_width_strides)
         self.backbone_mobilevit = list(backbone_mobilevit)
         self.backbone_head_dim = backbone_head_dim
         self.backbone_num_transformer_layers = backbone_num_transformer_layers
@@ -189,6 +185,8 @@ class HTRConvTextConfig(PretrainedConfig):
         self.tcm_dropout_prob = tcm_dropout_prob
         self.ctc_loss_reduction = ctc_loss_reduction
         self.ctc_zero_infinity = ctc_zero_infinity
+        # Of folders written before: the width that lines are padded to is the processor's alone.
+        kwargs.pop("image_width", None)
         # Set, not defaulted: a folder names its own code files, also one that was loaded from the Hub and saved again.
         kwargs.update(auto_map=dict(AUTO_MAP), custom_pipelines=deepcopy(CUSTOM_PIPELINES))
         kwargs.setdefault("architectures", ["HTRConvTextForCTC"])
@@ -200,17 +198,23 @@ class HTRConvTextConfig(PretrainedConfig):
         # pipeline() replaces the names in its config's custom_pipelines by classes, which no JSON file can hold.
         return {**super().to_dict(), "custom_pipelines": deepcopy(CUSTOM_PIPELINES)}
 
+    def save_pretrained(self, save_directory, **kwargs):
+        # Scripts for TrOCR put settings of generate here: they mean nothing to CTC, and transformers saves none here.
+        for name in getattr(self, "_get_generation_parameters", dict)():
+            setattr(self, name, None)
+        super().save_pretrained(save_directory, **kwargs)
+
     def frames(self, width: int) -> int:
         """Number N of CTC frames that the network gives for an image `width` pixels wide."""
         return -(-width // self.frame_stride)
 
     @property
     def frame_stride(self) -> int:
-        """Image pixels from one CTC frame to the next: the second and third backbone stage halve the width."""
-        return 2 ** (len(self.backbone_hidden_sizes) - 1)
+        """Image pixels from one CTC frame to the next."""
+        return math.prod(self.backbone_width_strides)
 
     def _check_sizes(self):
-        for name in ("num_channels", "image_height", "image_width", "hidden_size", "num_hidden_layers", "patch_size",
+        for name in ("num_channels", "image_height", "hidden_size", "num_hidden_layers", "patch_size",
                      "num_attention_heads", "intermediate_size", "backbone_head_dim", "backbone_mlp_ratio",
                      "max_relative_position", "tcm_context_size", "tcm_hidden_size"):  # fmt: skip
             if getattr(self, name) < 1:
@@ -237,6 +241,11 @@ class HTRConvTextConfig(PretrainedConfig):
         for name in ("backbone_hidden_sizes", "backbone_depths", "backbone_mobilevit"):
             if len(getattr(self, name)) != 3:
                 raise ValueError(f"{name} needs one value for each of the 3 stages. Got {getattr(self, name)}.")
+        if len(self.backbone_width_strides) != 4 or not set(self.backbone_width_strides) <= {1, 2}:
+            raise ValueError(
+                "backbone_width_strides needs a 1 or 2 for the first convolution and for each of the 3 stages. Got "
+                f"{self.backbone_width_strides}."
+            )
         if min(self.backbone_depths) < 1:
             raise ValueError(f"backbone_depths must be at least 1 in each stage. Got {self.backbone_depths}.")
         for channels in self.backbone_hidden_sizes:
@@ -261,6 +270,51 @@ class HTRConvTextConfig(PretrainedConfig):
             )
         if self.pad_token_id != 0:
             raise ValueError(f"The CTC blank is class 0, so pad_token_id must be 0. Got {self.pad_token_id}.")
+
+
+def checked_pixel_values(pixel_values: torch.Tensor, config: HTRConvTextConfig) -> torch.Tensor:
+    """
+    Args:
+        pixel_values: Line images of shape `(batch_size, num_channels, image_height, width)`, 0 ink to 1 paper; of one
+            channel also without that axis, as scripts that squeeze single images stack them.
+        config: What they are to fit.
+
+    Returns:
+        The images with all four axes.
+
+    Raises:
+        ValueError: If they are not what the processor makes of images.
+    """
+    channels, height = config.num_channels, config.image_height
+    if pixel_values.ndim == 3 and channels == 1:
+        pixel_values = pixel_values.unsqueeze(1)
+    shape = tuple(pixel_values.shape)
+    if len(shape) != 4 or shape[1:3] != (channels, height):
+        advice = f" Instead of {shape[1]} channels, the processor makes {channels}." if shape[2:3] == (height,) else ""
+        raise ValueError(
+            f"pixel_values must have shape (batch_size, {channels}, {height}, width). Got {shape}.{advice}"
+        )
+    if not pixel_values.is_floating_point():
+        raise ValueError(
+            f"pixel_values must be floats from 0, ink, to 1, paper. Got {pixel_values.dtype}: the processor divides "
+            "by 255."
+        )
+    if not torch.compiler.is_compiling() and not pixel_values.is_meta and pixel_values.numel():
+        if (highest := pixel_values.max().item()) > LARGEST_PIXEL_VALUE:
+            raise ValueError(
+                f"pixel_values must be floats from 0, ink, to 1, paper. Got {highest:g}: divide them by 255."
+            )
+    return pixel_values
+
+
+def check_labels(labels: torch.Tensor, vocab_size: int) -> None:
+    """Refuses label classes outside `1..vocab_size - 1`; negative ones are padding."""
+    if torch.compiler.is_compiling() or labels.numel() == 0:
+        return
+    if labels.max() >= vocab_size:
+        raise ValueError(f"Label values must be below vocab_size {vocab_size}. Got {int(labels.max())}.")
+    if (labels == 0).any():
+        raise ValueError("Class 0 is the CTC blank and cannot be a label. Pad labels with -100.")
 
 
 HTRConvTextConfig.register_for_auto_class()

@@ -1,19 +1,12 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
-"""PyTorch HTR-ConvText: a CNN + MobileViT backbone, a Conformer-like encoder, a CTC head (arXiv 2512.05021)."""
+# SPDX-License-Identifier: Apache-2.0
+"""
+HTR-ConvText (arXiv 2512.05021) in the order of the paper's figure: the MVP backbone, a ResNet with MobileViT layers;
+the ConvText encoder; the CTC head; the Textual Context Module. What makes it fast is in inference_htr_convtext.py.
+"""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -25,26 +18,26 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from .configuration_htr_convtext import HTRConvTextConfig
+from .configuration_htr_convtext import HTRConvTextConfig, check_labels, checked_pixel_values
+from .generation_htr_convtext import HTRConvTextGenerationMixin
 
-# Values of the first convolution's output, 8 MiB in float32, that inference mode computes at once on a CPU: one line
-# of the base size at 64x512 pixels, eight of the tiny size.
-STEM_VALUES_AT_ONCE = 2**21
+if TYPE_CHECKING:  # What the files above and below import: transformers 4.57 copies only what this file names.
+    from .decoding_htr_convtext import collapse_frames  # noqa: F401
+    from .inference_htr_convtext import optimize_for_inference  # noqa: F401
+    from .pipeline_htr_convtext import HTRConvTextPipeline  # noqa: F401
+    from .processing_htr_convtext import HTRConvTextProcessor  # noqa: F401
 
 
 @dataclass
 class HTRConvTextCTCOutput(ModelOutput):
     """
-    Output of [`HTRConvTextForCTC`].
-
     Args:
-        loss (`torch.Tensor` of shape `(1,)`, given with `labels`): CTC loss, unscaled.
-        logits (`torch.Tensor` of shape `(batch_size, frames, vocab_size)`): Class scores; class 0 is the blank.
-        last_hidden_state (`torch.Tensor` of shape `(batch_size, frames, hidden_size)`): Features after the last norm,
-            which the Textual Context Module attends to in training.
-        hidden_states (tuple, with `output_hidden_states=True`): The backbone's features, then each encoder layer's;
-            the layers between down- and upsampling have half as many frames.
-        attentions (tuple, with `output_attentions=True` and eager attention): Attention weights of each encoder layer,
+        loss: CTC loss, unscaled, given with `labels`.
+        logits: Class scores `(batch_size, frames, vocab_size)`; class 0 is the blank.
+        last_hidden_state: Features after the last norm `(batch_size, frames, hidden_size)`.
+        hidden_states: With `output_hidden_states=True`, the backbone's features, then each encoder layer's; the
+            layers between down- and upsampling have half as many frames.
+        attentions: With `output_attentions=True` and eager attention, each encoder layer's attention weights
             `(batch_size, heads, frames, frames)`.
     """
 
@@ -58,15 +51,12 @@ class HTRConvTextCTCOutput(ModelOutput):
 @dataclass
 class HTRConvTextTCMOutput(ModelOutput):
     """
-    Output of [`HTRConvTextTCM`].
-
     Args:
-        loss (`torch.Tensor` of shape `(1,)`): Mean of `position_losses` over the real positions of the batch.
-        position_losses (`torch.Tensor` of shape `(batch_size, label_length)`): Mean of both directions' cross
-            entropies; 0 where `position_mask` is false.
-        position_mask (`torch.Tensor` of shape `(batch_size, label_length)`): True at a label's real positions.
-        left_logits (`torch.Tensor` of shape `(batch_size, label_length, vocab_size + 1)`): From the left context.
-        right_logits (`torch.Tensor` of shape `(batch_size, label_length, vocab_size + 1)`): From the right context.
+        loss: Mean of `position_losses` over the real positions of the batch.
+        position_losses: Mean of both directions' cross entropies `(batch_size, label_length)`, 0 in the padding.
+        position_mask: True at a label's real positions `(batch_size, label_length)`.
+        left_logits: From the left context `(batch_size, label_length, vocab_size + 1)`.
+        right_logits: From the right context, in the same shape.
     """
 
     loss: torch.Tensor | None = None
@@ -76,38 +66,13 @@ class HTRConvTextTCMOutput(ModelOutput):
     right_logits: torch.Tensor | None = None
 
 
-class HTRConvTextFoldable(nn.Module):
-    """
-    A module that reads with tensors computed from its weights. They never reach a state dict, are left aside wherever
-    gradients are asked for, and go when the weights may change: in training mode and when weights are loaded.
-    """
+class HTRConvTextConvLayer(nn.Module):
+    """Convolution without bias, batch norm, activation: (batch, channels, height, width) to the same by the stride."""
 
-    folded: dict | None = None
-
-    def train(self, mode=True):
-        if mode:
-            self.folded = None
-        return super().train(mode)
-
-    def _apply(self, fn, *args, **kwargs):
-        if self.folded is not None:
-            self.folded = {key: fn(tensor) for key, tensor in self.folded.items()}
-        return super()._apply(fn, *args, **kwargs)
-
-    def _load_from_state_dict(self, *args, **kwargs):
-        self.folded = None
-        super()._load_from_state_dict(*args, **kwargs)
-
-    def fold(self):
-        """Computes the tensors to read with from the weights."""
-        raise NotImplementedError
-
-    def reads_folded(self):
-        return self.folded is not None and not torch.is_grad_enabled()
-
-
-class HTRConvTextConvLayer(HTRConvTextFoldable):
-    def __init__(self, config, in_channels, out_channels, kernel_size=3, stride=1, activation="relu"):
+    def __init__(
+        self, config: HTRConvTextConfig, in_channels: int, out_channels: int, kernel_size: int = 3,
+        stride: tuple[int, int] = (1, 1), activation: str | None = "relu",
+    ):  # fmt: skip
         super().__init__()
         self.convolution = nn.Conv2d(
             in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False
@@ -115,78 +80,37 @@ class HTRConvTextConvLayer(HTRConvTextFoldable):
         self.normalization = nn.BatchNorm2d(out_channels, eps=config.batch_norm_eps)
         self.activation = ACT2FN[activation] if activation is not None else nn.Identity()
 
-    def forward(self, hidden_state):
-        if self.reads_folded():
-            return self.forward_folded(hidden_state)
+    def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         return self.activation(self.normalization(self.convolution(hidden_state)))
-
-    @torch.no_grad()
-    def fold(self):
-        """Multiplies the batch norm into the convolution's weight, in float32 at least whatever the weights' type."""
-        norm, weight = self.normalization, self.convolution.weight
-        dtype = torch.promote_types(weight.dtype, torch.float32)
-        scale = norm.weight.to(dtype) * (norm.running_var.to(dtype) + norm.eps).rsqrt()
-        bias = norm.bias.to(dtype) - norm.running_mean.to(dtype) * scale
-        weight = (weight.to(dtype) * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
-        self.folded = {"weight": weight, "bias": bias}
-
-    def forward_folded(self, hidden_state):
-        weight, bias = self.folded["weight"], self.folded["bias"]
-        if weight.shape[-1] == 1:
-            hidden_state = pointwise_convolution(hidden_state, weight, bias)
-        else:
-            hidden_state = nn.functional.conv2d(
-                hidden_state, weight, bias, self.convolution.stride, self.convolution.padding
-            )
-        return hidden_state.relu_() if isinstance(self.activation, nn.ReLU) else self.activation(hidden_state)
-
-
-def pointwise_convolution(hidden_state, weight, bias=None):
-    """1x1 convolution of a map in channels last as the matrix product it is: one thread's convolution is slower."""
-    return nn.functional.linear(hidden_state.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
 class HTRConvTextStem(HTRConvTextConvLayer):
-    """First convolution, whose map lies in channels last on a CPU: an image of one channel has no layout to keep."""
+    """First convolution: halves the height of the image."""
 
-    def __init__(self, config):
-        super().__init__(config, config.num_channels, config.backbone_hidden_sizes[0], stride=(2, 1))
-
-    def forward(self, pixel_values):
-        if pixel_values.device.type != "cpu" or torch.compiler.is_compiling():
-            return super().forward(pixel_values)
-        if self.reads_folded():
-            return self.convolve(pixel_values, self.folded["weight"], self.folded["bias"]).relu_()
-        return self.activation(self.normalization(self.convolve(pixel_values, self.convolution.weight)))
-
-    def convolve(self, pixel_values, weight, bias=None):
-        """The convolution as a matrix product over 3x3 pieces of the image."""
-        rows, columns = self.convolution.stride
-        pieces = nn.functional.pad(pixel_values, (1, 1, 1, 1)).unfold(2, 3, rows).unfold(3, 3, columns)
-        pieces = pieces.permute(0, 2, 3, 1, 4, 5).flatten(3)  # (batch, rows, columns, channels * 3 * 3)
-        return nn.functional.linear(pieces, weight.flatten(1), bias).permute(0, 3, 1, 2)
+    def __init__(self, config: HTRConvTextConfig):
+        stride = (2, config.backbone_width_strides[0])
+        super().__init__(config, config.num_channels, config.backbone_hidden_sizes[0], stride=stride)
 
 
 class HTRConvTextShortcut(HTRConvTextConvLayer):
     """1x1 convolution with the stride of the residual block that it goes around."""
 
-    def __init__(self, config, in_channels, out_channels, stride):
+    def __init__(self, config: HTRConvTextConfig, in_channels: int, out_channels: int, stride: tuple[int, int]):
         super().__init__(config, in_channels, out_channels, kernel_size=1, activation=None)
         self.stride = stride
 
-    def forward(self, hidden_state):
-        # Not the convolution's own stride: on a CPU, torch 2.13's gradient of a 1x1 convolution with stride (2, 1) in
-        # channels last writes past its memory where there are fewer than 16 channels.
+    def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         rows, columns = self.stride
-        # Sliced in the order that channels last have in memory, so that the gradient has it, too.
+        # Not the convolution's own stride, whose gradient torch 2.13 writes past its memory on a CPU, in channels last
+        # with fewer than 16 channels. Sliced in channels last's order in memory, so that the gradient has it, too.
         hidden_state = hidden_state.permute(0, 2, 3, 1)[:, ::rows, ::columns].permute(0, 3, 1, 2)
         return super().forward(hidden_state)
 
 
 class HTRConvTextBasicLayer(nn.Module):
-    """Residual block of two 3x3 convolutions, as in ResNet-18."""
+    """Residual block of two 3x3 convolutions, as in ResNet-18, with the shapes of [`HTRConvTextConvLayer`]."""
 
-    def __init__(self, config, in_channels, out_channels, stride):
+    def __init__(self, config: HTRConvTextConfig, in_channels: int, out_channels: int, stride: tuple[int, int]):
         super().__init__()
         self.layer = nn.Sequential(
             HTRConvTextConvLayer(config, in_channels, out_channels, stride=stride),
@@ -198,11 +122,15 @@ class HTRConvTextBasicLayer(nn.Module):
             self.shortcut = HTRConvTextShortcut(config, in_channels, out_channels, stride)
         self.activation = nn.ReLU()
 
-    def forward(self, hidden_state):
+    def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         return self.activation(self.layer(hidden_state) + self.shortcut(hidden_state))
 
 
-def eager_attention_forward(module, query, key, value, attention_mask, scaling, dropout=0.0, **kwargs):
+def eager_attention_forward(
+    module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+    attention_mask: torch.Tensor | None, scaling: float, dropout: float = 0.0, **kwargs,
+) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    """Attention with its matrix: query, key, value (batch, heads, length, head_dim) to (batch, length, heads, ...)."""
     attn_weights = torch.matmul(query, key.transpose(2, 3)) * scaling
     if attention_mask is not None:
         attn_weights = attn_weights + attention_mask
@@ -215,7 +143,7 @@ def eager_attention_forward(module, query, key, value, attention_mask, scaling, 
 class HTRConvTextAttention(nn.Module):
     """Multi-head self-attention with an optional additive bias, through transformers' attention interface."""
 
-    def __init__(self, config, hidden_size, num_heads, attention_dropout):
+    def __init__(self, config: HTRConvTextConfig, hidden_size: int, num_heads: int, attention_dropout: float):
         super().__init__()
         self.config = config
         self.num_heads = num_heads
@@ -225,7 +153,10 @@ class HTRConvTextAttention(nn.Module):
         self.qkv_proj = nn.Linear(hidden_size, 3 * hidden_size)
         self.out_proj = nn.Linear(hidden_size, hidden_size)
 
-    def forward(self, hidden_states, position_bias=None):
+    def forward(
+        self, hidden_states: torch.Tensor, position_bias: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(batch, length, hidden_size) to the same, and with eager attention the weights (batch, heads, ...)."""
         batch_size, length, hidden_size = hidden_states.shape
         qkv = self.qkv_proj(hidden_states).view(batch_size, length, 3, self.num_heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (batch, heads, length, head_dim)
@@ -234,26 +165,20 @@ class HTRConvTextAttention(nn.Module):
             eager_attention_forward if implementation == "eager" else ALL_ATTENTION_FUNCTIONS[implementation]
         )
         attn_output, attn_weights = attention_interface(
-            self,
-            query,
-            key,
-            value,
+            self, query, key, value,
             attention_mask=None if position_bias is None else position_bias.to(query.dtype),
-            dropout=self.attention_dropout if self.training else 0.0,
-            scaling=self.scaling,
-        )
+            dropout=self.attention_dropout if self.training else 0.0, scaling=self.scaling,
+        )  # fmt: skip
         return self.out_proj(attn_output.reshape(batch_size, length, hidden_size)), attn_weights
 
 
-class HTRConvTextMobileViTTransformerLayer(nn.Module):
-    """Pre-norm transformer layer of a MobileViT layer."""
+class HTRConvTextMobileViTTransformerLayer(GradientCheckpointingLayer):
+    """Pre-norm transformer layer of a MobileViT layer: (batch * p * p, patches, channels) to the same."""
 
-    def __init__(self, config, hidden_size):
+    def __init__(self, config: HTRConvTextConfig, hidden_size: int):
         super().__init__()
         self.layernorm_before = nn.LayerNorm(hidden_size, eps=config.backbone_layer_norm_eps)
-        self.attention = HTRConvTextAttention(
-            config, hidden_size, hidden_size // config.backbone_head_dim, attention_dropout=0.0
-        )
+        self.attention = HTRConvTextAttention(config, hidden_size, hidden_size // config.backbone_head_dim, 0.0)
         self.layernorm_after = nn.LayerNorm(hidden_size, eps=config.backbone_layer_norm_eps)
         self.mlp = nn.Sequential(
             nn.Linear(hidden_size, config.backbone_mlp_ratio * hidden_size),
@@ -261,38 +186,34 @@ class HTRConvTextMobileViTTransformerLayer(nn.Module):
             nn.Linear(config.backbone_mlp_ratio * hidden_size, hidden_size),
         )
 
-    def forward(self, hidden_states):
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         hidden_states = hidden_states + self.attention(self.layernorm_before(hidden_states))[0]
         return hidden_states + self.mlp(self.layernorm_after(hidden_states))
 
 
-class HTRConvTextMobileViTLayer(GradientCheckpointingLayer):
+class HTRConvTextMobileViTLayer(nn.Module):
     """
     MobileViT layer with conditional positional encoding: local convolutions, attention between the pixels at the same
     place of every patch, a projection. Unlike MobileViT's it has neither fusion convolution nor residual around it.
+    Gradient checkpointing takes the transformer alone: recomputed, batch norms would count every batch twice.
     """
 
-    def __init__(self, config, hidden_size):
+    def __init__(self, config: HTRConvTextConfig, hidden_size: int):
         super().__init__()
         self.patch_size = config.patch_size
         self.conv_kxk = HTRConvTextConvLayer(config, hidden_size, hidden_size)
         self.conv_1x1 = nn.Conv2d(hidden_size, hidden_size, kernel_size=1, bias=False)
+        depth = config.backbone_num_transformer_layers
         self.transformer = nn.Sequential(
-            *[
-                HTRConvTextMobileViTTransformerLayer(config, hidden_size)
-                for _ in range(config.backbone_num_transformer_layers)
-            ]
+            *(HTRConvTextMobileViTTransformerLayer(config, hidden_size) for _ in range(depth))
         )
         self.position_encoding = nn.Conv2d(hidden_size, hidden_size, 3, padding=1, groups=hidden_size)
         self.layernorm = nn.LayerNorm(hidden_size, eps=config.backbone_layer_norm_eps)
         self.conv_projection = HTRConvTextConvLayer(config, hidden_size, hidden_size, kernel_size=1)
 
-    def forward(self, hidden_state):
-        hidden_state = self.conv_kxk(hidden_state)
-        if self.conv_kxk.reads_folded():
-            hidden_state = pointwise_convolution(hidden_state, self.conv_1x1.weight)
-        else:
-            hidden_state = self.conv_1x1(hidden_state)
+    def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
+        """(batch, channels, height, width) to the same."""
+        hidden_state = self.conv_1x1(self.conv_kxk(hidden_state))
         height, width = hidden_state.shape[-2:]
         hidden_state = self.resize_to_whole_patches(hidden_state)
         batch_size, patch_rows = hidden_state.shape[0], hidden_state.shape[-2] // self.patch_size
@@ -307,7 +228,7 @@ class HTRConvTextMobileViTLayer(GradientCheckpointingLayer):
             hidden_state = nn.functional.interpolate(hidden_state, size=(height, width), mode="bilinear")
         return self.conv_projection(hidden_state)
 
-    def resize_to_whole_patches(self, hidden_state):
+    def resize_to_whole_patches(self, hidden_state: torch.Tensor) -> torch.Tensor:
         """Enlarges (batch, channels, height, width) bilinearly until both sides are multiples of the patch size."""
         height, width = hidden_state.shape[-2:]
         if height % self.patch_size == 0 and width % self.patch_size == 0:
@@ -315,7 +236,7 @@ class HTRConvTextMobileViTLayer(GradientCheckpointingLayer):
         size = (height + -height % self.patch_size, width + -width % self.patch_size)
         return nn.functional.interpolate(hidden_state, size=size, mode="bilinear")
 
-    def unfold(self, hidden_state):
+    def unfold(self, hidden_state: torch.Tensor) -> torch.Tensor:
         """(batch, channels, height, width) to (batch * p * p, patches, channels), patches row by row."""
         patch = self.patch_size
         channels = hidden_state.shape[1]
@@ -323,7 +244,7 @@ class HTRConvTextMobileViTLayer(GradientCheckpointingLayer):
         hidden_state = hidden_state.permute(0, 3, 5, 2, 4, 1)  # (batch, p, p, rows, columns, channels)
         return hidden_state.reshape(hidden_state.shape[0] * patch**2, -1, channels)
 
-    def fold(self, tokens, batch_size):
+    def fold(self, tokens: torch.Tensor, batch_size: int) -> torch.Tensor:
         """(batch * p * p, rows, columns, channels) back to (batch, channels, height, width)."""
         patch = self.patch_size
         tokens = tokens.unflatten(0, (batch_size, patch, patch))
@@ -334,7 +255,15 @@ class HTRConvTextMobileViTLayer(GradientCheckpointingLayer):
 class HTRConvTextBackboneStage(nn.Module):
     """Residual blocks, the first with the stride, then a MobileViT layer where the size has one."""
 
-    def __init__(self, config, in_channels, out_channels, depth, stride, mobilevit):
+    def __init__(
+        self,
+        config: HTRConvTextConfig,
+        in_channels: int,
+        out_channels: int,
+        depth: int,
+        stride: tuple,
+        mobilevit: bool,
+    ):
         super().__init__()
         self.layers = nn.Sequential(
             HTRConvTextBasicLayer(config, in_channels, out_channels, stride),
@@ -342,146 +271,101 @@ class HTRConvTextBackboneStage(nn.Module):
         )
         self.mobilevit = HTRConvTextMobileViTLayer(config, out_channels) if mobilevit else nn.Identity()
 
-    def forward(self, hidden_state):
+    def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         return self.mobilevit(self.layers(hidden_state))
 
 
 class HTRConvTextBackbone(nn.Module):
     """ResNet-18 with MobileViT layers (paper section on the MVP backbone): a line image to a feature sequence."""
 
-    def __init__(self, config):
+    def __init__(self, config: HTRConvTextConfig):
         super().__init__()
         sizes = config.backbone_hidden_sizes
         self.stem = HTRConvTextStem(config)
         self.pooler = nn.MaxPool2d(kernel_size=3, stride=(2, 1), padding=1)
-        strides = [(2, 1), (2, 2), (2, 2)]
+        strides = [(2, columns) for columns in config.backbone_width_strides[1:]]
         self.stages = nn.ModuleList(
             HTRConvTextBackboneStage(config, *stage)
             for stage in zip(
-                [sizes[0], *sizes[:-1]],
-                sizes,
-                config.backbone_depths,
-                strides,
-                config.backbone_mobilevit,
-                strict=True,
+                [sizes[0], *sizes[:-1]], sizes, config.backbone_depths, strides, config.backbone_mobilevit, strict=True
             )
         )
 
-    def forward(self, pixel_values):
-        if not self.stem.reads_folded() or pixel_values.device.type != "cpu" or torch.compiler.is_compiling():
-            return self.features(pixel_values)
-        # A few lines at a time: maps that fit the cache, and stay below the size (32 MiB) from which the C library
-        # asks the system for fresh pages at every allocation, cost a CPU less than the smaller products.
-        height, width = pixel_values.shape[-2:]
-        stem_values = self.stem.convolution.out_channels * -(-height // 2) * width
-        parts = pixel_values.split(max(1, STEM_VALUES_AT_ONCE // stem_values))
-        return torch.cat([self.features(part) for part in parts]) if len(parts) > 1 else self.features(pixel_values)
-
-    def features(self, pixel_values):
-        # Channels last from here on: pooling is faster, and the MobileViT layers' tokens lie as matrix products read
-        # them.
-        hidden_state = self.pooler(self.stem(pixel_values).contiguous(memory_format=torch.channels_last))
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(batch, num_channels, image_height, width) to (batch, frames, hidden_size)."""
+        # Channels last from here on: the MobileViT layers' tokens lie as matrix products read them.
+        hidden_state = self.stem(pixel_values).contiguous(memory_format=torch.channels_last)
+        hidden_state = self.pooler(hidden_state)  # (batch, channels, height / 4, width)
         for stage in self.stages:
             hidden_state = stage(hidden_state)
-        return self.pooler(hidden_state).flatten(2).transpose(1, 2)  # (batch, frames, hidden_size)
+        return self.pooler(hidden_state).flatten(2).transpose(1, 2)
 
 
-class HTRConvTextRelativePositionBias(HTRConvTextFoldable, nn.Embedding):
-    """One learned number for each clipped distance between query and key, and each head."""
+class HTRConvTextRelativePositionBias(nn.Embedding):
+    """One learned number for each clipped distance and head: a bias of shape (1, heads, length, length)."""
 
-    def __init__(self, config):
+    def __init__(self, config: HTRConvTextConfig):
         self.max_distance = config.max_relative_position
         super().__init__(2 * self.max_distance + 1, config.num_attention_heads)
 
-    def forward(self, length, device):
-        if not self.reads_folded() or torch.compiler.is_compiling():
-            return self.gather(length, device)
-        if length not in self.folded:  # One length at a time: tables grow with its square.
-            self.folded = {length: self.gather(length, device).contiguous()}
-        return self.folded[length]
-
-    def fold(self):
-        self.folded = {}
-
-    def gather(self, length, device):
+    def forward(self, length: int, device: torch.device) -> torch.Tensor:
         positions = torch.arange(length, device=device)
         distance = positions[:, None] - positions[None, :]
         rows = distance.clamp(-self.max_distance, self.max_distance) + self.max_distance
-        return super().forward(rows).permute(2, 0, 1).unsqueeze(0)  # (1, heads, length, length)
-
-
-class HTRConvTextDropout(nn.Dropout):
-    """Dropout that draws a quarter of the random words on a CPU, which draws one after the other on one core."""
-
-    def forward(self, hidden_states):
-        plain = not self.training or self.p in (0, 1) or hidden_states.device.type != "cpu"
-        if plain or torch.compiler.is_compiling():
-            return super().forward(hidden_states)
-        words = torch.empty(-(-hidden_states.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        numbers = words.view(torch.int16)[: hidden_states.numel()].view(hidden_states.shape)
-        kept = numbers >= round(self.p * 2**16) - 2**15
-        return hidden_states * kept.to(hidden_states.dtype).div_(1 - self.p)
+        return super().forward(rows).permute(2, 0, 1).unsqueeze(0)
 
 
 class HTRConvTextFeedForward(nn.Module):
-    def __init__(self, config):
+    """Two linear layers with an activation between them: (batch, length, hidden_size) to the same."""
+
+    def __init__(self, config: HTRConvTextConfig):
         super().__init__()
         self.linear1 = nn.Linear(config.hidden_size, config.intermediate_size)
         self.activation = ACT2FN[config.hidden_act]
         self.linear2 = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.dropout = HTRConvTextDropout(config.hidden_dropout_prob)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, hidden_states):
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return self.dropout(self.linear2(self.activation(self.linear1(hidden_states))))
 
 
-class HTRConvTextPointwiseConv1d(nn.Conv1d):
-    """Convolution with kernel 1 over a sequence `(batch_size, length, channels)`, computed as the product it is."""
-
-    def __init__(self, channels):
-        super().__init__(channels, channels, kernel_size=1)
-
-    def forward(self, hidden_states):
-        return nn.functional.linear(hidden_states, self.weight.squeeze(-1), self.bias)
-
-
 class HTRConvTextConvolutionModule(nn.Module):
-    """Pointwise, depthwise and pointwise convolution along the sequence."""
+    """Pointwise, depthwise and pointwise convolution along the sequence (batch, length, hidden_size)."""
 
-    def __init__(self, config):
+    def __init__(self, config: HTRConvTextConfig):
         super().__init__()
         channels, kernel_size = config.hidden_size, config.conv_kernel_size
-        self.pointwise_conv1 = HTRConvTextPointwiseConv1d(channels)
+        self.pointwise_conv1 = nn.Conv1d(channels, channels, kernel_size=1)
         self.depthwise_conv = nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
         self.norm = nn.GroupNorm(1, channels, eps=config.group_norm_eps)
         self.activation = ACT2FN[config.hidden_act]
-        self.pointwise_conv2 = HTRConvTextPointwiseConv1d(channels)
-        self.dropout = HTRConvTextDropout(config.hidden_dropout_prob)
+        self.pointwise_conv2 = nn.Conv1d(channels, channels, kernel_size=1)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, hidden_states):
-        hidden_states = self.activation(self.pointwise_conv1(hidden_states)).transpose(1, 2)
-        hidden_states = self.activation(self.norm(self.depthwise_conv(hidden_states))).transpose(1, 2)
-        return self.dropout(self.pointwise_conv2(hidden_states))
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        hidden_states = self.activation(self.pointwise_conv1(hidden_states.transpose(1, 2)))
+        hidden_states = self.activation(self.norm(self.depthwise_conv(hidden_states)))
+        return self.dropout(self.pointwise_conv2(hidden_states).transpose(1, 2))
 
 
 class HTRConvTextResidual(nn.Module):
-    """`LN(x + weight * scale * drop_path(y))`: layer scale, stochastic depth and post-norm of one module."""
+    """`LN(x + scale * weight * drop_path(y))`: layer scale, stochastic depth and post-norm of one module."""
 
-    def __init__(self, config, drop_path_rate, weight=1.0):
+    def __init__(self, config: HTRConvTextConfig, drop_path_rate: float, weight: float = 1.0):
         super().__init__()
         self.weight = weight
         self.drop_path_rate = drop_path_rate
         self.scale = nn.Parameter(torch.full((config.hidden_size,), config.layer_scale_init_value))
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
-    def forward(self, residual, hidden_states):
-        if not self.training:
-            return self.layer_norm(torch.addcmul(residual, self.scale, hidden_states, value=self.weight))
+    def forward(self, residual: torch.Tensor, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Both (batch, length, hidden_size), and so is their normed sum."""
         hidden_states = self.drop_path(hidden_states)
-        return self.layer_norm(residual + self.scale * (self.weight * hidden_states))
+        return self.layer_norm(torch.addcmul(residual, self.scale, hidden_states, value=self.weight))
 
-    def drop_path(self, hidden_states):
-        if self.drop_path_rate == 0.0:
+    def drop_path(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """In training, zeroes whole lines of the batch and enlarges the others to keep the mean."""
+        if not self.training or self.drop_path_rate == 0.0:
             return hidden_states
         keep_prob = 1 - self.drop_path_rate
         mask = hidden_states.new_empty(hidden_states.shape[0], 1, 1).bernoulli_(keep_prob)
@@ -491,14 +375,14 @@ class HTRConvTextResidual(nn.Module):
 class HTRConvTextEncoderLayer(GradientCheckpointingLayer):
     """ConvText block: attention, half feed-forward, convolution, half feed-forward (paper section on the encoder)."""
 
-    def __init__(self, config, layer_idx):
+    def __init__(self, config: HTRConvTextConfig, layer_idx: int):
         super().__init__()
         drop_path_rate = config.drop_path_rate * layer_idx / max(config.num_hidden_layers - 1, 1)
         self.relative_position_bias = HTRConvTextRelativePositionBias(config)
         self.self_attn = HTRConvTextAttention(
             config, config.hidden_size, config.num_attention_heads, config.attention_probs_dropout_prob
         )
-        self.attention_dropout = HTRConvTextDropout(config.hidden_dropout_prob)
+        self.attention_dropout = nn.Dropout(config.hidden_dropout_prob)
         self.feed_forward1 = HTRConvTextFeedForward(config)
         self.conv = HTRConvTextConvolutionModule(config)
         self.feed_forward2 = HTRConvTextFeedForward(config)
@@ -507,7 +391,8 @@ class HTRConvTextEncoderLayer(GradientCheckpointingLayer):
         self.residual_conv = HTRConvTextResidual(config, drop_path_rate)
         self.residual_feed_forward2 = HTRConvTextResidual(config, drop_path_rate, weight=0.5)
 
-    def forward(self, hidden_states):
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(batch, length, hidden_size) to the same, and with eager attention the weights (batch, heads, ...)."""
         position_bias = self.relative_position_bias(hidden_states.shape[1], hidden_states.device)
         attn_output, attn_weights = self.self_attn(hidden_states, position_bias)
         hidden_states = self.residual_self_attn(hidden_states, self.attention_dropout(attn_output))
@@ -517,45 +402,40 @@ class HTRConvTextEncoderLayer(GradientCheckpointingLayer):
         return hidden_states, attn_weights
 
 
-class HTRConvTextMeanConv1d(nn.Conv1d):
-    """Depthwise convolution with stride 2 that starts as the mean of three neighbours."""
-
-    def __init__(self, channels):
-        super().__init__(channels, channels, kernel_size=3, stride=2, padding=1, groups=channels, bias=False)
-
-
 class HTRConvTextDownsample(nn.Module):
-    """Halves the sequence: a depthwise convolution, then a pointwise one."""
+    """Halves the sequence (batch, length, hidden_size), rounding up: a depthwise convolution, then a pointwise one."""
 
-    def __init__(self, config):
+    def __init__(self, config: HTRConvTextConfig):
         super().__init__()
         channels = config.hidden_size
-        self.depthwise_conv = HTRConvTextMeanConv1d(channels)
-        self.pointwise_conv = HTRConvTextPointwiseConv1d(channels)
+        # It starts as the mean of three neighbours.
+        self.depthwise_conv = nn.Conv1d(channels, channels, 3, stride=2, padding=1, groups=channels, bias=False)
+        self.pointwise_conv = nn.Conv1d(channels, channels, kernel_size=1)
 
-    def forward(self, hidden_states):
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         if hidden_states.shape[1] % 2:
             hidden_states = torch.cat([hidden_states, hidden_states[:, -1:]], dim=1)
-        return self.pointwise_conv(self.depthwise_conv(hidden_states.transpose(1, 2)).transpose(1, 2))
+        return self.pointwise_conv(self.depthwise_conv(hidden_states.transpose(1, 2))).transpose(1, 2)
 
 
 class HTRConvTextUpsample(nn.Module):
-    """Doubles the sequence by nearest neighbour, cut to `length`, then a pointwise convolution."""
+    """Doubles the sequence by nearest neighbour, then a pointwise convolution; the skip connection is added."""
 
-    def __init__(self, config):
+    def __init__(self, config: HTRConvTextConfig):
         super().__init__()
-        self.pointwise_conv = HTRConvTextPointwiseConv1d(config.hidden_size)
+        self.pointwise_conv = nn.Conv1d(config.hidden_size, config.hidden_size, kernel_size=1)
 
-    def forward(self, hidden_states, length):
+    def forward(self, hidden_states: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        """(batch, length / 2 rounded up, hidden_size) and the skip's (batch, length, hidden_size) to the latter."""
         # The convolution sees one position at a time, so it may as well run before the positions are doubled.
-        hidden_states = self.pointwise_conv(hidden_states)
-        return hidden_states.repeat_interleave(2, dim=1)[:, :length]
+        hidden_states = self.pointwise_conv(hidden_states.transpose(1, 2)).transpose(1, 2)
+        return skip + hidden_states.repeat_interleave(2, dim=1)[:, : skip.shape[1]]
 
 
 class HTRConvTextEncoder(nn.Module):
     """Encoder layers in a U: the middle ones run on half the sequence, a skip connection goes around them."""
 
-    def __init__(self, config):
+    def __init__(self, config: HTRConvTextConfig):
         super().__init__()
         self.downsample_after_layer = config.downsample_after_layer
         self.upsample_after_layer = config.upsample_after_layer
@@ -564,7 +444,10 @@ class HTRConvTextEncoder(nn.Module):
         self.upsample = HTRConvTextUpsample(config)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
-    def forward(self, hidden_states, output_attentions=False, output_hidden_states=False):
+    def forward(
+        self, hidden_states: torch.Tensor, output_attentions: bool = False, output_hidden_states: bool = False
+    ) -> BaseModelOutput:
+        """(batch, frames, hidden_size) to the same, with what was asked for."""
         all_hidden_states, all_attentions = (hidden_states,), ()
         for number, layer in enumerate(self.layers, start=1):
             hidden_states, attn_weights = layer(hidden_states)
@@ -574,7 +457,7 @@ class HTRConvTextEncoder(nn.Module):
                 skip = hidden_states
                 hidden_states = self.downsample(hidden_states)
             if number == self.upsample_after_layer:
-                hidden_states = skip + self.upsample(hidden_states, skip.shape[1])
+                hidden_states = self.upsample(hidden_states, skip)
         return BaseModelOutput(
             last_hidden_state=self.layer_norm(hidden_states),
             hidden_states=all_hidden_states if output_hidden_states else None,
@@ -592,48 +475,48 @@ class HTRConvTextPreTrainedModel(PreTrainedModel):
     accepts_loss_kwargs = False
     _supports_sdpa = True
     _supports_attention_backend = True
-    _no_split_modules = ["HTRConvTextMobileViTLayer", "HTRConvTextEncoderLayer"]
+    _no_split_modules = ["HTRConvTextBasicLayer", "HTRConvTextMobileViTLayer", "HTRConvTextEncoderLayer"]
 
     @classmethod
     def _can_set_attn_implementation(cls) -> bool:
         # transformers guesses it from words in the source, other words in each of its versions.
         return True
 
-    def _init_weights(self, module):
-        # By the module that owns the weights: transformers leaves out modules that own none.
+    def _init_weights(self, module: nn.Module) -> None:
+        # nn.init's functions alone: transformers 5 guards them, so that they pass over what a checkpoint has.
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
             nn.init.zeros_(module.bias)
         elif isinstance(module, HTRConvTextRelativePositionBias):
             nn.init.zeros_(module.weight)
-        elif isinstance(module, HTRConvTextMeanConv1d):
+        elif isinstance(module, nn.Conv1d) and module.stride == (2,):
             nn.init.constant_(module.weight, 1 / module.kernel_size[0])
-        elif isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Embedding, nn.LayerNorm, nn.GroupNorm, nn.BatchNorm2d)):
+        elif isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.weight, module.running_var):
+                nn.init.ones_(tensor)
+            for tensor in (module.bias, module.running_mean, module.num_batches_tracked):
+                nn.init.zeros_(tensor)
+        elif isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Embedding, nn.LayerNorm, nn.GroupNorm)):
             module.reset_parameters()
         elif isinstance(module, HTRConvTextResidual):
             nn.init.constant_(module.scale, self.config.layer_scale_init_value)
 
-    def _check_attention_outputs(self, output_attentions):
-        if output_attentions and self.config._attn_implementation != "eager":
-            raise ValueError(
-                "output_attentions=True needs attention weights, which only eager attention keeps. Load the model "
-                f'with attn_implementation="eager"; it has {self.config._attn_implementation!r}.'
-            )
-
 
 class HTRConvTextModel(HTRConvTextPreTrainedModel):
-    """
-    HTR-ConvText without a head: backbone and encoder.
-
-    Args:
-        config: The sizes of the network.
-    """
+    """HTR-ConvText without a head: backbone and encoder."""
 
     def __init__(self, config: HTRConvTextConfig):
         super().__init__(config)
         self.backbone = HTRConvTextBackbone(config)
         self.encoder = HTRConvTextEncoder(config)
         self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The convolution by which the image enters."""
+        return self.backbone.stem.convolution
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.backbone.stem.convolution = value
 
     @can_return_tuple
     def forward(
@@ -652,55 +535,42 @@ class HTRConvTextModel(HTRConvTextPreTrainedModel):
             `last_hidden_state` of shape `(batch_size, config.frames(width), hidden_size)` and what was asked for.
 
         Raises:
-            ValueError: If the images have another number of channels or another height than the configuration's.
+            ValueError: If the images do not fit the configuration, or attention keeps no weights to return.
         """
-        self._check_pixel_values(pixel_values)
+        config = self.config
+        pixel_values = checked_pixel_values(pixel_values, config)
         if output_attentions is None:
-            output_attentions = self.config.output_attentions
+            output_attentions = config.output_attentions
         if output_hidden_states is None:
-            output_hidden_states = self.config.output_hidden_states
-        self._check_attention_outputs(output_attentions)
-        features = self.backbone(pixel_values.to(self.dtype))
+            output_hidden_states = config.output_hidden_states
+        if output_attentions and config._attn_implementation != "eager":
+            raise ValueError(
+                "output_attentions=True needs attention weights, which only eager attention keeps. Load the model "
+                f'with attn_implementation="eager"; it has {config._attn_implementation!r}.'
+            )
+        # Not self.dtype: a replica of nn.DataParallel lists no parameters.
+        features = self.backbone(pixel_values.to(self.get_input_embeddings().weight.dtype))
         return self.encoder(features, output_attentions, output_hidden_states)
 
-    def _check_pixel_values(self, pixel_values):
-        expected = (self.config.num_channels, self.config.image_height)
-        if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:3]) != expected:
-            raise ValueError(
-                f"pixel_values must have shape (batch_size, {expected[0]}, {expected[1]}, width). "
-                f"Got {tuple(pixel_values.shape)}."
-            )
 
-
-class HTRConvTextForCTC(HTRConvTextPreTrainedModel):
-    """
-    HTR-ConvText with a linear CTC head: reads a line of handwriting.
-
-    Args:
-        config: The sizes of the network; `vocab_size` counts the blank.
-    """
+class HTRConvTextForCTC(HTRConvTextGenerationMixin, HTRConvTextPreTrainedModel):
+    """HTR-ConvText with a linear CTC head: reads a line of handwriting."""
 
     def __init__(self, config: HTRConvTextConfig):
         super().__init__(config)
         self.htr_convtext = HTRConvTextModel(config)
         self.ctc_head = nn.Linear(config.hidden_size, config.vocab_size)
-        self._rounded_from: torch.dtype | None = None
         self.post_init()
 
     @can_return_tuple
     def forward(
-        self,
-        pixel_values: torch.Tensor,
-        labels: torch.Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-    ) -> HTRConvTextCTCOutput:
+        self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None,
+        output_attentions: bool | None = None, output_hidden_states: bool | None = None,
+    ) -> HTRConvTextCTCOutput:  # fmt: skip
         """
         Args:
-            pixel_values: Line images of shape `(batch_size, num_channels, image_height, width)`, 0 ink to 1 paper.
+            pixel_values: See [`HTRConvTextModel.forward`], and so for the outputs to return.
             labels: Character classes of shape `(batch_size, label_length)`, padded with -100.
-            output_attentions: Whether to return the encoder layers' attention weights; needs eager attention.
-            output_hidden_states: Whether to return the backbone's and every encoder layer's features.
 
         Returns:
             Logits of shape `(batch_size, config.frames(width), vocab_size)`, features, and the loss with `labels`.
@@ -712,13 +582,8 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel):
             pixel_values, output_attentions=output_attentions, output_hidden_states=output_hidden_states
         )
         logits = self.ctc_head(outputs.last_hidden_state)
-        return HTRConvTextCTCOutput(
-            loss=self.ctc_loss(logits, labels) if labels is not None else None,
-            logits=logits,
-            last_hidden_state=outputs.last_hidden_state,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-        )
+        loss = self.ctc_loss(logits, labels) if labels is not None else None
+        return HTRConvTextCTCOutput(loss=loss, logits=logits, **outputs)
 
     def ctc_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """CTC loss of logits (batch_size, frames, vocab_size) against labels (batch_size, label_length)."""
@@ -729,135 +594,20 @@ class HTRConvTextForCTC(HTRConvTextPreTrainedModel):
         dtype = torch.promote_types(logits.dtype, torch.float32)
         log_probs = nn.functional.log_softmax(logits, dim=-1, dtype=dtype).transpose(0, 1)
         losses = nn.functional.ctc_loss(
-            log_probs,
-            labels.masked_fill(~mask, 0),
-            torch.full_like(label_lengths, logits.shape[1]),
-            label_lengths,
-            blank=self.config.pad_token_id,
-            reduction="none",
-            zero_infinity=self.config.ctc_zero_infinity,
-        )
+            log_probs, labels.masked_fill(~mask, 0), torch.full_like(label_lengths, logits.shape[1]), label_lengths,
+            blank=self.config.pad_token_id, reduction="none", zero_infinity=self.config.ctc_zero_infinity,
+        )  # fmt: skip
         if self.config.ctc_loss_reduction == "sum":
             return losses.sum()
         if self.config.ctc_loss_reduction == "mean":
             losses = losses / label_lengths.clamp(min=1)
         return losses.mean()
 
-    def optimize_for_inference(
-        self, dtype: torch.dtype | str | None = None, compile: bool | str = False
-    ) -> "HTRConvTextForCTC":
-        """
-        Inference mode, in place: the same readings, faster. Batch norms are folded into the convolutions, attention is
-        computed without its matrix, the relative position bias is kept between batches, and a CPU takes large batches
-        in parts. Weights and state dict stay as they are: `save_pretrained` writes what was loaded, `train()` and
-        loading weights end the mode, and wherever gradients are on, the weights themselves are used. Call it again
-        after changing weights in place.
-
-        Args:
-            dtype: Type to compute in: `torch.bfloat16`, for example, or `"auto"`, which is bfloat16 where the device
-                has units for its matrix products (CUDA from compute capability 8.0, CPUs with AMX) and the present
-                type elsewhere. `None` keeps the present type. Another type than the weights' rounds the weights,
-                after folding them in float32, and the model can no longer be saved.
-            compile: Whether to compile with `torch.compile`, or its mode: `"reduce-overhead"` uses CUDA graphs. Worth
-                it on a GPU for many batches of few shapes.
-
-        Returns:
-            The model itself, in evaluation mode.
-        """
-        self.eval()
-        self.set_attn_implementation("sdpa")
-        dtype = best_dtype(self.device, self.dtype) if dtype == "auto" else dtype or self.dtype
-        foldable = [module for module in self.modules() if isinstance(module, HTRConvTextFoldable)]
-        for module in foldable:
-            module.fold()
-        if dtype != self.dtype:
-            self._rounded_from = self.dtype
-        self.to(dtype)
-        if compile:
-            self.compile(mode=None if compile is True else compile)
-        return self
-
-    @property
-    def is_optimized_for_inference(self) -> bool:
-        """Whether the model is in inference mode."""
-        return self.htr_convtext.backbone.stem.folded is not None
-
-    def save_pretrained(self, save_directory, *args, **kwargs):
-        """Saves as every transformers model does, unless `optimize_for_inference` rounded the weights."""
-        if self._rounded_from is not None:
-            raise ValueError(
-                f"optimize_for_inference(dtype=...) rounded the weights from {self._rounded_from} to {self.dtype}; "
-                "saved, they would pass for the model's own. Load the model again to save it."
-            )
-        super().save_pretrained(save_directory, *args, **kwargs)
-
-    @torch.no_grad()
-    def generate(self, pixel_values: torch.Tensor, **kwargs) -> torch.Tensor:
-        """
-        Reads lines greedily, so that code written for an autoregressive recogniser runs unchanged.
-
-        Args:
-            pixel_values: Line images of shape `(batch_size, num_channels, image_height, width)`.
-            **kwargs: Passed to `forward`.
-
-        Returns:
-            Character classes of shape `(batch_size, longest_text)`, padded on the right with 0, the blank, for
-            `processor.batch_decode(ids, skip_special_tokens=True)`.
-        """
-        classes = self(pixel_values, **kwargs).logits.argmax(dim=-1)
-        emitted = classes != self.config.pad_token_id
-        emitted[:, 1:] &= classes[:, 1:] != classes[:, :-1]
-        lengths = emitted.sum(dim=-1)
-        sequences = classes.new_full((classes.shape[0], int(lengths.max())), self.config.pad_token_id)
-        positions = torch.arange(sequences.shape[1], device=classes.device)
-        sequences[positions < lengths[:, None]] = classes[emitted]
-        return sequences
-
-    def as_pipeline(self, processor, **kwargs):
-        """
-        Wraps the model as the "image-to-text" pipeline that reads lines.
-
-        Args:
-            processor ([`HTRConvTextProcessor`]): Its processor.
-            **kwargs: Options of the pipeline, such as `device` and `batch_size`.
-        """
-        # save_pretrained copies only files that a relative import names: this one brings the pipeline along.
-        from .pipeline_htr_convtext import HTRConvTextPipeline
-
-        return HTRConvTextPipeline(model=self, processor=processor, task="image-to-text", **kwargs)
-
-
-def best_dtype(device: torch.device, dtype: torch.dtype) -> torch.dtype:
-    """bfloat16 where the device has matrix units for it, or else `dtype`."""
-    if device.type == "cuda":
-        # Not is_bf16_supported(): it counts emulation.
-        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else dtype
-    # A CPU's AVX512 instructions for bfloat16 do not count: without AMX, float32 was faster.
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return torch.bfloat16 if device.type == "cpu" and capabilities.get("amx_bf16") else dtype
-
-
-def check_labels(labels: torch.Tensor, vocab_size: int) -> None:
-    """Refuses label classes outside `1..vocab_size - 1`; negative ones are padding."""
-    if torch.compiler.is_compiling() or labels.numel() == 0:
-        return
-    if labels.max() >= vocab_size:
-        raise ValueError(f"Label values must be below vocab_size {vocab_size}. Got {int(labels.max())}.")
-    if (labels == 0).any():
-        raise ValueError("Class 0 is the CTC blank and cannot be a label. Pad labels with -100.")
-
 
 def character_contexts(labels: torch.Tensor, size: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    The `size` characters before and after every position of every label (paper section on the TCM).
-
-    Args:
-        labels: Classes of shape `(batch_size, label_length)`, padded on the right with negative numbers.
-        size: Length of a context.
-        pad: Class that stands where there is no character.
-
-    Returns:
-        Left contexts, right aligned, and right contexts, left aligned: each `(batch_size, label_length, size)`.
+    The `size` characters before and after every position of labels (batch, length), `pad` where there is none: left
+    contexts, right aligned, and right contexts, left aligned, each (batch, length, size).
     """
     length = labels.shape[1]
     characters = labels.masked_fill(labels < 0, pad)
@@ -867,17 +617,14 @@ def character_contexts(labels: torch.Tensor, size: int, pad: int) -> tuple[torch
 
 class HTRConvTextTCM(HTRConvTextPreTrainedModel):
     """
-    Textual Context Module: teaches the encoder's features the characters around each character. Training only.
-
-    For every character of a label, the five before it and the five after it each make a query; the query attends to
-    the encoder's features, and what it finds there must tell the character (paper section on the TCM).
-
-    Args:
-        config: Sizes of the network whose features it attends to, and of the module (`tcm_*`).
+    Textual Context Module (paper section on the TCM): teaches the encoder's features the characters around each
+    character, in training only. For every character of a label, the `tcm_context_size` before it and after it each
+    make a query; it attends to the encoder's features, and what it finds there must tell the character.
     """
 
     base_model_prefix = "tcm"
     main_input_name = "features"
+    supports_gradient_checkpointing = False
 
     def __init__(self, config: HTRConvTextConfig):
         super().__init__(config)
@@ -891,7 +638,7 @@ class HTRConvTextTCM(HTRConvTextPreTrainedModel):
         self.query_proj = nn.Linear(width, config.hidden_size)
         self.query_norm = nn.LayerNorm(config.hidden_size)
         self.key_value_norm = nn.LayerNorm(config.hidden_size)
-        self.dropout = HTRConvTextDropout(config.tcm_dropout_prob)
+        self.dropout = nn.Dropout(config.tcm_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, config.vocab_size + 1)
         self.post_init()
 
@@ -901,14 +648,12 @@ class HTRConvTextTCM(HTRConvTextPreTrainedModel):
             nn.init.normal_(self.left_direction, std=0.02)
             nn.init.normal_(self.right_direction, std=0.02)
 
+    @can_return_tuple
     def forward(self, features: torch.Tensor, labels: torch.Tensor) -> HTRConvTextTCMOutput:
         """
         Args:
             features: The encoder's `last_hidden_state` of shape `(batch_size, frames, hidden_size)`.
             labels: Character classes of shape `(batch_size, label_length)`, padded on the right with -100.
-
-        Returns:
-            The loss, its parts by position, and both directions' logits.
         """
         check_labels(labels, self.config.vocab_size)
         left_context, right_context = character_contexts(labels, self.config.tcm_context_size, self.context_pad)
@@ -928,15 +673,7 @@ class HTRConvTextTCM(HTRConvTextPreTrainedModel):
         )
 
     def classify(self, context: torch.Tensor, direction: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
-        """
-        Args:
-            context: Classes of shape `(batch_size, label_length, context_size)`.
-            direction: Vector of shape `(tcm_hidden_size,)` that tells left from right.
-            memory: Normed features of shape `(batch_size, frames, hidden_size)`.
-
-        Returns:
-            Logits of shape `(batch_size, label_length, vocab_size + 1)`.
-        """
+        """Contexts (batch, length, size), features (batch, frames, hidden_size): logits (batch, length, classes)."""
         batch_size, length, _ = context.shape
         hidden_states = self.embed_characters(context).flatten(0, 1).transpose(1, 2)  # (B * L, width, context)
         hidden_states = self.context_conv(hidden_states).mean(-1).view(batch_size, length, -1)

@@ -13,19 +13,79 @@
 # limitations under the License.
 """The "image-to-text" pipeline: line images in, transcriptions out."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import Pipeline
+from PIL import Image, ImageOps
+from transformers import GenerationConfig, Pipeline
+from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
-from .processing_htr_convtext import load_image
+from .processing_htr_convtext import load_image, source_of, to_grey
 
 # Batches that are loaded together where lines have widths of their own, to fill batches of one width.
 BATCHES_TO_SORT = 8
 # What has a length or can be iterated over, and still is one line.
 SINGLE_LINES = (dict, str, bytes, bytearray, np.ndarray, torch.Tensor)
+# Threads that share a model put it into its inference mode one after the other.
+OPTIMIZING = threading.Lock()
+ON_ERROR = ("raise", "skip")
+
+# How lines are looked at. The numbers were chosen on 18,556 lines of 250 hands and on whole pages, so that no line is
+# turned or taken for blank, one in 2,000 for several, and every page is recognised.
+# Looked at is a small copy of the image: 1024 pixels wide, but no less than 64 and no more than 512 high.
+SMALL_WIDTH, SMALL_HEIGHTS = 1024, (64, 512)
+STROKE_WIDTH = 9  # pixels of the small copy; ink is what a closing of this size fills
+# The ground is dark where the median grey lies this near to the darkest: 0 is the darkest percent, 1 the lightest.
+DARK_GROUND = 0.35
+# Paper painted black around a line's outline is no ground: its share of the image lies between these.
+BLACK_SURROUNDINGS = (0.2, 0.75)
+# Mean darkness against their surroundings of the darkest twentieth of the pixels; faint pencil has 19, paper 10.
+FAINTEST_INK = 12
+STRIPS = 8  # upright ones, in each of which lines of text are counted
+STRIP_WIDTH = 64
+# A strip with less of the fullest strip's ink is empty.
+EMPTY_STRIP = 0.3
+# A line of text is a band of rows with ink: its height of ink against the fullest row's, the depth of the valley that
+# ends it, and how much ink there may be in the image's first or last row before it counts as cut from a neighbour.
+BAND, VALLEY, CUT = 0.3, 0.4, 0.35
+# Bands in the median strip, or in the fullest of an image that is not long, that make several lines.
+SEVERAL_LINES, SEVERAL_LINES_OF_A_PAGE, PAGE_ASPECT = 3, 4, 3
+# Higher images that are not long are pages, whatever is seen on them.
+PAGE_HEIGHT = 1500
+TALLEST = 2  # times the width
+# How often the network's widest line must fit into a line for it to be read in parts instead of squeezed: where lines
+# keep their aspect ratio, and where every line is squeezed, so that the network learnt to read such.
+LONGEST, LONGEST_OF_SQUEEZED = 1.5, 4
+
+
+@dataclass
+class PreparedLine:
+    """
+    A line on its way to the network.
+
+    Args:
+        parts: Pixels of shape `(1, height, width)`, one array for each part that is read by itself, from left to
+            right; none for a line without ink.
+        starts: Column of each part's first pixel in the whole line at the network's height.
+        target_size: Height and width of its image in pixels.
+        source: What warnings call it.
+        notes: What was done to it that its reader should know.
+        error: Why it cannot be read.
+    """
+
+    parts: list[np.ndarray] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    target_size: tuple[int, int] = (0, 0)
+    source: str = ""
+    notes: list[str] = field(default_factory=list)
+    error: str | None = None
 
 
 class HTRConvTextPipeline(Pipeline):
@@ -33,7 +93,17 @@ class HTRConvTextPipeline(Pipeline):
     Reads handwritten lines: `pipeline("image-to-text", model=..., trust_remote_code=True)("line.png")`.
 
     Batches never change a reading: lines are run with others of exactly their padded width. The network is put into
-    its inference mode (`optimize_for_inference`), in the type that it has.
+    its inference mode (`optimize_for_inference`), in the type that it has. Any number of threads may share one
+    pipeline.
+
+    Each image is looked at first, unless `check_lines=False`. Light ink on dark ground is turned to dark on light; a
+    line too long for the network is read in parts that overlap, and joined; an image without ink is read as "" with a
+    score of 0. The result then has `notes` that say so. An image that cannot be one line is refused: several lines or
+    a whole page, or a line that stands upright.
+
+    With a model that is loaded already, write `model.as_pipeline(processor)`, or `pipeline("image-to-text",
+    model=model, processor=processor, pipeline_class=HTRConvTextPipeline)`: without the class, transformers finds
+    custom pipelines by a model's name only.
 
     Args:
         model ([`HTRConvTextForCTC`] or [`ExportedHTRConvText`]): The network.
@@ -46,6 +116,10 @@ class HTRConvTextPipeline(Pipeline):
     _load_feature_extractor = False
     _load_tokenizer = False
 
+    def __init__(self, model, *args, **kwargs):
+        with computing_device_first(model):
+            super().__init__(model, *args, **kwargs)
+
     def __call__(self, inputs, **kwargs):
         """
         Args:
@@ -55,14 +129,25 @@ class HTRConvTextPipeline(Pipeline):
                 eight times as many are loaded at once and sorted by width.
             num_workers: Processes that load images.
             return_segments: Whether to add `words` and `characters` with their positions in the image's pixels.
+            on_error: What a line that cannot be read does: `"raise"` ends the call, `"skip"` gives
+                `[{"error": message}]` in the place of its result.
+            check_lines: Whether to look whether each image is one line of dark ink on light ground. `False` for a
+                network that was trained on others.
+            generate_kwargs: Options of transformers' `generate`, also by their own names, for scripts written for
+                autoregressive recognisers: those that mean nothing to CTC, such as `max_new_tokens`, are ignored.
 
         Returns:
             For one line `[{"generated_text": ..., "score": ...}]`, for many one such list each: a list for lists, a
             generator for generators and datasets.
+
+        Raises:
+            TypeError: If there is no such option.
+            ValueError: If an image cannot be read or is no line; the message names it.
         """
         if isinstance(inputs, list) and not inputs:
             return []
-        if is_collection(inputs):
+        is_list = isinstance(inputs, list)
+        if is_list or is_collection(inputs):
             inputs = Lines(inputs)
         elif is_stream(inputs):
             inputs = (line for line in inputs)
@@ -70,63 +155,321 @@ class HTRConvTextPipeline(Pipeline):
         if self.processor.image_processor.keep_aspect_ratio and batch_size > 1:
             kwargs["lines_at_once"] = batch_size
             batch_size *= BATCHES_TO_SORT
-        return super().__call__(inputs, batch_size=batch_size, **kwargs)
+        results = super().__call__(inputs, batch_size=batch_size, **kwargs)
+        return list(results) if is_list else results
+
+    def get_iterator(self, inputs, num_workers, batch_size, preprocess_params, forward_params, postprocess_params):
+        # The base class's collate function is a local one, which workers that are spawned cannot take along.
+        total = len(inputs) if hasattr(inputs, "__len__") else None
+        if total is None:
+            num_workers = min(num_workers, 1)
+        kind = PipelineIterator if total is None else PipelineDataset
+        loader = torch.utils.data.DataLoader(
+            kind(inputs, self.preprocess, preprocess_params),
+            num_workers=num_workers,
+            batch_size=batch_size,
+            collate_fn=only_line if batch_size == 1 else collate_lines,
+        )
+        outputs = PipelineIterator(loader, self.forward, forward_params, loader_batch_size=batch_size)
+        return Readings(PipelineIterator(outputs, self.postprocess, postprocess_params), total)
 
     def save_pretrained(self, save_directory, **kwargs):
         """Saves model and processor as a folder that loads as it lies; the base class leaves the processor out."""
         super().save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory)
 
-    def _sanitize_parameters(self, return_segments: bool | None = None, lines_at_once: int | None = None):
+    def _sanitize_parameters(
+        self,
+        return_segments: bool | None = None,
+        lines_at_once: int | None = None,
+        on_error: str | None = None,
+        check_lines: bool | None = None,
+        generate_kwargs: Mapping[str, Any] | None = None,
+        **kwargs,
+    ):
+        check_generate_options({**kwargs, **(generate_kwargs or {})})
+        if on_error not in (None, *ON_ERROR):
+            raise ValueError(f"on_error must be one of {', '.join(ON_ERROR)}. Got {on_error!r}.")
+        preprocess = {"on_error": on_error, "check_lines": check_lines}
         forward = {} if lines_at_once is None else {"lines_at_once": lines_at_once}
-        return {}, forward, {} if return_segments is None else {"return_segments": return_segments}
+        postprocess = {"return_segments": return_segments}
+        return without_none(preprocess), forward, without_none(postprocess)
 
-    def preprocess(self, inputs):
+    def preprocess(self, inputs, on_error: str = "raise", check_lines: bool = True):
+        try:
+            return {"line": self.prepare(inputs, check_lines)}
+        except (ValueError, OSError) as error:
+            if on_error == "raise":
+                raise
+            return {"line": PreparedLine(error=str(error))}
+
+    def prepare(self, inputs, check_lines: bool = True) -> PreparedLine:
+        """One line image of any kind to what the network is given."""
+        if isinstance(inputs, UnreadableRow):
+            raise inputs.error
         if isinstance(inputs, dict) and "image" in inputs:
             inputs = inputs["image"]
         image = load_image(inputs)
-        # An array, not a tensor: transformers' collate function concatenates tensors, and widths differ.
-        pixel_values = self.processor.image_processor.preprocess_line(image)
-        return {"pixel_values": pixel_values, "target_size": (image.height, image.width)}
+        line = PreparedLine(target_size=(image.height, image.width), source=source_of(image))
+        processor = self.processor.image_processor
+        if check_lines:
+            image = check_line(as_grey(image, processor), line)
+            if image is None:
+                return line
+        width = -(-image.width * processor.size["height"] // image.height)
+        longest = LONGEST if processor.keep_aspect_ratio else LONGEST_OF_SQUEEZED
+        if not check_lines or width <= longest * processor.size["width"]:
+            line.parts, line.starts = [processor.preprocess_line(image)], [0]
+            return line
+        line.parts, line.starts = self.cut(image, width)
+        line.notes.append(f"The line is long: it was read in {len(line.parts)} parts that overlap, and joined.")
+        return line
+
+    def cut(self, image: Image.Image, width: int) -> tuple[list[np.ndarray], list[int]]:
+        """A line `width` pixels long at the network's height to parts of the network's width that overlap."""
+        processor = self.processor.image_processor
+        part_width = processor.size["width"]
+        step = processor.pad_to_multiple_of
+        overlap = part_width // 4 // step * step
+        padded = max(-(-width // step) * step, part_width)
+        whole = processor.with_options(size={**processor.size, "width": padded}, keep_aspect_ratio=False)
+        pixels = whole.preprocess_line(image)
+        starts = [*range(0, padded - part_width, part_width - overlap), padded - part_width]
+        return [pixels[..., start : start + part_width] for start in starts], starts
 
     def _forward(self, model_inputs, lines_at_once: int | None = None):
-        pixel_values, target_sizes = model_inputs["pixel_values"], model_inputs["target_size"]
-        if isinstance(pixel_values, np.ndarray):  # batch_size=1 comes uncollated
-            return {"reading": self.read([pixel_values], [target_sizes])[0]}
-        return {"reading": self.read(pixel_values, target_sizes, lines_at_once)}
+        lines = model_inputs["line"]
+        if isinstance(lines, PreparedLine):  # batch_size=1 comes uncollated
+            return {"reading": self.read([lines])[0]}
+        return {"reading": self.read(lines, lines_at_once)}
 
-    def read(
-        self,
-        lines: Sequence[np.ndarray],
-        target_sizes: Sequence[tuple[int, int]],
-        lines_at_once: int | None = None,
-    ) -> list[dict[str, object]]:
+    def read(self, lines: Sequence[PreparedLine], lines_at_once: int | None = None) -> list[dict[str, Any]]:
         """
         Args:
-            lines: Preprocessed lines of shape `(channels, height, width)`, widths may differ.
-            target_sizes: Height and width of each line's image in pixels.
-            lines_at_once: Most lines in one batch of the network; `None` is no limit.
+            lines: Prepared lines, whose widths may differ.
+            lines_at_once: Most parts in one batch of the network; `None` is no limit.
 
         Returns:
-            Each line's reading, as the processor's `post_process_text_recognition` gives it.
+            Each line's reading, as the processor's `post_process_text_recognition` gives it, and its line as `line`.
         """
-        if not self.model.is_optimized_for_inference:
-            self.model.optimize_for_inference()
-        readings: list[dict[str, object]] = [{} for _ in lines]
-        for members in batches_of_one_width([line.shape[-1] for line in lines], lines_at_once):
-            pixel_values = torch.from_numpy(np.stack([lines[i] for i in members])).to(self.device)
-            outputs = SimpleNamespace(logits=self.model(pixel_values=pixel_values).logits)
-            sizes = [target_sizes[i] for i in members]
-            for i, reading in zip(members, self.processor.post_process_text_recognition(outputs, sizes), strict=True):
-                readings[i] = reading
+        self.enter_inference_mode()
+        parts = [part for line in lines for part in line.parts]
+        logits = self.logits_of(parts, lines_at_once)
+        readings = []
+        for line in lines:
+            own, logits = logits[: len(line.parts)], logits[len(line.parts) :]
+            readings.append({**self.describe(line, own), "line": line})
         return readings
+
+    def enter_inference_mode(self) -> None:
+        with OPTIMIZING:
+            if is_offloaded(self.model):
+                self.model.eval()
+            elif not self.model.is_optimized_for_inference:
+                self.model.optimize_for_inference()
+
+    def logits_of(self, parts: Sequence[np.ndarray], parts_at_once: int | None = None) -> list[torch.Tensor]:
+        """Logits of shape `(frames, vocab_size)` of pixels of shape `(1, height, width)`, in batches of one width."""
+        logits: list[torch.Tensor] = [torch.empty(0)] * len(parts)
+        for members in batches_of_one_width([part.shape[-1] for part in parts], parts_at_once):
+            pixel_values = torch.from_numpy(np.stack([parts[i] for i in members])).to(self.device)
+            for i, line_logits in zip(members, self.model(pixel_values=pixel_values).logits, strict=True):
+                logits[i] = line_logits
+        return logits
+
+    def describe(self, line: PreparedLine, logits: Sequence[torch.Tensor]) -> dict[str, Any]:
+        """Logits of a line's parts to its reading, with positions in the pixels of its image."""
+        if not logits:
+            return {"text": "", "score": 0.0, "words": [], "characters": []}
+        stride = self.model.config.frame_stride
+        read = self.processor.post_process_text_recognition
+        if len(logits) == 1:
+            outputs = SimpleNamespace(logits=logits[0][None])
+            return read(outputs, [line.target_size], frame_stride=stride)[0]
+        joined = join_parts(logits, [start // stride for start in line.starts], self.processor.tokenizer.pad_token_id)
+        (reading,) = read(SimpleNamespace(logits=joined[None]), frame_stride=stride)
+        height, width = line.target_size
+        for item in (*reading["words"], *reading["characters"]):
+            for edge in ("start", "end"):
+                item[edge] = min(item[edge] * height / self.processor.image_processor.size["height"], float(width))
+        return reading
 
     def postprocess(self, model_outputs, return_segments: bool = False):
         reading = model_outputs["reading"]
+        line = reading["line"]
+        if line.error is not None:
+            return [{"error": line.error}]
         result = {"generated_text": reading["text"], "score": reading["score"]}
         if return_segments:
             result.update(words=reading["words"], characters=reading["characters"])
+        if line.notes:
+            result["notes"] = line.notes
+            warnings.warn(f"{line.source}: {' '.join(line.notes)}", stacklevel=2)
         return [result]
+
+
+# Looking at lines
+
+
+def as_grey(image: Image.Image, image_processor) -> Image.Image:
+    try:
+        grey = to_grey(image)
+        image_processor.resized_width(grey.height, grey.width)
+    except ValueError as error:
+        raise ValueError(f"{source_of(image)}: {error}") from error
+    grey.info.update(image.info)
+    return grey
+
+
+def check_line(grey: Image.Image, line: PreparedLine) -> Image.Image | None:
+    """
+    Looks whether a grey image is one line of dark ink on light ground.
+
+    Args:
+        grey: The image, in mode L.
+        line: Where to note what was done.
+
+    Returns:
+        The image, turned to dark on light where its ink is light; `None` if it has no ink.
+
+    Raises:
+        ValueError: If it is a page, several lines, or a line that stands upright; the message names it.
+    """
+    small = make_small(grey)
+    is_dark = has_dark_ground(np.asarray(small))
+    ink = darkness_of_strokes(ImageOps.invert(small) if is_dark else small)
+    darkest = np.sort(ink, axis=None)[-max(1, ink.size // 20) :]
+    if darkest.mean() < FAINTEST_INK:
+        line.notes.append("There is no ink in the image.")
+        return None
+    refuse_tall_images(grey, line.source)
+    refuse_pages(grey, ink, line.source)
+    if not is_dark:
+        return grey
+    line.notes.append("Light ink on dark ground: the image was turned to dark on light.")
+    turned = ImageOps.invert(grey)
+    turned.info.update(grey.info)
+    return turned
+
+
+def make_small(grey: Image.Image) -> Image.Image:
+    least, most = SMALL_HEIGHTS
+    height = min(grey.height, max(least, min(most, round(SMALL_WIDTH * grey.height / grey.width))))
+    width = max(1, round(grey.width * height / grey.height))
+    return grey.resize((width, height), Image.Resampling.BOX)
+
+
+def has_dark_ground(pixels: np.ndarray) -> bool:
+    least, most = BLACK_SURROUNDINGS
+    if least < (pixels == 0).mean() < most:
+        pixels = pixels[pixels > 0]
+    darkest, median, lightest = np.percentile(pixels, [1, 50, 99])
+    return bool(median - darkest < DARK_GROUND * (lightest - darkest))
+
+
+def darkness_of_strokes(grey: Image.Image) -> np.ndarray:
+    """How much darker each pixel is than what a closing, which fills strokes, makes of it; shape (height, width)."""
+    pixels = torch.from_numpy(np.asarray(grey, dtype=np.float32))[None]
+    closed = -widest(-widest(pixels))
+    return (closed - pixels)[0].numpy()
+
+
+def widest(pixels: torch.Tensor) -> torch.Tensor:
+    """The largest value within a stroke's width of each pixel, of shape (1, height, width)."""
+    around = STROKE_WIDTH // 2
+    rows = torch.nn.functional.max_pool2d(pixels, (STROKE_WIDTH, 1), 1, (around, 0))
+    return torch.nn.functional.max_pool2d(rows, (1, STROKE_WIDTH), 1, (0, around))
+
+
+def refuse_tall_images(grey: Image.Image, source: str) -> None:
+    if grey.height > TALLEST * grey.width:
+        raise ValueError(
+            f"{source}: the image is taller than wide, {grey.width}x{grey.height} pixels, as a line is that stands "
+            "upright. Turn it, image.rotate(90, expand=True) or image.rotate(-90, expand=True); if it is a column, "
+            "cut its lines out; or pass check_lines=False to read it as it is."
+        )
+
+
+def refuse_pages(grey: Image.Image, ink: np.ndarray, source: str) -> None:
+    number = count_lines(ink, is_long=grey.width > PAGE_ASPECT * grey.height)
+    if number < SEVERAL_LINES and not (grey.height > PAGE_HEIGHT and grey.width < TALLEST * grey.height):
+        return
+    found = f"about {number} lines of text" if number >= SEVERAL_LINES else "more pixels than a line has"
+    raise ValueError(
+        f"{source}: the image of {grey.width}x{grey.height} pixels holds {found}, and this pipeline reads one line. "
+        "Cut its lines out, for example along the baselines that a layout analysis such as eScriptorium's gives, and "
+        "read those; or pass check_lines=False to read it as one line."
+    )
+
+
+def count_lines(ink: np.ndarray, is_long: bool) -> int:
+    """Lines of text in an image's strokes, of shape (height, width): in its median strip, or in a page's fullest."""
+    strips = np.array_split(ink, max(1, min(STRIPS, ink.shape[1] // STRIP_WIDTH)), axis=1)
+    profiles = [strip.mean(axis=1) for strip in strips]
+    sums = np.array([profile.sum() for profile in profiles])
+    counts = np.array([count_bands(profile) for profile in profiles])[sums > EMPTY_STRIP * sums.max()]
+    median = int(np.median(counts))
+    return int(counts.max()) if counts.max() >= SEVERAL_LINES_OF_A_PAGE and not is_long else median
+
+
+def count_bands(profile: np.ndarray) -> int:
+    """Bands of rows with ink, without those that the image's upper or lower edge cuts."""
+    profile = smooth(profile)
+    profile = profile - np.percentile(profile, 2)
+    least = BAND * np.percentile(profile, 99)
+    number, is_rising, peak, valley, before = 0, True, 0.0, 0.0, profile[0]
+    for value in profile:
+        if is_rising:
+            peak = max(peak, value)
+            if value < VALLEY * peak and peak >= least:
+                number += before <= CUT * peak
+                is_rising, valley = False, value
+        else:
+            valley = min(valley, value)
+            if value > max(valley / VALLEY, least):
+                is_rising, peak, before = True, value, valley
+    if is_rising and peak > 0 and peak >= least:
+        number += max(before, profile[-1]) <= CUT * peak
+    return number
+
+
+def smooth(profile: np.ndarray, sigma: float = 2.0, reach: int = 6) -> np.ndarray:
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return np.convolve(np.pad(profile.astype(float), reach, mode="edge"), weights / weights.sum(), "valid")
+
+
+# Reading in parts
+
+
+def join_parts(logits: Sequence[torch.Tensor], starts: Sequence[int], blank_id: int) -> torch.Tensor:
+    """
+    Frames of parts that overlap to those of the whole line.
+
+    Args:
+        logits: Each part's, of shape `(frames, vocab_size)`.
+        starts: Each part's first frame in the line.
+        blank_id: The blank's id.
+    """
+    joined = logits[0]
+    for part, start in zip(logits[1:], starts[1:], strict=True):
+        seam = seam_of(joined[start:].argmax(-1), part[: len(joined) - start].argmax(-1), blank_id)
+        joined = torch.cat([joined[: start + seam], part[seam:]])
+    return joined
+
+
+def seam_of(left: torch.Tensor, right: torch.Tensor, blank_id: int) -> int:
+    """
+    Frame at which to pass from one part to the next: in the middle of the longest run of blanks on which both agree.
+    The outer quarters of the overlap are left out, where one of the two sees little of what stands around.
+    """
+    quarter = len(left) // 4
+    agreed = ((left == right) & (left == blank_id)).cpu().numpy()[quarter : len(left) - quarter]
+    edges = np.flatnonzero(np.diff(agreed.astype(int), prepend=0, append=0))
+    if len(edges) == 0:
+        return len(left) // 2
+    runs = edges.reshape(-1, 2)
+    begin, end = runs[np.argmax(runs[:, 1] - runs[:, 0])]
+    return quarter + int(begin + end) // 2
 
 
 def batches_of_one_width(widths: Sequence[int], lines_at_once: int | None = None) -> Iterator[list[int]]:
@@ -135,6 +478,16 @@ def batches_of_one_width(widths: Sequence[int], lines_at_once: int | None = None
         members = [i for i, other in enumerate(widths) if other == width]
         size = lines_at_once or len(members)
         yield from (members[start : start + size] for start in range(0, len(members), size))
+
+
+# Inputs, options and models
+
+
+@dataclass
+class UnreadableRow:
+    """A row of a dataset that could not be decoded, in the place of the row."""
+
+    error: Exception
 
 
 class Lines(torch.utils.data.Dataset):
@@ -147,12 +500,52 @@ class Lines(torch.utils.data.Dataset):
         return len(self.lines)
 
     def __getitem__(self, index):
-        return self.lines[index]
+        try:
+            return self.lines[index]
+        except (OSError, ValueError, SyntaxError) as error:  # datasets decodes a row's image as it is asked for.
+            return UnreadableRow(ValueError(f"Row {index}: {error}"))
+
+
+def only_line(items):
+    return items[0]
+
+
+def collate_lines(items):
+    return {"line": [item["line"] for item in items]}
+
+
+class Readings:
+    """Results one after the other; an error says how many there were before it."""
+
+    def __init__(self, results, total: int | None):
+        self.results = iter(results)
+        self.total = total
+        self.number = 0
+
+    def __iter__(self):
+        return self
+
+    def __len__(self):
+        if self.total is None:
+            raise TypeError("A stream has no length.")
+        return self.total
+
+    def __next__(self):
+        try:
+            result = next(self.results)
+        except (ValueError, OSError) as error:
+            of = "" if self.total is None else f" of {self.total}"
+            raise type(error)(
+                f"{error}\n{self.number}{of} results came before that of this image's batch. Mend or leave out the "
+                "image; or pass on_error='skip' to go on, with the message in the place of its result."
+            ) from error
+        self.number += 1
+        return result
 
 
 def is_collection(inputs) -> bool:
-    """Whether inputs are many lines, but neither a list nor a torch dataset, which pipelines know themselves."""
-    if isinstance(inputs, (list, *SINGLE_LINES, torch.utils.data.Dataset)):
+    """Whether inputs are many lines, and no list; a torch dataset that is a stream is none."""
+    if isinstance(inputs, (list, *SINGLE_LINES, torch.utils.data.IterableDataset)):
         return False
     return hasattr(inputs, "__len__") and hasattr(inputs, "__getitem__")
 
@@ -162,6 +555,45 @@ def is_stream(inputs) -> bool:
     if isinstance(inputs, (list, *SINGLE_LINES, torch.utils.data.Dataset)):
         return False
     return hasattr(inputs, "__iter__")
+
+
+def without_none(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def check_generate_options(options: Mapping[str, Any]) -> None:
+    """Refuses what is no option of transformers' `generate`, or would ask for another reading than the best."""
+    known = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
+    unknown = sorted(set(options) - known - {"timeout", "early_stopping", "length_penalty", "no_repeat_ngram_size"})
+    if unknown:
+        raise TypeError(f"HTRConvTextPipeline has no option {', '.join(unknown)}.")
+    for name, neutral in {"do_sample": False, "num_return_sequences": 1}.items():
+        if options.get(name) not in (None, neutral):
+            raise ValueError(f"{name}={options[name]!r} cannot be followed: a line has one reading, the best.")
+
+
+def is_offloaded(model) -> bool:
+    """Whether accelerate keeps weights of the model elsewhere until they are needed, where they cannot be fused."""
+    return any(parameter.is_meta for parameter in getattr(model, "parameters", tuple)())
+
+
+@contextlib.contextmanager
+def computing_device_first(model) -> Iterator[None]:
+    """
+    Puts the device that computes first in the map of a dispatched model, for as long as a pipeline is made:
+    transformers takes the first, which may be the disk (`Pipeline.__init__`, 4.57 to 5.23).
+    """
+    device_map = getattr(model, "hf_device_map", None)
+    if not device_map:
+        yield
+        return
+    model.hf_device_map = dict(sorted(device_map.items(), key=lambda item: item[1] in ("disk", "meta")))
+    if set(device_map.values()) <= {"disk", "meta"}:
+        model.hf_device_map = {"": "cpu"}
+    try:
+        yield
+    finally:
+        model.hf_device_map = device_map
 
 
 __all__ = ["HTRConvTextPipeline"]

@@ -15,13 +15,14 @@
 
 import base64
 import binascii
+import contextlib
 import io
 import json
 import os
-import re
+import threading
 import unicodedata
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -30,13 +31,27 @@ import transformers
 from PIL import Image, ImageOps
 from transformers import PreTrainedTokenizer, ProcessorMixin
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
-from transformers.utils import TensorType
+from transformers.utils import TensorType, to_py_obj
+
+from .decoding_htr_convtext import collapse_frames, decode_greedily, describe_hypothesis
 
 BLANK_TOKEN = "<blank>"
 LABEL_PADDING = -100
 IMAGE_CHANNELS = (1, 3, 4)
 DOWNLOAD_TIMEOUT_SECONDS = 30
 SOURCE_KEY = "htr_convtext_source"
+
+# Pillow refuses images of more than twice its limit.
+MAX_PIXELS = None if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS
+PILLOW_LIMIT = threading.Lock()
+# Formats whose further "frames" belong to the first: a phone's previews (MPO) and layers (PSD).
+ONE_IMAGE_FORMATS = ("MPO", "PSD")
+TIFF_SUBFILE_TYPE, TIFF_PHOTOMETRIC = 254, 262
+TIFF_PREVIEW_OR_MASK = 1 | 4
+# White in images of 8, 10, 12, 14 and 16 bits; the smallest that holds an image's values is taken for its depth.
+WHITES = (255, 1023, 4095, 16383, 65535)
+# Resampling overshoots: floats may pass black and white by this share of white.
+FLOAT_OVERSHOOT = 0.25
 
 # The characters of the paper's four datasets in the order of their classes 1, 2, ...; class 0 is the CTC blank.
 # READ2016 counts the combining macron (U+0304) and diaeresis (U+0308) as characters of their own.
@@ -53,7 +68,7 @@ ALPHABETS = {
 }
 
 
-def load_image(image) -> Image.Image:
+def load_image(image, frame: int | None = None, max_pixels: int | None = MAX_PIXELS) -> Image.Image:
     """
     Opens whatever users call an image.
 
@@ -61,6 +76,9 @@ def load_image(image) -> Image.Image:
         image: A path, an http(s) URL, a base64 string or data URI, bytes, a PIL image, an array or tensor of shape
             (height, width), (height, width, channels) or (channels, height, width), or the dictionary that `datasets`
             gives for an image that it has not decoded.
+        frame: Which frame of a TIFF, GIF, WebP or PNG of several, from 0. A PIL image that is at another than its
+            first frame already needs none.
+        max_pixels: Most pixels that a file may have; `None` for any number. The default is Pillow's limit.
 
     Returns:
         The PIL image in its own mode, its EXIF rotation applied.
@@ -68,36 +86,50 @@ def load_image(image) -> Image.Image:
     Raises:
         FileNotFoundError: If there is no such file.
         OSError: If a URL cannot be downloaded.
-        ValueError: If it is empty, damaged, too large to be a line, or no image; the message names it.
+        ValueError: If it is empty, damaged, too large or no image, or has several frames and none is named; the
+            message names it.
     """
     if isinstance(image, dict) and {"bytes", "path"} & set(image):
         image = image["bytes"] if image.get("bytes") is not None else image.get("path")
     if isinstance(image, (np.ndarray, torch.Tensor)):
         return image_from_array(image)
     if isinstance(image, Image.Image):
-        return decode(image, source_of(image))
+        return decode(image, source_of(image), frame)
     if isinstance(image, (bytes, bytearray)):
-        return open_image(io.BytesIO(image), f"{len(image)} bytes")
+        return open_image(io.BytesIO(image), f"{len(image)} bytes", frame, max_pixels)
     if isinstance(image, (str, os.PathLike)):
-        return load_image_from_name(os.fspath(image))
+        return load_image_from_name(os.fspath(image), frame, max_pixels)
     raise ValueError(
         f"Expected a path, URL, PIL image, array or tensor as image. Got {type(image).__name__}: {str(image)[:80]!r}."
     )
 
 
-def load_image_from_name(name: str) -> Image.Image:
+def load_image_from_name(name: str, frame: int | None, max_pixels: int | None) -> Image.Image:
     if name.startswith(("http://", "https://")):
-        return open_image(io.BytesIO(download(name)), name)
+        return open_image(io.BytesIO(download(name)), name, frame, max_pixels)
     if os.path.isfile(name):
-        return open_image(name, name)
+        return open_image(name, name, frame, max_pixels)
     is_data_uri = name.startswith("data:image/")
     try:
         encoded = base64.b64decode("".join((name.split(",", 1)[-1] if is_data_uri else name).split()), validate=True)
-        return open_image(io.BytesIO(encoded), f"base64 string {name[:40]!r}")
     except (binascii.Error, ValueError) as error:
         if is_data_uri:
             raise ValueError(f"Damaged data URI {name[:40]!r}: {error}") from error
         raise FileNotFoundError(f"No such image file: {name[:200]!r}.") from None
+    if not is_data_uri and not is_image(encoded):
+        raise FileNotFoundError(f"No such image file: {name[:200]!r}.")
+    return open_image(io.BytesIO(encoded), f"base64 string {name[:40]!r}", frame, max_pixels)
+
+
+def is_image(data: bytes) -> bool:
+    """Whether Pillow knows the format; a missing file's name may be valid base64 too."""
+    try:
+        Image.open(io.BytesIO(data)).close()
+    except Image.UnidentifiedImageError:
+        return False
+    except Exception:
+        return True
+    return True
 
 
 def download(url: str) -> bytes:
@@ -108,27 +140,97 @@ def download(url: str) -> bytes:
         raise OSError(f"{url}: the image cannot be downloaded ({error}).") from error
 
 
-def open_image(file, name: str) -> Image.Image:
+def open_image(file, name: str, frame: int | None, max_pixels: int | None) -> Image.Image:
     if isinstance(file, str) and os.path.getsize(file) == 0:
         raise ValueError(f"{name}: the file is empty (0 bytes).")
     try:
-        image = Image.open(file)
+        with pillow_limit(max_pixels):
+            image = Image.open(file)
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name}: the image is too large to be a line of text. {error}") from error
-    except (Image.UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ValueError(f"{name}: the image is too large. {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:
         raise ValueError(f"{name}: not an image that Pillow can read.") from error
-    return decode(image, name)
+    if max_pixels is not None and image.width * image.height > max_pixels:
+        raise ValueError(
+            f"{name}: the image is too large: {image.width}x{image.height} pixels are more than {max_pixels}."
+        )
+    return decode(image, name, frame)
 
 
-def decode(image: Image.Image, name: str) -> Image.Image:
+@contextlib.contextmanager
+def pillow_limit(max_pixels: int | None) -> Iterator[None]:
+    """Lifts Pillow's limit, which is global, for the opening of one file whose limit is another."""
+    if max_pixels == MAX_PIXELS:
+        yield
+        return
+    with PILLOW_LIMIT:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def decode(image: Image.Image, name: str, frame: int | None) -> Image.Image:
     if 0 in image.size:
         raise ValueError(f"{name}: the image has no pixels; its size is {image.width}x{image.height}.")
-    try:
+    with naming_damage(name):
+        frames, present = full_frames(image), image.tell()
+    check_frame(frames, present, name, frame)
+    with naming_damage(name):
+        if frame is not None and frames[frame] != present:
+            image.seek(frames[frame])
         upright = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{name}: the image is truncated or damaged ({error}).") from error
+    if white_is_zero(image):
+        upright = Image.fromarray(255 - to_eight_bits(np.asarray(upright)))
     upright.info[SOURCE_KEY] = name
     return upright
+
+
+@contextlib.contextmanager
+def naming_damage(name: str) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's formats raise whatever their parsing meets: struct.error, IndexError, ...
+        raise ValueError(f"{name}: the image is truncated or damaged ({error}).") from error
+
+
+def check_frame(frames: list[int], present: int, name: str, frame: int | None) -> None:
+    """Refuses an image of several frames, unless one is named or has been gone to."""
+    if frame is None and len(frames) > 1 and present == frames[0]:
+        raise ValueError(
+            f"{name}: the file has {len(frames)} frames (pages, or pictures of an animation), and one image is "
+            f"expected. Name one, load_image(..., frame=0) to frame={len(frames) - 1}, or save each as a file of its "
+            "own."
+        )
+    if frame is not None and not 0 <= frame < len(frames):
+        raise ValueError(f"{name}: there is no frame {frame}; the file has {len(frames)}, counted from 0.")
+
+
+def full_frames(image: Image.Image) -> list[int]:
+    """Numbers of the frames that are images of their own: no previews, masks, or layers of another."""
+    number = getattr(image, "n_frames", 1)
+    if number == 1 or image.format in ONE_IMAGE_FORMATS:
+        return [0]
+    if image.format != "TIFF":
+        return list(range(number))
+    present = image.tell()
+    frames = []
+    for index in range(number):
+        image.seek(index)
+        if not image.tag_v2.get(TIFF_SUBFILE_TYPE, 0) & TIFF_PREVIEW_OR_MASK:  # type: ignore[attr-defined]
+            frames.append(index)
+    image.seek(present)
+    return frames or [0]
+
+
+def white_is_zero(image: Image.Image) -> bool:
+    """Whether a TIFF of 16 bits counts from white to black, which Pillow heeds for 8 bits only."""
+    return image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(TIFF_PHOTOMETRIC) == 0
 
 
 def source_of(image: Image.Image) -> str:
@@ -163,26 +265,35 @@ def is_float_tensor(array: np.ndarray | torch.Tensor) -> TypeGuard[torch.Tensor]
 
 
 def to_eight_bits(pixels: np.ndarray) -> np.ndarray:
-    """Pixels of any numeric type to uint8: 16-bit values are scaled by 1/257, floats up to 1 by 255."""
+    """Pixels of any numeric type to uint8. White is told from the largest value: 1 in floats, 255, ..., 65535."""
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255
-    if not np.isfinite(pixels).all() or pixels.min() < 0:
-        raise ValueError("An image array must not contain negative numbers, NaN or infinity.")
-    if (pixels.dtype.kind, pixels.dtype.itemsize) == ("u", 2) or pixels.max() > 255:
-        pixels = pixels / 257
-    elif np.issubdtype(pixels.dtype, np.floating) and pixels.max() <= 1:
-        pixels = pixels * 255
-    if pixels.max() > 255:
-        raise ValueError(f"An image array must not contain numbers above 65535. Got {pixels.max() * 257:.0f}.")
-    return np.rint(pixels).astype(np.uint8)
+    if not np.isfinite(pixels).all():
+        raise ValueError("An image array must not contain NaN or infinity.")
+    least, largest = float(pixels.min()), float(pixels.max())
+    whites, overshoot = ((1, 255, 65535), FLOAT_OVERSHOOT) if pixels.dtype.kind == "f" else (WHITES, 0.0)
+    white = next((white for white in whites if largest <= white * (1 + overshoot)), None)
+    if white is None:
+        raise ValueError(f"An image array must not contain numbers above 65535. Got {largest:.0f}.")
+    if least < -white * overshoot:
+        raise ValueError(f"An image array must not contain negative numbers. Got {least:g}.")
+    return np.rint(np.clip(pixels / (white / 255), 0, 255)).astype(np.uint8)
+
+
+def wide_to_eight_bits(pixels: np.ndarray) -> np.ndarray:
+    """Pillow's 32-bit integers: of at most 16 bits as they stand, or over the whole range, signed or not."""
+    if pixels.dtype.kind == "i" and (pixels.min() < 0 or pixels.max() >= 1 << 24):
+        white = (1 << 32) - 1 if pixels.min() < 0 else (1 << 31) - 1
+        return np.rint(pixels.astype(np.uint32) * (255 / white)).astype(np.uint8)
+    return to_eight_bits(pixels)
 
 
 def to_grey(image: Image.Image) -> Image.Image:
     """Any PIL image in 8-bit grey (mode L); what is transparent becomes white paper."""
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(to_eight_bits(np.asarray(image)))
+        return Image.fromarray(wide_to_eight_bits(np.asarray(image)))
     if image.mode == "La":
         image = image.convert("LA")
     if "A" in image.mode.upper()[1:] or "transparency" in image.info:
@@ -191,6 +302,95 @@ def to_grey(image: Image.Image) -> Image.Image:
     if image.mode not in ("1", "L", "P", "RGB", "RGBA"):
         image = image.convert("RGB")
     return image.convert("L")
+
+
+# What an image processor of transformers may be told, the values that are true of this one, and why no others are.
+FIXED_IMAGE_OPTIONS: dict[str, tuple[tuple, str]] = {
+    "do_resize": ((True,), "every line is resized to the height that the network reads; see size"),
+    "do_rescale": ((True,), "the network reads 0 to 1; arrays of 0 to 1, 255 or 65535 are told apart by their values"),
+    "do_normalize": ((False,), "the network reads greys as they are, without mean and standard deviation"),
+    "do_convert_rgb": ((True, False), ""),
+    "do_convert_grayscale": ((True,), "the network reads grey"),
+    "do_grayscale": ((True,), "the network reads grey"),
+    "do_pad": ((True,), "a line is always padded; keep_aspect_ratio=True, pad_to_multiple_of=1 pads it least"),
+    "do_center_crop": ((False,), "a line is read from its beginning to its end"),
+    "image_mean": ((), "the network reads greys as they are, without mean and standard deviation"),
+    "image_std": ((), "the network reads greys as they are, without mean and standard deviation"),
+    "crop_size": ((), "a line is read from its beginning to its end"),
+    "pad_size": ((), "padding='max_length' pads to size['width']"),
+    "data_format": (("channels_first",), "pixel_values have the shape (batch_size, 1, height, width)"),
+    "default_to_square": ((False,), "size has a height and a width"),
+    "device": (("cpu",), "lines are prepared on the CPU; move the result with .to(device)"),
+    "disable_grouping": ((True, False), ""),
+}
+# What stands in saved files or is passed on by the Auto classes, and says nothing about images.
+NO_IMAGE_OPTIONS = (
+    *("image_processor_type", "feature_extractor_type", "processor_class", "auto_map", "use_fast", "backend"),
+    *("padding_side", "truncation_side", "model_max_length", "clean_up_tokenization_spaces", "pad_token"),
+    *("trust_remote_code", "code_revision", "tokenizer_file", "vocab_file", "return_unused_kwargs"),
+)
+PADDINGS = {
+    None: None,
+    False: None,
+    "do_not_pad": None,
+    True: "longest",
+    "longest": "longest",
+    "max_length": "max_length",
+}
+# What a tokenizer of transformers may be told about labels.
+FIXED_TEXT_OPTIONS: dict[str, tuple[tuple, str]] = {
+    "add_special_tokens": ((True, False), ""),
+    "is_split_into_words": ((False,), "a transcription is one string"),
+    "padding_side": (("right",), "labels are padded on the right with -100"),
+    "return_attention_mask": ((False,), "labels are padded with -100, which the loss leaves out"),
+    "return_token_type_ids": ((False,), "there is one sequence"),
+    "return_overflowing_tokens": ((False,), "labels are never cut"),
+    "return_special_tokens_mask": ((False,), "labels have no special tokens"),
+    "return_offsets_mapping": ((False,), "each character is one token"),
+    "return_length": ((False,), "labels are lists"),
+    "return_mm_token_type_ids": ((False,), "labels are text only"),
+    "stride": ((0,), "labels are never cut"),
+    "split_special_tokens": ((True, False), ""),
+    "text_pair": ((), "a line has one transcription"),
+    "text_target": ((), "transcriptions are text"),
+    "text_pair_target": ((), "a line has one transcription"),
+    "verbose": ((True, False), ""),
+}
+
+
+# Means and deviations that change nothing.
+NEUTRAL = {"image_mean": 0, "image_std": 1}
+
+
+def is_all(values: Any, neutral: float) -> bool:
+    return isinstance(values, (int, float, list, tuple)) and bool(np.all(np.asarray(values) == neutral))
+
+
+def check_fixed_options(options: Mapping[str, Any], fixed: Mapping[str, tuple[tuple, str]]) -> None:
+    """Refuses values that would have to change what is done."""
+    for name in sorted(set(options) & set(fixed)):
+        accepted, reason = fixed[name]
+        value = str(options[name]) if isinstance(options[name], torch.device) else options[name]
+        if value is not None and value not in accepted and not (name in NEUTRAL and is_all(value, NEUTRAL[name])):
+            raise ValueError(f"{name}={value!r} cannot be followed: {reason}.")
+
+
+def padding_of(padding: Any) -> str | None:
+    """transformers' `padding` as "longest", "max_length" or None."""
+    padding = getattr(padding, "value", padding)
+    if not isinstance(padding, (str, bool, type(None))) or padding not in PADDINGS:
+        raise ValueError(f"padding must be one of {list(PADDINGS)}. Got {padding!r}.")
+    return PADDINGS[padding]
+
+
+def channels_last(image, input_data_format):
+    """An array whose channels are where `input_data_format` says, with the channels last; other images unchanged."""
+    order = getattr(input_data_format, "value", input_data_format)
+    if order not in (None, "channels_first", "channels_last"):
+        raise ValueError(f'input_data_format must be "channels_first" or "channels_last". Got {order!r}.')
+    if order == "channels_first" and isinstance(image, (np.ndarray, torch.Tensor)) and image.ndim == 3:
+        return np.moveaxis(image, 0, -1) if isinstance(image, np.ndarray) else image.movedim(0, -1)
+    return image
 
 
 def flatten_images(images) -> list:
@@ -217,12 +417,23 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         padding_value: Value of the padding; 1.0 is white paper.
         keep_aspect_ratio: Whether lines keep a width of their own.
         pad_to_multiple_of: Multiple of pixels that widths are padded to with `keep_aspect_ratio`.
-        frame_stride: Pixels of the input for each CTC frame, for character positions.
+        frame_stride: Pixels of the input for each CTC frame, where the network's configuration, whose `frame_stride`
+            it is, is not at hand.
         autocontrast_cutoff: Percent of a line's darkest and lightest pixels that become 0 and 1, the others between;
             makes paper white and faint pencil dark. `None` leaves the greys as they are.
+        kwargs: Other options of transformers' image processors, `do_rescale=True` for example, where they are true of
+            this one.
+
+    Raises:
+        TypeError: If there is no such option.
+        ValueError: If an option cannot be followed; the message says why.
     """
 
     model_input_names = ["pixel_values"]
+    options = (
+        *("size", "resample", "rescale_factor", "padding_value", "keep_aspect_ratio", "pad_to_multiple_of"),
+        *("frame_stride", "autocontrast_cutoff"),
+    )
 
     def __init__(
         self,
@@ -236,9 +447,16 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         autocontrast_cutoff: Sequence[float] | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        size = {"height": 64, "width": 512} if size is None else dict(size)
-        if set(size) != {"height", "width"} or min(size.values()) < 1:
+        unknown = set(kwargs) - set(FIXED_IMAGE_OPTIONS) - set(NO_IMAGE_OPTIONS)
+        if unknown:
+            raise TypeError(f"HTRConvTextImageProcessor has no option {', '.join(sorted(unknown))}.")
+        check_fixed_options(kwargs, FIXED_IMAGE_OPTIONS)
+        super().__init__(**{name: value for name, value in kwargs.items() if name not in FIXED_IMAGE_OPTIONS})
+        size = {"height": 64, "width": 512} if size is None else size
+        if not isinstance(size, Mapping) or {"height", "width"} != {k for k in size if size[k] is not None}:
+            raise ValueError(f'size must be {{"height": pixels, "width": pixels}}. Got {size!r}.')
+        size = {"height": size["height"], "width": size["width"]}
+        if min(size.values()) < 1:
             raise ValueError(f'size must be {{"height": pixels, "width": pixels}}, both at least 1. Got {size}.')
         if pad_to_multiple_of < 1:
             raise ValueError(f"pad_to_multiple_of must be at least 1. Got {pad_to_multiple_of}.")
@@ -256,6 +474,28 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         self.pad_to_multiple_of = pad_to_multiple_of
         self.frame_stride = frame_stride
         self.autocontrast_cutoff = cutoff
+
+    @classmethod
+    def from_dict(cls, image_processor_dict: dict[str, Any], **kwargs):
+        """
+        Makes an image processor of what a file says, changed by what a caller says.
+
+        The caller's options are checked as those of `__init__` are. What the file holds besides is kept as it is:
+        each version of transformers writes keys of its own.
+        """
+        return_unused = kwargs.pop("return_unused_kwargs", False)
+        known = {*cls.options, *FIXED_IMAGE_OPTIONS, *NO_IMAGE_OPTIONS}
+        unused = {name: kwargs.pop(name) for name in list(kwargs) if return_unused and name not in known}
+        kwargs = {name: value for name, value in kwargs.items() if not name.startswith("_")}
+        read = {name: value for name, value in image_processor_dict.items() if name in known}
+        image_processor = cls(**{**read, **kwargs})
+        for name in set(image_processor_dict) - known:
+            setattr(image_processor, name, image_processor_dict[name])
+        return (image_processor, unused) if return_unused else image_processor
+
+    def with_options(self, **options) -> "HTRConvTextImageProcessor":
+        """A copy with some options changed, checked as those of `__init__` are."""
+        return type(self)(**{**{name: getattr(self, name) for name in self.options}, **options})
 
     def resized_width(self, height: int, width: int) -> int:
         """
@@ -279,30 +519,71 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         multiple = self.pad_to_multiple_of
         return -(-self.resized_width(height, width) // multiple) * multiple
 
-    def preprocess(self, images, return_tensors: str | TensorType | None = None) -> BatchFeature:
+    def preprocess(
+        self,
+        images,
+        return_tensors: str | TensorType | None = None,
+        padding: bool | str | None = None,
+        input_data_format: str | None = None,
+        **kwargs,
+    ) -> BatchFeature:
         """
         Args:
             images: One line image or a list of them, each of any kind that [`load_image`] opens; a batch array too.
             return_tensors: `"pt"` or `"np"` for one array of shape `(batch_size, 1, height, width)`; `None` for a
                 list of `(1, height, width)` arrays.
+            padding: `True` or `"longest"` pads lines of several widths with paper to the widest, `"max_length"` to
+                `size["width"]`. The network has no mask and sees the paper, so that a reading may then depend on the
+                batch; the pipeline, which batches lines of equal width, gives readings that never do.
+            input_data_format: `"channels_first"` or `"channels_last"`, where an array's shape leaves it open.
+            kwargs: Options of the class for this call, and those of transformers' image processors.
 
         Returns:
             `pixel_values`, float32 in 0 to 1.
 
         Raises:
-            ValueError: If an image cannot be read, or lines of several widths are asked for as one array.
+            TypeError: If there is no such option.
+            ValueError: If an image cannot be read, an option cannot be followed, or lines of several widths are asked
+                for as one array without padding.
         """
-        pixel_values = [self.preprocess_line(image) for image in flatten_images(images)]
-        widths = sorted({line.shape[-1] for line in pixel_values})
-        if return_tensors is not None and len(widths) > 1:
+        if kwargs:
+            return self.with_options(**kwargs).preprocess(images, return_tensors, padding, input_data_format)
+        lines = [self.preprocess_line(channels_last(image, input_data_format)) for image in flatten_images(images)]
+        widths = sorted({line.shape[-1] for line in lines})
+        to_width = {"longest": max(widths, default=0), "max_length": self.size["width"]}.get(padding_of(padding) or "")
+        if to_width is None and return_tensors is not None and len(widths) > 1:
             raise ValueError(
                 f"With keep_aspect_ratio these lines have several widths, {widths}, and do not fit into one array. "
-                "Batch lines of equal padded_width, or leave return_tensors away."
+                "Batch lines of equal padded_width, pass padding=True to pad them with paper to the widest, or leave "
+                "out return_tensors."
             )
-        return BatchFeature({"pixel_values": pixel_values}, tensor_type=return_tensors)
+        if to_width is not None:
+            lines = [self.pad(line, to_width) for line in lines]
+        return BatchFeature({"pixel_values": lines}, tensor_type=return_tensors)
+
+    def pad(self, line: np.ndarray, width: int) -> np.ndarray:
+        """A line of shape `(1, height, width)` padded with paper on the right."""
+        missing = [(0, 0), (0, 0), (0, width - line.shape[-1])]
+        return np.pad(line, missing, constant_values=np.float32(self.padding_value))
 
     def preprocess_line(self, image) -> np.ndarray:
         """One image of any kind that [`load_image`] opens to float32 pixels of shape `(1, height, padded_width)`."""
+        grey, padded_width = self.resize(image)
+        line = np.full((1, grey.shape[0], padded_width), self.padding_value, dtype=np.float32)
+        line[0, :, : grey.shape[1]] = grey.astype(np.float32) * np.float32(self.rescale_factor)
+        return line
+
+    def resize_line(self, image) -> np.ndarray:
+        """
+        One image of any kind that [`load_image`] opens to 8-bit grey, an array of shape `(height, padded_width)`.
+        Multiplied with `rescale_factor` it is what the network reads, as far as padding is a whole number of greys.
+        """
+        grey, padded_width = self.resize(image)
+        padding = np.clip(round(self.padding_value / self.rescale_factor), 0, 255)
+        return np.pad(grey, [(0, 0), (0, padded_width - grey.shape[1])], constant_values=padding)
+
+    def resize(self, image) -> tuple[np.ndarray, int]:
+        """A line in 8-bit grey at the network's height, of shape `(height, width)`, and the width to pad it to."""
         loaded = load_image(image)
         try:
             grey = to_grey(loaded)
@@ -312,17 +593,15 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         if self.autocontrast_cutoff is not None:
             dark, light = self.autocontrast_cutoff
             grey = ImageOps.autocontrast(grey, cutoff=(dark, light))
-        height = self.size["height"]
-        line = np.full((1, height, self.padded_width(grey.height, grey.width)), self.padding_value, dtype=np.float32)
-        resized = grey.resize((width, height), self.resample)
-        line[0, :, :width] = np.asarray(resized, dtype=np.float32) * np.float32(self.rescale_factor)
-        return line
+        resized = grey.resize((width, self.size["height"]), self.resample)
+        return np.asarray(resized), self.padded_width(grey.height, grey.width)
 
 
 class HTRConvTextTokenizer(PreTrainedTokenizer):
     """
-    One class for each character (Unicode code point), class 0 for the CTC blank. Encoding and decoding map characters
-    and classes one to one: doubled letters, spaces at the edges and combining marks come back as they went in.
+    One token id for each character (Unicode code point), 0 for the CTC blank. Encoding and decoding map characters and
+    ids one to one: doubled letters, spaces at the edges and combining marks come back as they went in. Text written
+    from right to left is in logical order, the order of its code points, and so is what a network trained on it reads.
 
     Args:
         vocab_file: JSON file that maps the blank and every character to its class.
@@ -343,6 +622,10 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
         self.alphabet = check_alphabet(alphabet)
         self._ids = {BLANK_TOKEN: 0, **{character: i for i, character in enumerate(alphabet, start=1)}}
         self._tokens = [BLANK_TOKEN, *alphabet]
+        if str(kwargs.get("pad_token") or BLANK_TOKEN) != BLANK_TOKEN:
+            raise ValueError(
+                f"pad_token={str(kwargs['pad_token'])!r} cannot be followed: CTC pads with {BLANK_TOKEN!r}."
+            )
         kwargs["pad_token"] = BLANK_TOKEN
         kwargs["clean_up_tokenization_spaces"] = False
         super().__init__(**kwargs)
@@ -391,6 +674,8 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
         return list(text)
 
     def _convert_token_to_id(self, token: str) -> int:
+        if token not in self._ids:
+            raise ValueError(f"{token!r} is not in the vocabulary of {len(self._tokens)} classes.")
         return self._ids[token]
 
     def _convert_id_to_token(self, index: int) -> str:
@@ -398,13 +683,68 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
             raise ValueError(f"Class {index} is not in the vocabulary of {len(self._tokens)} classes.")
         return self._tokens[index]
 
+    def _add_tokens(self, new_tokens, special_tokens: bool = False) -> int:
+        unknown = [str(token) for token in new_tokens or () if str(token) and str(token) not in self._ids]
+        if unknown:
+            raise ValueError(
+                f"{unknown} cannot be added: each class of the network is one character, and it has to learn what a "
+                "new one looks like. Fine-tune on lines that have it, which extends vocabulary and network together, "
+                "or make a tokenizer for a new network with HTRConvTextTokenizer.from_alphabet."
+            )
+        return super()._add_tokens(new_tokens, special_tokens=special_tokens)
+
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         return "".join(tokens)
 
-    def _decode(self, token_ids, skip_special_tokens: bool = False, **kwargs) -> str:
-        # The base class would join around special tokens and tidy spaces, which a transcription must keep.
-        ids = [token_ids] if isinstance(token_ids, int) else token_ids
-        return "".join(self._convert_id_to_token(i) for i in ids if i != 0 or not skip_special_tokens)
+    def decode(self, token_ids, skip_special_tokens: bool = False, group_tokens: bool | None = None, **kwargs):
+        """
+        Token ids to text, one to one; or frames, as with Wav2Vec2.
+
+        Args:
+            token_ids: Ids of one line or of a batch: lists, arrays or a tensor.
+            skip_special_tokens: Whether to leave out padding: blanks, with which `generate` pads on the right, and
+                negative ids, with which a `Trainer` pads.
+            group_tokens: Whether the ids are classes of frames (`logits.argmax(-1)`), in which repeats and blanks are
+                dropped. `None` takes them for frames if a blank stands before a character, in any line of the batch:
+                neither labels nor what `generate` gives have one there. Say `True` where frames may have none, such
+                as a line of few frames.
+            kwargs: Options of transformers' tokenizers that change nothing here.
+
+        Returns:
+            The text, or a list of texts for a batch.
+        """
+        unknown = set(kwargs) - {"clean_up_tokenization_spaces", "spaces_between_special_tokens"}
+        if unknown:
+            raise TypeError(
+                f"decode has no option {', '.join(sorted(unknown))}. Scores and positions of characters and words are "
+                "given by the processor's post_process_text_recognition."
+            )
+        ids = to_py_obj(token_ids)
+        if isinstance(ids, int):
+            ids = [ids]
+        if not isinstance(ids, (list, tuple)) or not ids or not isinstance(ids[0], (list, tuple)):
+            return self._texts([ids], skip_special_tokens, group_tokens)[0]
+        return self._texts(ids, skip_special_tokens, group_tokens)
+
+    def batch_decode(self, sequences, skip_special_tokens: bool = False, *args, **kwargs) -> list[str]:
+        """Token ids or frames of a batch to texts; see `decode`."""
+        if args:
+            kwargs["clean_up_tokenization_spaces"] = args[0]
+        sequences = to_py_obj(sequences)
+        if len(sequences) == 0:
+            return []
+        texts = self.decode(sequences, skip_special_tokens, **kwargs)
+        return [texts] if isinstance(texts, str) else texts
+
+    def _texts(self, sequences, skip_special_tokens: bool, group_tokens: bool | None) -> list[str]:
+        if group_tokens is None:
+            group_tokens = any(has_blank_before_text(ids) for ids in sequences)
+        if group_tokens:
+            sequences = [collapse_frames(torch.tensor([ids], dtype=torch.long))[0].tolist() for ids in sequences]
+        return ["".join(self._shown(ids, skip_special_tokens or group_tokens)) for ids in sequences]
+
+    def _shown(self, ids: Sequence[int], skip_special_tokens: bool) -> list[str]:
+        return [self._convert_id_to_token(index) for index in ids if index > 0 or not skip_special_tokens]
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
         name = self.vocab_files_names["vocab_file"]
@@ -412,6 +752,12 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
         with open(path, "w", encoding="utf-8") as file:
             json.dump(self._ids, file, ensure_ascii=False, indent=0)
         return (path,)
+
+
+def has_blank_before_text(ids: Sequence[int]) -> bool:
+    """Whether a blank stands anywhere but in the padding on the right."""
+    last = max((place for place, index in enumerate(ids) if index > 0), default=0)
+    return 0 in ids[:last]
 
 
 def alphabet_of_vocabulary(vocabulary: dict[str, int], vocab_file: str) -> str:
@@ -441,9 +787,13 @@ class HTRConvTextProcessor(ProcessorMixin):
     """
     Image processor and tokenizer of a line recogniser in one.
 
+    Texts are in logical order: a network trained on right-to-left script in the order of its code points reads it in
+    that order, and the positions of its characters fall from right to left. One trained on the order in which the
+    characters stand on the line reads in that.
+
     Args:
         image_processor ([`HTRConvTextImageProcessor`]): Turns line images into `pixel_values`.
-        tokenizer ([`HTRConvTextTokenizer`]): Turns transcriptions into `labels` and classes into text.
+        tokenizer ([`HTRConvTextTokenizer`]): Turns transcriptions into `labels` and token ids into text.
     """
 
     if transformers.__version__.startswith("4."):  # Later versions look at __init__, and warn of the classes.
@@ -466,44 +816,94 @@ class HTRConvTextProcessor(ProcessorMixin):
             raise ValueError(f"No alphabet is known for dataset {name!r}. Known: {', '.join(ALPHABETS)}.")
         return cls(HTRConvTextImageProcessor(), HTRConvTextTokenizer.from_alphabet(ALPHABETS[name]))
 
+    @property
+    def model_input_names(self) -> list[str]:
+        return [*self.image_processor.model_input_names, "labels"]
+
     def __call__(
         self,
         images=None,
         text: str | Sequence[str] | None = None,
-        return_tensors: str | TensorType | None = None,
+        **kwargs,
     ) -> BatchFeature:
         """
         Args:
             images: One line image or a list of them, each of any kind that [`load_image`] opens.
             text: One transcription or a list of them.
             return_tensors: `"pt"`, `"np"` or `None` for lists.
+            images_kwargs: Options for the images: see [`HTRConvTextImageProcessor.preprocess`].
+            text_kwargs: Options for the texts: `padding`, `max_length` and `truncation`. A text is never cut: with
+                `truncation` one that is longer than `max_length` is refused.
+            common_kwargs: Options for both, such as `padding` and `return_tensors`.
+            kwargs: Options of either, each for what has it.
 
         Returns:
             `pixel_values` of shape `(batch_size, 1, height, width)` if images are given, `labels` of shape
-            `(batch_size, longest_label)`, padded with -100 if tensors are asked for, if text is given.
+            `(batch_size, longest_label)`, padded with -100 if tensors or padding are asked for, if text is given.
+
+        Raises:
+            TypeError: If there is no such option.
+            ValueError: If an option cannot be followed; the message says why.
         """
+        for name in ("audio", "videos"):
+            if kwargs.pop(name, None) is not None:
+                raise ValueError(f"{name} cannot be read: pass images, text or both.")
         if images is None and text is None:
             raise ValueError("Pass images, text or both.")
+        nested = [kwargs.pop(f"{kind}_kwargs", None) or {} for kind in ("common", "images", "text")]
+        image_options, text_options = split_options(kwargs, *nested)
         inputs = BatchFeature()
         if images is not None:
-            inputs.update(self.image_processor(images, return_tensors=return_tensors))
+            inputs.update(self.image_processor(images, **image_options))
         if text is not None:
-            labels = [self.tokenizer.encode(line) for line in ([text] if isinstance(text, str) else text)]
-            if return_tensors is not None:
-                labels = BatchFeature({"labels": pad_labels(labels)}, tensor_type=return_tensors)["labels"]
-            inputs["labels"] = labels
+            inputs["labels"] = self.encode_labels([text] if isinstance(text, str) else text, **text_options)
         return inputs
 
+    def encode_labels(
+        self,
+        texts: Sequence[str],
+        return_tensors: str | TensorType | None = None,
+        padding: bool | str | None = None,
+        max_length: int | None = None,
+        truncation: bool | str | None = None,
+        **kwargs,
+    ):
+        """Transcriptions to labels, as `__call__` describes them."""
+        check_fixed_options(kwargs, FIXED_TEXT_OPTIONS)
+        defaults = self.tokenizer.init_kwargs  # from_pretrained(padding=..., max_length=...) leaves them there
+        padding = defaults.get("padding") if padding is None else padding
+        max_length = defaults.get("max_length") if max_length is None else max_length
+        labels = [self.tokenizer.encode(line) for line in texts]
+        longest = max(map(len, labels), default=0)
+        if truncation not in (None, False, "do_not_truncate") and max_length is not None and longest > max_length:
+            line = next(line for line, label in zip(texts, labels, strict=True) if len(label) > max_length)
+            raise ValueError(
+                f"truncation would cut {line!r} to {max_length} characters, and teach the network to leave out a "
+                "line's end. Raise max_length, or leave out truncation."
+            )
+        to_length = padding_of(padding)
+        if to_length == "max_length" and max_length is None:
+            raise ValueError("padding='max_length' needs max_length.")
+        if return_tensors is None and to_length is None:
+            return labels
+        padded = pad_labels(labels, max_length if to_length == "max_length" and max_length else 0)
+        if return_tensors is None:
+            return padded.tolist()
+        return BatchFeature({"labels": padded}, tensor_type=return_tensors)["labels"]
+
     def batch_decode(self, *args, **kwargs) -> list[str]:
-        """Classes to texts, one to one; see [`HTRConvTextTokenizer`]. Frames go to `post_process_text_recognition`."""
+        """Token ids of a batch, or classes of its frames, to texts; see [`HTRConvTextTokenizer.decode`]."""
         return self.tokenizer.batch_decode(*args, **kwargs)
 
     def decode(self, *args, **kwargs) -> str:
-        """Classes of one line to its text."""
+        """Token ids of one line to its text; see [`HTRConvTextTokenizer.decode`]."""
         return self.tokenizer.decode(*args, **kwargs)
 
     def post_process_text_recognition(
-        self, outputs, target_sizes: Sequence[tuple[int, int]] | None = None
+        self,
+        outputs,
+        target_sizes: Sequence[tuple[int, int]] | None = None,
+        frame_stride: int | None = None,
     ) -> list[dict[str, Any]]:
         """
         Reads the CTC frames of lines greedily: the best class of each frame, without repeats and blanks.
@@ -512,74 +912,65 @@ class HTRConvTextProcessor(ProcessorMixin):
             outputs: The model's output with `logits` of shape `(batch_size, frames, vocab_size)`.
             target_sizes: Height and width in pixels of each line's original image. With them, positions are pixels
                 of that image; without, of the network's input.
+            frame_stride: Pixels of the network's input for each frame, `model.config.frame_stride`; the image
+                processor's if `None`.
 
         Returns:
-            For each line a dictionary: `text`; `score`, the mean of its characters' scores, or that of the blanks if
-            nothing was read; `characters`, each with `character`, `score` (its highest probability) and the
-            horizontal span `start` to `end` of the frames that show it; `words`, the same of the words with `word`.
+            For each line a dictionary: `text`; `score`, the mean of its characters' scores, and 0 if nothing was
+            read; `characters`, each with `character`, `score` (its highest probability) and the horizontal span
+            `start` to `end` of the frames that show it; `words`, the same of the words with `word`.
         """
-        logits = outputs.logits.detach().float()
-        best = logits.max(-1)
-        scores, classes = (best.values - logits.logsumexp(-1)).exp().cpu().numpy(), best.indices.cpu().numpy()
-        if target_sizes is not None and len(target_sizes) != len(classes):
-            raise ValueError(f"target_sizes has {len(target_sizes)} sizes for {len(classes)} lines.")
-        return [
-            self._read_line(classes[i], scores[i], None if target_sizes is None else target_sizes[i])
-            for i in range(len(classes))
-        ]
+        hypotheses = decode_greedily(outputs.logits, self.tokenizer.pad_token_id)
+        if target_sizes is not None and len(target_sizes) != len(hypotheses):
+            raise ValueError(f"target_sizes has {len(target_sizes)} sizes for {len(hypotheses)} lines.")
+        stride = frame_stride or self.image_processor.frame_stride
+        readings = []
+        for line, hypothesis in enumerate(hypotheses):
+            scale, width = float(stride), float(hypothesis.frames * stride)
+            if target_sizes is not None:
+                scale, width = self._image_pixels(stride, *target_sizes[line])
+            characters = self.tokenizer.convert_ids_to_tokens(hypothesis.token_ids)
+            readings.append(describe_hypothesis(hypothesis, characters, scale, width))
+        return readings
 
-    def _read_line(self, classes: np.ndarray, scores: np.ndarray, target_size) -> dict[str, Any]:
-        """Frames of one line, classes and their probabilities of shape (frames,), to its reading."""
-        starts = np.flatnonzero(np.diff(classes, prepend=-1))
-        ends = np.append(starts[1:], len(classes))
-        run_scores = np.maximum.reduceat(scores, starts)
-        shown = classes[starts] != 0
-        scale, limit = self._frames_to_pixels(len(classes), target_size)
-        text = self.tokenizer.convert_ids_to_tokens(classes[starts[shown]].tolist())
-        spans = np.minimum(np.stack([starts[shown], ends[shown]], axis=1) * scale, limit).tolist()
-        characters = [
-            {"character": character, "score": score, "start": start, "end": end}
-            for character, score, (start, end) in zip(text, run_scores[shown].tolist(), spans, strict=True)
-        ]
-        return {
-            "text": "".join(text),
-            "score": float(run_scores[shown].mean() if shown.any() else scores.mean()),
-            "words": words_of(characters),
-            "characters": characters,
-        }
-
-    def _frames_to_pixels(self, frames: int, target_size) -> tuple[float, float]:
-        """Pixels for each frame and the last pixel, of the original image or else of the network's input."""
-        stride = self.image_processor.frame_stride
-        if target_size is None:
-            return stride, float(frames * stride)
-        height, width = target_size
+    def _image_pixels(self, stride: int, height: int, width: int) -> tuple[float, float]:
+        """Pixels of a line's image of `height x width` pixels for each frame, and its width."""
         return stride * width / self.image_processor.resized_width(height, width), float(width)
 
 
-def pad_labels(labels: Sequence[Sequence[int]]) -> np.ndarray:
-    """Labels of any length as one int64 array of shape `(batch_size, longest_label)`, padded with -100."""
-    padded = np.full((len(labels), max(map(len, labels), default=0)), LABEL_PADDING, dtype=np.int64)
+def split_options(
+    flat: Mapping[str, Any],
+    common_kwargs: Mapping[str, Any],
+    images_kwargs: Mapping[str, Any],
+    text_kwargs: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options for images and those for texts, of what is said for either; what neither knows is refused by name."""
+    for_images = {*HTRConvTextImageProcessor.options, *FIXED_IMAGE_OPTIONS, "padding", "input_data_format"}
+    for_images.add("return_tensors")
+    for_text = {"padding", "max_length", "truncation", "return_tensors", *FIXED_TEXT_OPTIONS}
+    unknown = ({*flat, *common_kwargs} - for_images - for_text) | set(images_kwargs) - for_images
+    unknown |= set(text_kwargs) - for_text
+    if unknown:
+        raise TypeError(f"HTRConvTextProcessor has no option {', '.join(sorted(unknown))}.")
+    for nested in (images_kwargs, text_kwargs):
+        for name in sorted(set(flat) & set(nested)):
+            raise ValueError(f"{name} is given twice, by itself and among the options of one kind.")
+    both = {**flat, **common_kwargs}
+    return (
+        {**{name: both[name] for name in both if name in for_images}, **images_kwargs},
+        {**{name: both[name] for name in both if name in for_text}, **text_kwargs},
+    )
+
+
+def pad_labels(labels: Sequence[Sequence[int]], length: int = 0) -> np.ndarray:
+    """
+    Labels of any length as one int64 array of shape `(batch_size, longest_label)`, or `length` if that is more, padded
+    with [`LABEL_PADDING`].
+    """
+    padded = np.full((len(labels), max([length, *map(len, labels)])), LABEL_PADDING, dtype=np.int64)
     for row, label in zip(padded, labels, strict=True):
         row[: len(label)] = label
     return padded
-
-
-def words_of(characters: Sequence[dict]) -> list[dict[str, object]]:
-    """Characters with positions to words with positions; the mean of the characters' scores is a word's."""
-    text = "".join(character["character"] for character in characters)
-    words = []
-    for match in re.finditer(r"[^ ]+", text):
-        members = characters[match.start() : match.end()]
-        words.append(
-            {
-                "word": match.group(),
-                "score": sum(member["score"] for member in members) / len(members),
-                "start": members[0]["start"],
-                "end": members[-1]["end"],
-            }
-        )
-    return words
 
 
 HTRConvTextImageProcessor.register_for_auto_class()

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Exported networks read as the model does, at batches and widths that they were not traced at."""
 
 import copy

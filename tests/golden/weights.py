@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Deterministic weights for the golden vectors.
 
 Every tensor of the original checkpoint layout is drawn from its own name, so that a

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """
 Miniatures of the official releases: true file names, structure, encodings and oddities, a few drawn lines each.
 

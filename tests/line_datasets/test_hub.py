@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Copies of the datasets on the Hub, in exactly their form but on disk; shards that stream; and lines published."""
 
 import io

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Transcriptions as labels: what cannot be seen is left out, and the order of right-to-left scripts."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Layouts of line images, the cache, labels, and every kind of bad file."""
 
 import csv

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The report finds what it says it finds, and its page shows it in a browser."""
 
 import html

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Drawn lines: their words, their fonts, what is refused; and that they can be trained on."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The text of ALTO lines, and files with several pages."""
 
 import xml.etree.ElementTree as ElementTree

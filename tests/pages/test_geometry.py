@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Which way up a line is, and what its outline covers."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Finding the image that an XML file names, and opening it as the XML counts its pixels."""
 
 import unicodedata

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Which text of a PAGE file is a line's transcription."""
 
 import xml.etree.ElementTree as ElementTree

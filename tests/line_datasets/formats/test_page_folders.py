@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """PAGE XML and ALTO: real pages against the real lines cut from them, and made ones with every oddity."""
 
 from pathlib import Path

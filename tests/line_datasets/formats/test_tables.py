@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Every row of a table gives its whole transcription or is named, and costs no other row."""
 
 import unicodedata

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """Every release, from its folders and from its archives, gives its lines, transcriptions and splits."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
 """The options of the four datasets, the other forms in which they are passed on, and what is wrong with them."""
 
 import json
