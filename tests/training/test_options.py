@@ -263,7 +263,8 @@ def test_a_loss_of_the_user_s_own_is_refused(make_trainer):
 
 @pytest.mark.parametrize(
     ("metric", "greater"),
-    [("cer", False), ("wer", False), ("eval_cer", False), ("one_wer", False), ("cer_lower", False), ("macro_cer", False),
+    [("cer", False), ("wer", False), ("eval_cer", False), ("one_wer", False), ("cer_lower", False),
+     ("macro_cer", False),
      ("eval_cer_no_punctuation", False), ("accuracy", True), ("answer", True), ("my_loss", False)],
 )  # fmt: skip
 def test_lower_error_rates_are_better(metric, greater):

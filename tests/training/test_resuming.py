@@ -61,7 +61,8 @@ def test_learning_rates_are_those_asked_for_from_the_next_step_on(resume, option
     last = trainer.state.max_steps
     expected = {
         step: learning_rate(
-            step - 1 + paper, last + paper, args.warmup_steps, args.learning_rate, args.min_learning_rate, args.lr_schedule
+            step - 1 + paper, last + paper, args.warmup_steps, args.learning_rate,
+            args.min_learning_rate, args.lr_schedule,
         )
         for step in range(5, last + 1)
     }  # fmt: skip
