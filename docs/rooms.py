@@ -36,7 +36,7 @@ ORDER = (
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 # Inside functions only: save_pretrained copies a file with a model if a relative import names it.
-EXCEPTIONS = {("modeling", "inference"), ("modeling", "pipeline"), ("generation", "pipeline")}
+EXCEPTIONS = {("generation", "inference"), ("generation", "pipeline")}
 GRAPH = re.compile(r"(?<=```mermaid\ngraph BT\n).*?(?=```)", re.DOTALL)
 
 

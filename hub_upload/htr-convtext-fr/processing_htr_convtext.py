@@ -329,6 +329,13 @@ NO_IMAGE_OPTIONS = (
     *("padding_side", "truncation_side", "model_max_length", "clean_up_tokenization_spaces", "pad_token"),
     *("trust_remote_code", "code_revision", "tokenizer_file", "vocab_file", "return_unused_kwargs"),
 )
+# Options of loading a model, which `pipeline(...)` hands to every part.
+MODEL_LOADING_OPTIONS = (
+    *("config", "dtype", "torch_dtype", "device_map", "max_memory", "low_cpu_mem_usage", "attn_implementation"),
+    *("quantization_config", "load_in_8bit", "load_in_4bit", "use_safetensors", "variant", "weights_only"),
+    *("offload_folder", "offload_state_dict", "offload_buffers", "ignore_mismatched_sizes", "key_mapping"),
+    *("tp_plan", "tp_size", "device_mesh", "distributed_config", "use_kernels", "output_loading_info", "adapter_kwargs"),
+)
 PADDINGS = {
     None: None,
     False: None,
@@ -486,7 +493,8 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         return_unused = kwargs.pop("return_unused_kwargs", False)
         known = {*cls.options, *FIXED_IMAGE_OPTIONS, *NO_IMAGE_OPTIONS}
         unused = {name: kwargs.pop(name) for name in list(kwargs) if return_unused and name not in known}
-        kwargs = {name: value for name, value in kwargs.items() if not name.startswith("_")}
+        others = {name for name in kwargs if name.startswith("_") or name in MODEL_LOADING_OPTIONS}
+        kwargs = {name: value for name, value in kwargs.items() if name not in others}
         read = {name: value for name, value in image_processor_dict.items() if name in known}
         image_processor = cls(**{**read, **kwargs})
         for name in set(image_processor_dict) - known:
