@@ -334,7 +334,15 @@ MODEL_LOADING_OPTIONS = (
     *("config", "dtype", "torch_dtype", "device_map", "max_memory", "low_cpu_mem_usage", "attn_implementation"),
     *("quantization_config", "load_in_8bit", "load_in_4bit", "use_safetensors", "variant", "weights_only"),
     *("offload_folder", "offload_state_dict", "offload_buffers", "ignore_mismatched_sizes", "key_mapping"),
-    *("tp_plan", "tp_size", "device_mesh", "distributed_config", "use_kernels", "output_loading_info", "adapter_kwargs"),
+    *(
+        "tp_plan",
+        "tp_size",
+        "device_mesh",
+        "distributed_config",
+        "use_kernels",
+        "output_loading_info",
+        "adapter_kwargs",
+    ),
 )
 PADDINGS = {
     None: None,
