@@ -73,17 +73,19 @@ def load_what_can_be(options: argparse.Namespace) -> tuple[DatasetDict, list[str
 
 def network(options: argparse.Namespace) -> Network:
     """What the model of `--model`, or a new one of the other options, can read."""
+    from ..configuration_htr_convtext import HTRConvTextConfig
     from ..processing_htr_convtext import HTRConvTextImageProcessor, HTRConvTextProcessor
 
     if options.model:
         processor = HTRConvTextProcessor.from_pretrained(options.model)
-        return Network(processor.tokenizer.alphabet, processor.image_processor.padded_width)
+        frames = HTRConvTextConfig.from_pretrained(options.model).frames
+        return Network(processor.tokenizer.alphabet, processor.image_processor.padded_width, frames)
     scaling = HTRConvTextImageProcessor(
         size={"height": 64, "width": options.image_width},
         keep_aspect_ratio=options.keep_aspect_ratio,
         pad_to_multiple_of=options.pad_to_multiple_of,
     )
-    return Network(options.alphabet, scaling.padded_width)
+    return Network(options.alphabet, scaling.padded_width, HTRConvTextConfig().frames)
 
 
 def as_text(findings: Findings) -> str:

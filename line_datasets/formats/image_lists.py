@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...pages.finding_files import named_file
-from ..line import SPLIT_NAMES, Line, Lines
+from ..line import SPLIT_NAMES, Line, Lines, one_a_split
 from ..problems import Problems
 from ..text_files import numbered_lines
-from .tables import by_split
 from .text_beside_images import line_with_text
 
 
-def image_lists(root: Path) -> dict[str, Path]:
-    """The lists `train.ln`, `val.ln` and `test.ln` of a folder, by split."""
-    return by_split(path for path in root.glob("*.ln") if path.stem.lower() in SPLIT_NAMES)
+def image_lists(root: Path, problems: Problems | None = None) -> dict[str, Path]:
+    """The lists `train.ln`, `val.ln` and `test.ln` of a folder, by split; see [`~line.one_a_split`]."""
+    lists = ((path.stem.lower(), path) for path in sorted(root.glob("*.ln")))
+    return one_a_split(((name, path) for name, path in lists if name in SPLIT_NAMES), problems)
 
 
 def read_image_lists(
@@ -34,7 +34,7 @@ def read_image_lists(
     """
     for option in (option for option, asked in (ignored or {}).items() if asked):
         problems.add(root, f"the option {option} is for the official release, and this folder has lists (train.ln)")
-    return {split: listed_lines(path, encoding, problems) for split, path in image_lists(root).items()}
+    return {split: listed_lines(path, encoding, problems) for split, path in image_lists(root, problems).items()}
 
 
 def listed_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Line]:

@@ -30,11 +30,11 @@ Row = dict[str, Any]
 
 def has_metadata(root: Path) -> bool:
     """Whether the folder, or one of its split folders, holds metadata of images."""
-    return any(metadata_file(folder) for folder in (root, *split_folders(root).values()))
+    return any(metadata_files(folder) for folder in (root, *split_folders(root).values()))
 
 
-def metadata_file(folder: Path) -> Path | None:
-    return next((path for name in METADATA_NAMES if (path := folder / name).is_file()), None)
+def metadata_files(folder: Path) -> list[Path]:
+    return [path for name in METADATA_NAMES if (path := folder / name).is_file()]
 
 
 def read_metadata(root: Path, problems: Problems, encoding: str = "utf-8") -> Lines:
@@ -44,11 +44,12 @@ def read_metadata(root: Path, problems: Problems, encoding: str = "utf-8") -> Li
 
     The file is in the folder, or in each of `train/`, `val/`, `test/`.
     """
-    folders = {split: folder for split, folder in split_folders(root).items() if metadata_file(folder)}
+    folders = {split: folder for split, folder in split_folders(root, problems).items() if metadata_files(folder)}
     lines: dict[str, list[Line]] = {}
     for split, folder in (folders or {"train": root}).items():
-        path = metadata_file(folder)
-        assert path is not None
+        path, *others = metadata_files(folder)
+        for other in others:
+            problems.warn(other, f"metadata beside {path.name}, which is taken")
         named: set[Path] = set()
         for number, row in metadata_rows(path, problems, encoding):
             image = named_file(folder, str(row["file_name"])) if row.get("file_name") else None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...pages.finding_files import IMAGE_SUFFIXES, file_at, files_below, images_of_stem
-from ..line import ImageFile, Line, Lines, split_folders
+from ..line import ImageFile, Line, Lines, files_outside, split_folders
 from ..problems import Problems
 from ..text_files import read_text
 
@@ -21,7 +21,9 @@ def read_text_beside_images(root: Path, problems: Problems, encoding: str = "utf
 
     Below those folders, folders are part of a line's identifier.
     """
-    folders = split_folders(root) or {"train": root}
+    folders = split_folders(root, problems) or {"train": root}
+    for path in files_outside(folders.values(), root, *IMAGE_SUFFIXES):
+        problems.warn(path, "images outside the folders of the splits, left out")
     return {split: folder_lines(folder, encoding, problems) for split, folder in folders.items()}
 
 

@@ -88,7 +88,7 @@ def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
         for option in (name for name, asked in ignored_options(options).items() if asked):
             problems.add(found, f"the option {option} is for the official release, not for tables with transcriptions")
         return read_tables(found, problems)
-    lists = find_lists(root, options.split)
+    lists = find_lists(root, options.split, problems)
     if missing := [split for split in SPLITS if split not in lists]:
         problems.add(root, f"no list for {', '.join(missing)} of the {options.split} split; see the option split")
         return {}
@@ -123,7 +123,7 @@ def form(line_id: str) -> str:
     return line_id.rpartition("-")[0]
 
 
-def find_lists(root: Path, kind: str) -> dict[str, list[Path]]:
+def find_lists(root: Path, kind: str, problems: Problems) -> dict[str, list[Path]]:
     """Lists of a split by name, the shallowest of each name, anywhere below the folder."""
     names = LARGE_WRITER_INDEPENDENT
     if kind == "aachen":
@@ -133,6 +133,9 @@ def find_lists(root: Path, kind: str) -> dict[str, list[Path]]:
     for split, wanted in names.items():
         matches = [next((path for path in paths if path.name == name), None) for name in wanted]
         present = [path for path in matches if path]
+        for other in present[1:] if kind == "aachen" else ():
+            if other.read_bytes() != present[0].read_bytes():
+                problems.warn(other, f"lists of the {split} split beside {present[0]}, which is taken")
         if present:
             found[split] = present if kind != "aachen" else present[:1]
     return found
