@@ -38,7 +38,8 @@ def parse_alto(root: Element) -> list[Page]:
 
 
 def parse_one_page(page: Element, order: list[str]) -> Page:
-    lines, warnings = [], []
+    lines: list[PageLine] = []
+    warnings = []
     for number, block in enumerate(page.iter()):
         of_block = block.findall("{*}TextLine")
         if of_block and block.get("ROTATION", "0").strip(" 0.+-"):

@@ -82,8 +82,8 @@ def table_rows(path: Path, problems: Problems, encoding: str) -> Iterator[Row]:
             yield from complete(number, name, text, path, problems)
         else:
             named_row = NAME_WITH_ENDING.fullmatch(line)
-            name, *text = named_row.groups() if named_row else line.split(maxsplit=1)
-            yield from complete(number, name, text[0] if text else "", path, problems)
+            name, *texts = named_row.groups() if named_row else line.split(maxsplit=1)
+            yield from complete(number, name, texts[0] if texts else "", path, problems)
 
 
 def complete(number: int, name: str, text: str, path: Path, problems: Problems) -> Iterator[Row]:

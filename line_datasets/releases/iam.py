@@ -182,7 +182,7 @@ def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
     if path is None:
         problems.add(root, "no lines.txt (of ascii.tgz)")
         return {}
-    entries = {}
+    entries: dict[str, str] = {}
     for number, line in numbered_lines(path, problems):
         fields = line.split(" ", 8)
         if len(fields) == 9 and LINE_ID.fullmatch(fields[0]):
@@ -194,7 +194,7 @@ def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
 
 def xml_entries(root: Path, problems: Problems) -> dict[str, str]:
     """The attribute `text` of the lines of `xml/*.xml`, some of which are escaped twice."""
-    entries = {}
+    entries: dict[str, str] = {}
     for path in files_below(root, ".xml"):
         if FORM_ID.fullmatch(path.stem):
             try:
