@@ -10,7 +10,7 @@ import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from transformers import GenerationConfig, GenerationMixin
@@ -131,9 +131,10 @@ class HTRConvTextGenerationMixin(GenerationMixin):
         check_greedy(options)
         logits = self(pixel_values=pixel_values).logits
         token_ids = logits.argmax(dim=-1)  # (batch, frames)
-        output = HTRConvTextGenerateOutput(sequences=collapse_frames(token_ids, self.config.pad_token_id))
+        sequences = collapse_frames(token_ids, self.config.pad_token_id)
         if not options.get("return_dict_in_generate"):
-            return output.sequences
+            return sequences
+        output = HTRConvTextGenerateOutput(sequences=sequences)
         if options.get("output_scores"):
             output.scores = at_characters(logits.float().log_softmax(-1), token_ids, self.config.pad_token_id)
         if options.get("output_logits"):
@@ -141,7 +142,7 @@ class HTRConvTextGenerationMixin(GenerationMixin):
         return output
 
     def optimize_for_inference(
-        self, dtype: torch.dtype | str | None = None, compile: bool | str = False
+        self, dtype: torch.dtype | Literal["auto"] | None = None, compile: bool | str = False
     ) -> "HTRConvTextForCTC":
         """
         Inference mode, in place: the same readings, faster. The weights stay as they are; `train()` and loading

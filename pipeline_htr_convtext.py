@@ -213,9 +213,10 @@ class HTRConvTextPipeline(Pipeline):
         line = PreparedLine(target_size=(image.height, image.width), source=source_of(image))
         processor = self.processor.image_processor
         if check_lines:
-            image = check_line(as_grey(image, processor), line)
-            if image is None:
+            checked = check_line(as_grey(image, processor), line)
+            if checked is None:
                 return line
+            image = checked
         width = -(-image.width * processor.size["height"] // image.height)
         longest = LONGEST if processor.keep_aspect_ratio else LONGEST_OF_SQUEEZED
         if not check_lines or width <= longest * processor.size["width"]:

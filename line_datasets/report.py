@@ -33,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         splits, errors = load_what_can_be(options)
-        arguments = {key: value for key, value in source_arguments(options).items() if key not in LOADING}
-        findings = examine(splits, network(options), errors, oddities(options.name, **arguments))
+        of_source = {key: value for key, value in source_arguments(options).items() if key not in LOADING}
+        findings = examine(splits, network(options), errors, oddities(options.name, **of_source))
     except (FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
