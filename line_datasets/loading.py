@@ -99,7 +99,7 @@ def load_lines(
             space, and characters that cannot be seen are left out, see [`~labels.normalize_text`].
         text_order: "logical", the order of reading; or "visual", the order in which the characters stand on the line
             from left to right, which is another for Hebrew and Arabic. A model writes the order that it was trained
-            on; CTC reads a line from left to right, and learns such scripts better in the visual order.
+            on; CTC takes the characters to stand from left to right, which for such scripts is the visual order.
         on_error: "raise", one error that names every bad file; or "skip", the same as a warning, without those lines.
         cache_dir: Cache of `datasets`; its default if None.
         num_proc: Processes that make the cache.

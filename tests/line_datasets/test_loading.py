@@ -263,7 +263,6 @@ def test_half_a_character_is_named(tmp_path):
 
 
 def test_visual_order_is_an_option(tmp_path):
-    pytest.importorskip("bidi")
     write_image(tmp_path / "a.png").with_suffix(".txt").write_text("\u05d0\u05d1", encoding="utf-8")
     load = {"data_dir": tmp_path, "cache_dir": tmp_path / ".cache"}
     assert load_lines("lines", **load)["train"]["text"][0] == "\u05d0\u05d1"
