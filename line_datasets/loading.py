@@ -14,7 +14,7 @@ from datasets.exceptions import DatasetGenerationError
 from ..pages import CropOptions
 from . import formats
 from .archives import unpacked
-from .cache import ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, check_all, odd_lines
+from .cache import ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, read_all
 from .formats.hub_datasets import HUB_PREFIX, RowReader, has_columns, load_columns
 from .labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm
 from .line import SPLITS
@@ -151,7 +151,8 @@ def oddities(name: str, data_dir: str | Path | Sequence[str | Path] | None = Non
     for root in (Path(location).expanduser() for location in locations(name, data_dir)):
         if root.is_dir() and not has_columns(root):
             made = reader_options(name, source.options, options)
-            found += odd_lines(LineBuilderConfig(root=root, reader=source.reader, options=made, on_error="skip"))
+            config = LineBuilderConfig(root=root, reader=source.reader, options=made)
+            found += read_all(config, images=False).warnings()
     return found
 
 
@@ -229,6 +230,6 @@ def build(config: LineBuilderConfig, request: Request) -> DatasetDict | Iterable
         builder.download_and_prepare(num_proc=request.num_proc)
     except (LineDataError, DatasetGenerationError):
         if request.on_error == "raise":
-            check_all(config)
+            read_all(config).raise_if_any()
         raise
     return builder.as_dataset()

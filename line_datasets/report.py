@@ -20,7 +20,7 @@ from .command_line import add_source_arguments, print_any_character, source_argu
 from .examination import Findings, Network, examine, shown
 from .loading import load_lines, oddities
 from .problems import LineDataError
-from .report_page import as_html
+from .report_html import as_html
 
 SHOWN_FINDINGS = 20
 # Options of loading, not of a source.

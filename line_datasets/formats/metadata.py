@@ -111,7 +111,7 @@ def csv_rows(path: Path, text: str, problems: Problems) -> Iterator[tuple[int, R
     if twice := repeated(header):
         problems.add(path, f"two columns named {twice!r}", 1)
         return
-    if rows and all(len(cells) == len(header) and not any(map(runs_over, cells)) for _, cells in rows):
+    if rows and all(len(cells) == len(header) and "\n" not in "".join(map(str.strip, cells)) for _, cells in rows):
         yield from ((number, dict(zip(header, cells, strict=True))) for number, cells in rows[1:])
         return
     # A quote or comma is wrong somewhere. Transcriptions have no line breaks, so that each line can be read alone.
@@ -132,10 +132,6 @@ def numbered_cells(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]
     """Rows that are not empty, with the number of their last line; csv.Error if quotes are wrong."""
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     yield from ((reader.line_num, cells) for cells in reader if cells)
-
-
-def runs_over(cell: str) -> bool:
-    return "\n" in cell.strip()
 
 
 def repeated(names) -> str:

@@ -20,7 +20,7 @@ from ...pages import (
     open_page_image,
     plan_cut,
     plan_page_image,
-    read_page_file,
+    read_pages,
 )
 from ...pages.finding_files import files_below
 from ...pages.geometry import wrong_outline
@@ -87,11 +87,11 @@ def folder_lines(
     text_index: int | None = None,
     edit: Callable[[Element], None] | None = None,
 ) -> Iterator[Line]:
-    """Lines of all pages below one folder; for `text_index` and `edit` see [`~pages.read_page_file`]."""
+    """Lines of all pages below one folder; for `text_index` and `edit` see [`~pages.read_pages`]."""
     taken: dict[tuple[Path, int | None], Path] = {}
     for path in page_files(folder, problems):
         try:
-            pages = read_page_file(path, text_index, edit)
+            pages = read_pages(path, text_index, edit)
         except ValueError as error:
             problems.add(path, str(error))
             continue

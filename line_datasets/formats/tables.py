@@ -52,7 +52,8 @@ def read_tables(root: Path, problems: Problems, encoding: str = "utf-8") -> Line
 
 def read_table(path: Path, problems: Problems, encoding: str) -> list[Line]:
     rows = list(table_rows(path, problems, encoding))
-    tokenized = any(SPACE_SYMBOL in text for _, _, text in rows) and all(is_tokenized(text) for _, _, text in rows)
+    symbols = {symbol for _, _, text in rows for symbol in text.split()}
+    tokenized = SPACE_SYMBOL in symbols and all(len(symbol) == 1 for symbol in symbols - {SPACE_SYMBOL})
     lines: dict[Path, Line] = {}
     for number, name, text in rows:
         image = image_named(path.parent, name)
@@ -100,10 +101,6 @@ def named_columns(cells: list[str]) -> tuple[int, int] | None:
         next((names.index(name) for name in known if name in names), None) for known in (FILE_COLUMNS, TEXT_COLUMNS)
     ]
     return None if places[0] is None or places[1] is None else (places[0], places[1])
-
-
-def is_tokenized(text: str) -> bool:
-    return all(len(symbol) == 1 or symbol == SPACE_SYMBOL for symbol in text.split())
 
 
 def join_symbols(text: str) -> str:

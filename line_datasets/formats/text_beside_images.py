@@ -5,7 +5,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...pages.finding_files import IMAGE_SUFFIXES, file_at, files_below, images_of_stem
+from ...pages.finding_files import IMAGE_SUFFIXES, files_below, images_of_stem, named_file
 from ..line import ImageFile, Line, Lines, files_outside, split_folders
 from ..problems import Problems
 from ..text_files import read_text
@@ -57,5 +57,5 @@ def line_with_text(image: Path, line_id: str, problems: Problems, encoding: str)
 def texts_of(image: Path) -> list[Path]:
     """`x.gt.txt` and `x.txt` of `x.png`; also of kraken's and Calamari's `x.bin.png` and `x.nrm.png`."""
     stems = [image.stem, *(image.stem.removesuffix(end) for end in INNER_SUFFIXES if image.stem.endswith(end))]
-    candidates = (image.with_name(stem + suffix) for stem in stems for suffix in TEXT_SUFFIXES)
-    return [found for path in candidates if (found := file_at(path))]
+    candidates = (named_file(image.parent, stem + suffix) for stem in stems for suffix in TEXT_SUFFIXES)
+    return [path for path in candidates if path]

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...pages.finding_files import file_below, files_below
-from ...pages.safe_xml import parse_xml_file
+from ...pages.safe_xml import parse_xml
 from ..formats.image_lists import image_lists, read_image_lists
 from ..formats.tables import read_tables
 from ..line import SPLITS, ImageFile, Line, Lines
 from ..problems import Problems
 from ..text_files import numbered_lines, read_text
+from . import changed_options
 
 LINE_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?-\d{2}")
 FORM_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?")
@@ -83,10 +84,11 @@ def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
     Lines whose words were segmented badly (`err`) are kept, as in the papers.
     """
     if image_lists(root) and any((root / "lines").glob("*.txt")):
-        return read_image_lists(root, problems, ignored_options(options))
+        return read_image_lists(root, problems, changed_options(options))
     if found := table_folder(root):
-        for option in (name for name, asked in ignored_options(options).items() if asked):
-            problems.add(found, f"the option {option} is for the official release, not for tables with transcriptions")
+        problems.refuse(
+            found, changed_options(options), "for the official release, not for tables with transcriptions"
+        )
         return read_tables(found, problems)
     lists = find_lists(root, options.split, problems)
     if missing := [split for split in SPLITS if split not in lists]:
@@ -106,11 +108,6 @@ def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
         ]
         for split, paths in lists.items()
     }
-
-
-def ignored_options(options: IamOptions) -> dict[str, bool]:
-    """Options that act on the official release only, and whether someone asked for them."""
-    return {field.name: getattr(options, field.name) != field.default for field in dataclasses.fields(options)}
 
 
 def table_folder(root: Path) -> Path | None:
@@ -198,7 +195,7 @@ def xml_entries(root: Path, problems: Problems) -> dict[str, str]:
     for path in files_below(root, ".xml"):
         if FORM_ID.fullmatch(path.stem):
             try:
-                lines = parse_xml_file(path).findall("handwritten-part/line")
+                lines = parse_xml(path).findall("handwritten-part/line")
             except ValueError as error:
                 problems.add(path, str(error))
             else:

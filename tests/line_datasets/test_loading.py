@@ -4,6 +4,7 @@
 
 import csv
 import json
+import re
 import unicodedata
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from datasets import Dataset, Features, Value, disable_progress_bars, enable_pro
 from datasets import Image as ImageFeature
 from PIL import Image
 
+from htr_convtext import line_datasets
 from htr_convtext.line_datasets import LineDataError, load_lines, normalize_text, vocabulary
 
 TEXTS = {"a": "one  two", "b": "NA", "c": "007"}
@@ -317,3 +319,12 @@ def test_second_metadata_is_a_warning(tmp_path, caplog):
     (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "json"}\n')
     assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"] == ["json"]
     assert "metadata beside metadata.jsonl, which is taken" in caplog.text
+
+
+def test_formats_and_releases_import_nothing_that_stands_on_them():
+    room = Path(line_datasets.__file__).parent
+    lower = {path.stem for path in room.glob("*.py")} - {"loading", "cache", "report", "push", "synthesize"}
+    for folder, allowed in (("formats", lower), ("releases", lower | {"formats"})):
+        for path in (room / folder).glob("*.py"):
+            imported = re.findall(r"^from \.\.(\w+)", path.read_text(), flags=re.MULTILINE)
+            assert set(imported) <= allowed, path
