@@ -33,10 +33,6 @@ def parse_points(text: str | None) -> list[Point]:
     return list(zip(values[::2], values[1::2], strict=False))
 
 
-def box_points(left: float, top: float, width: float, height: float) -> list[Point]:
-    return [(left, top), (left + width, top), (left + width, top + height), (left, top + height)]
-
-
 def bounding_box(points: Sequence[Point], size: tuple[int, int]) -> Box:
     """Left, top, right and bottom (both exclusive) of the pixels that an outline touches, within the page."""
     xs, ys = zip(*points, strict=True)

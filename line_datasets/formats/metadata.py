@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...pages.finding_files import IMAGE_SUFFIXES, files_below, named_file
-from ..line import SPLIT_NAMES, ImageFile, Line, Lines, split_folders
+from ..line import SPLIT_NAMES, ImageFile, Line, Lines, files_outside, split_folders
 from ..problems import Problems
 from ..text_files import read_text
 
@@ -44,14 +44,19 @@ def read_metadata(root: Path, problems: Problems, encoding: str = "utf-8") -> Li
 
     The file is in the folder, or in each of `train/`, `val/`, `test/`.
     """
-    folders = {split: folder for split, folder in split_folders(root, problems).items() if metadata_files(folder)}
+    found = {split: folder for split, folder in split_folders(root, problems).items() if metadata_files(folder)}
+    folders = found or {"train": root}
+    for outside in files_outside(folders.values(), root, *IMAGE_SUFFIXES, *METADATA_NAMES):
+        problems.warn(outside, "images or metadata outside the folders of the splits, left out")
     lines: dict[str, list[Line]] = {}
-    for split, folder in (folders or {"train": root}).items():
+    for split, folder in folders.items():
         path, *others = metadata_files(folder)
         for other in others:
             problems.warn(other, f"metadata beside {path.name}, which is taken")
         named: set[Path] = set()
-        for number, row in metadata_rows(path, problems, encoding):
+        text = read_text(path, problems, encoding) or ""
+        rows = csv_rows(path, text, problems) if path.suffix == ".csv" else json_rows(path, text, problems)
+        for number, row in rows:
             image = named_file(folder, str(row["file_name"])) if row.get("file_name") else None
             if image and image in named:
                 problems.add(path, f"{row['file_name']} has a row already", number)
@@ -70,11 +75,6 @@ def split_of(path: Path, number: int, row: Row, default: str, problems: Problems
         problems.warn(f"{path}, line {number}", f"a split named {told!r}, which is none of {', '.join(SPLIT_NAMES)}")
     first_folder = Path(str(row["file_name"])).parts[0].lower()
     return SPLIT_NAMES.get(told) or SPLIT_NAMES.get(first_folder) or default
-
-
-def metadata_rows(path: Path, problems: Problems, encoding: str) -> Iterator[tuple[int, Row]]:
-    text = read_text(path, problems, encoding) or ""
-    return csv_rows(path, text, problems) if path.suffix == ".csv" else json_rows(path, text, problems)
 
 
 def json_rows(path: Path, text: str, problems: Problems) -> Iterator[tuple[int, Row]]:

@@ -86,9 +86,7 @@ def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
     if image_lists(root) and any((root / "lines").glob("*.txt")):
         return read_image_lists(root, problems, changed_options(options))
     if found := table_folder(root):
-        problems.refuse(
-            found, changed_options(options), "for the official release, not for tables with transcriptions"
-        )
+        problems.refuse(found, changed_options(options), "for the official release, not for tables with texts")
         return read_tables(found, problems)
     lists = find_lists(root, options.split, problems)
     if missing := [split for split in SPLITS if split not in lists]:
@@ -154,13 +152,8 @@ def listed_ids(
         )
         return
     for number, item in rows:
-        name = Path(item.split()[0]).name
-        name = name.rpartition(".")[0] if Path(name).suffix else name
-        name = re.sub(r"_(\d{2})$", r"-\1", name)
-        identifiers = forms.get(name, []) if FORM_ID.fullmatch(name) else [name]
-        if not identifiers or not (LINE_ID.fullmatch(name) or FORM_ID.fullmatch(name)):
+        if not (identifiers := ids_of(item, forms)):
             problems.add(path, f"{item} is no known line or form", number)
-            continue
         for line_id in identifiers:
             if line_id not in entries:
                 problems.add(path, f"{line_id} has no transcription", number)
@@ -168,6 +161,14 @@ def listed_ids(
                 problems.add(path, f"there is no image {line_id}.png", number)
             else:
                 yield line_id
+
+
+def ids_of(item: str, forms: dict[str, list[str]]) -> list[str]:
+    """The line ids that an item of a list names: a line, a form, or the name or path of an image."""
+    name = Path(item.split()[0]).name
+    name = name.rpartition(".")[0] if Path(name).suffix else name
+    name = re.sub(r"_(\d{2})$", r"-\1", name)
+    return forms.get(name, []) if FORM_ID.fullmatch(name) else [name] if LINE_ID.fullmatch(name) else []
 
 
 def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:

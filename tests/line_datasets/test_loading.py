@@ -313,6 +313,14 @@ def test_what_no_split_takes_is_a_warning(tmp_path, caplog):
     assert f"images outside the folders of the splits, left out: {tmp_path / 'more' / 'b.png'}" in caplog.text
 
 
+def test_images_without_metadata_beside_folders_with_it_are_a_warning(tmp_path, caplog):
+    for folder in ("train", "test"):
+        write_image(tmp_path / folder / "a.png")
+    (tmp_path / "train" / "metadata.csv").write_text("file_name,text\na.png,a\n")
+    assert list(load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")) == ["train"]
+    assert f"outside the folders of the splits, left out: {tmp_path / 'test' / 'a.png'}" in caplog.text
+
+
 def test_second_metadata_is_a_warning(tmp_path, caplog):
     write_image(tmp_path / "a.png")
     (tmp_path / "metadata.csv").write_text("file_name,text\na.png,csv\n")
