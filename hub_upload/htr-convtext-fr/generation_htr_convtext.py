@@ -8,7 +8,7 @@ so that code written for TrOCR runs unchanged, inference mode, the pipeline, and
 import difflib
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -192,15 +192,18 @@ def configured_options(*configs: GenerationConfig | None) -> dict[str, Any]:
     return options
 
 
-def check_names(options: Mapping[str, Any]) -> None:
-    """Refuses what is no option of any `generate`: a misspelt one would be ignored in silence."""
+def check_names(options: Mapping[str, Any], callee: str = "generate()", own: Collection[str] = ()) -> None:
+    """
+    Refuses what is neither an option of any `generate` nor one of the callee's own: a misspelt one would be ignored in
+    silence.
+    """
     names = vars(GenerationConfig()).keys() | inspect.signature(GenerationMixin.generate).parameters.keys()
-    names = {name for name in names if not name.startswith("_")} | REFUSED_OPTIONS.keys() | IGNORED_OPTIONS
+    names = {name for name in names if not name.startswith("_")} | REFUSED_OPTIONS.keys() | IGNORED_OPTIONS | set(own)
     for name in options:
         if name not in names:
             similar = difflib.get_close_matches(name, names, n=1)
             advice = f" Did you mean {similar[0]!r}?" if similar else ""
-            raise TypeError(f"generate() got an unexpected option {name!r}.{advice}")
+            raise TypeError(f"{callee} got an unexpected option {name!r}.{advice}")
 
 
 def check_greedy(options: Mapping[str, Any]) -> None:
