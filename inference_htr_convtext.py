@@ -100,7 +100,10 @@ def is_offloaded(model: nn.Module) -> bool:
 
 
 def best_dtype(device: torch.device, dtype: torch.dtype) -> torch.dtype:
-    """bfloat16 where reading is faster in it, for its device has matrix units for it, or else `dtype`."""
+    """
+    bfloat16 where reading is faster in it, for its device has matrix units for it, or else `dtype`. Training asks for
+    less, and htr_convtext.training.precision says why.
+    """
     if device.type == "cuda":
         # Not is_bf16_supported(): it counts emulation.
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else dtype

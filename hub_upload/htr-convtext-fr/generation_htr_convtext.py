@@ -162,6 +162,15 @@ class HTRConvTextGenerationMixin(GenerationMixin):
 
         return optimize_for_inference(self, dtype, compile)
 
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> torch.nn.Module:
+        """Leaves the head as it is, or refuses: a new class needs a character, and lines to learn it from."""
+        if new_num_tokens not in (None, self.config.vocab_size):
+            raise ValueError(
+                f"The network has {self.config.vocab_size} classes, each of them a character of the tokenizer or the "
+                f"blank. Got {new_num_tokens}. To add characters, train with train_hf.py --extend_alphabet."
+            )
+        return self.get_input_embeddings()
+
     @property
     def is_optimized_for_inference(self) -> bool:
         """Whether the model is in inference mode."""

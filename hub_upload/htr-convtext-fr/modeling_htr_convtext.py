@@ -102,7 +102,8 @@ class HTRConvTextShortcut(HTRConvTextConvLayer):
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         rows, columns = self.stride
         # Not the convolution's own stride, whose gradient torch 2.13 writes past its memory on a CPU, in channels last
-        # with fewer than 16 channels. Sliced in channels last's order in memory, so that the gradient has it, too.
+        # with fewer than 16 channels (no upstream report known). Sliced in channels last's order in memory, so that
+        # the gradient has it, too.
         hidden_state = hidden_state.permute(0, 2, 3, 1)[:, ::rows, ::columns].permute(0, 3, 1, 2)
         return super().forward(hidden_state)
 
@@ -475,6 +476,13 @@ class HTRConvTextPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_attention_backend = True
     _no_split_modules = ["HTRConvTextBasicLayer", "HTRConvTextMobileViTLayer", "HTRConvTextEncoderLayer"]
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        # Otherwise transformers 4 leaves the statistics of batch norms on disk at 0 and 1.
+        if kwargs.get("device_map") is not None:
+            kwargs["offload_buffers"] = True
+        return super().from_pretrained(*args, **kwargs)
 
     @classmethod
     def _can_set_attn_implementation(cls) -> bool:

@@ -580,19 +580,22 @@ def is_offloaded(model) -> bool:
 def computing_device_first(model) -> Iterator[None]:
     """
     Puts the device that computes first in the map of a dispatched model, for as long as a pipeline is made:
-    transformers takes the first, which may be the disk (`Pipeline.__init__`, 4.57 to 5.23).
+    transformers takes the first, which may be the disk, and moves a model that accelerate offloaded without a map
+    (`Pipeline.__init__`, 4.57 to 5.24).
     """
     device_map = getattr(model, "hf_device_map", None)
-    if not device_map:
+    if not device_map and not is_offloaded(model):
         yield
         return
-    model.hf_device_map = dict(sorted(device_map.items(), key=lambda item: item[1] in ("disk", "meta")))
-    if set(device_map.values()) <= {"disk", "meta"}:
-        model.hf_device_map = {"": "cpu"}
+    computing = [item for item in (device_map or {}).items() if item[1] not in ("disk", "meta")]
+    model.hf_device_map = {**dict(computing), **(device_map or {})} if computing else {"": "cpu"}
     try:
         yield
     finally:
-        model.hf_device_map = device_map
+        if device_map is None:
+            del model.hf_device_map
+        else:
+            model.hf_device_map = device_map
 
 
 __all__ = ["HTRConvTextPipeline"]
