@@ -68,6 +68,7 @@ def test_number_of_parameters():
         {"num_hidden_layers": 6, "downsample_after_layer": 1, "upsample_after_layer": 6},
         {"backbone_depths": [1, 2, 1], "backbone_num_transformer_layers": 2, "patch_size": 4},
         {"backbone_mobilevit": [False, False, True]},
+        {"backbone_mobilevit": [False, False, True], "backbone_mobilevit_residual": True},
         {"backbone_width_strides": [2, 1, 2, 1]},
         {"image_height": 48, "num_channels": 3, "intermediate_size": 20, "conv_kernel_size": 3},
     ],
