@@ -37,10 +37,7 @@ from .decoding_htr_convtext import collapse_frames, decode_greedily, describe_hy
 
 BLANK_TOKEN = "<blank>"
 LABEL_PADDING = -100
-# pipeline("image-to-text", model=...) takes transformers' own class for a model that is loaded already (5.23).
-USE_AS_PIPELINE = "To read lines with a model that is loaded already, call model.as_pipeline(processor)."
 IMAGE_CHANNELS = (1, 3, 4)
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pbm", ".pgm", ".ppm")
 DOWNLOAD_TIMEOUT_SECONDS = 30
 SOURCE_KEY = "htr_convtext_source"
 
@@ -909,19 +906,13 @@ class HTRConvTextProcessor(ProcessorMixin):
             raise ValueError("Pass images, text or both.")
         nested = [kwargs.pop(f"{kind}_kwargs", None) or {} for kind in ("common", "images", "text")]
         image_options, text_options = split_options(kwargs, *nested)
-        inputs = HTRConvTextInputs()
+        inputs = BatchFeature()
         if images is not None:
             inputs.update(self.image_processor(images, **image_options))
         if text is not None:
             texts = [text] if isinstance(text, str) else text
-            if images is None:
-                refuse_image_names(texts)
             inputs["labels"] = self.encode_labels(texts, **text_options)
         return inputs
-
-    def apply_chat_template(self, *args, **kwargs):
-        """Not supported: the network reads a line, and is not asked for it."""
-        raise TypeError(f"HTRConvTextProcessor has no chat template. {USE_AS_PIPELINE}")
 
     def to_dict(self, **kwargs) -> dict[str, Any]:
         """What is saved; its `auto_map`, which transformers drops when it loads one, is there at all times."""
@@ -1005,25 +996,6 @@ class HTRConvTextProcessor(ProcessorMixin):
     def _image_pixels(self, stride: int, height: int, width: int) -> tuple[float, float]:
         """Pixels of a line's image of `height x width` pixels for each frame, and its width."""
         return stride * width / self.image_processor.resized_width(height, width), float(width)
-
-
-class HTRConvTextInputs(BatchFeature):
-    """What a processor gives. Has transformers' own pipeline, which keeps a prompt here, say what to call instead."""
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name == "text" and "labels" in self:
-            raise TypeError(f"The network has no use for a prompt beside an image. {USE_AS_PIPELINE}")
-        super().__setitem__(name, value)
-
-
-def refuse_image_names(texts: Sequence[str]) -> None:
-    """Refuses the path or URL of an image in the place of a transcription, which transformers' own pipeline gives."""
-    for text in texts:
-        if isinstance(text, str) and text.lower().endswith(IMAGE_SUFFIXES):
-            if text.startswith(("http://", "https://")) or os.path.isfile(text):
-                raise ValueError(
-                    f"{text!r} names an image, and is given as a transcription: pass it as images. {USE_AS_PIPELINE}"
-                )
 
 
 def split_options(

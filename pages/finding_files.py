@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from ..processing_htr_convtext import IMAGE_SUFFIXES
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pbm", ".pgm", ".ppm")
 
 
 def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:

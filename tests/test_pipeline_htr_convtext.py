@@ -7,7 +7,6 @@ import concurrent.futures
 import copy
 import functools
 import http.server
-import json
 import os
 import shutil
 import subprocess
@@ -408,32 +407,24 @@ def test_a_row_that_cannot_be_decoded_costs_only_itself(read, readings, line_ima
 
 
 TRANSFORMERS_OWN_PIPELINES = """
-import json, sys
-import transformers
+import sys
 from transformers import AutoModel, AutoProcessor, pipeline
 folder, line = sys.argv[1:]
 model = AutoModel.from_pretrained(folder, trust_remote_code=True)
 processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
-answers = [model.as_pipeline(processor)(line)[0]["generated_text"]]
-if transformers.__version__.startswith("4."):
-    read = pipeline(
-        "image-to-text", model=model, tokenizer=processor.tokenizer, image_processor=processor.image_processor
-    )
-    answers.append(read(line)[0]["generated_text"])
-read = pipeline("image-text-to-text", model=model, processor=processor)
-chat = [{"role": "user", "content": [{"type": "image", "url": line}]}]
-for ask in (lambda: read(line), lambda: read([line, line]), lambda: read(images=line, text=""), lambda: read(chat)):
-    try:
-        answers.append(ask())
-    except (TypeError, ValueError) as error:
-        answers.append(str(error))
-print(json.dumps(answers))
+print(model.as_pipeline(processor)(line)[0]["generated_text"])
+parts = {"processor": processor, "tokenizer": processor.tokenizer, "image_processor": processor.image_processor}
+try:
+    pipeline("image-to-text", model=model, **parts)
+except TypeError as error:
+    print(error)
 """
 
 
 @pytest.mark.parametrize("version", ["newest", "oldest"])
-def test_a_model_object_in_transformers_own_pipelines(request, model_folder, line_images, tmp_path, version):
-    """They read, or say what to call instead."""
+def test_transformers_own_pipelines_say_what_to_call_for_a_loaded_model(
+    request, model_folder, line_images, readings, tmp_path, version
+):
     path = str(request.getfixturevalue("oldest_transformers")) if version == "oldest" else ""
     done = subprocess.run(
         [sys.executable, "-P", "-c", TRANSFORMERS_OWN_PIPELINES, str(model_folder), line_images[0]],
@@ -443,10 +434,9 @@ def test_a_model_object_in_transformers_own_pipelines(request, model_folder, lin
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "HF_MODULES_CACHE": str(tmp_path / "modules")},
     )
     assert done.returncode == 0, done.stderr
-    expected, *answers = json.loads(done.stdout.splitlines()[-1])
-    if version == "oldest":
-        assert answers.pop(0) == expected
-    assert len(answers) == 4 and all("call model.as_pipeline(processor)" in answer for answer in answers)
+    text, message = done.stdout.splitlines()[-2:]
+    assert text == readings[0][0]["generated_text"]
+    assert "Write model.as_pipeline(processor)" in message
 
 
 def test_options_of_generate_are_taken(read, readings, line_images):

@@ -63,6 +63,8 @@ class HTRConvTextConfig(PretrainedConfig):
             them halve the height. The paper narrows its maps in the last two stages; earlier costs less.
         backbone_mobilevit: Whether a MobileViT layer ends each of the three stages, as in the paper. At small widths
             these layers take most of the backbone's time.
+        backbone_mobilevit_residual: Whether a connection goes around each MobileViT layer. The paper's have none; with
+            one, small networks learn as fast from a line as without the layers (benchmarks/results/recipe_hands.md).
         backbone_head_dim: Size of an attention head in the MobileViT layers; each stage's channels must be a multiple.
         backbone_num_transformer_layers: Transformer layers in each MobileViT layer.
         backbone_mlp_ratio: Feed-forward width of those layers over their channels.
@@ -113,6 +115,7 @@ class HTRConvTextConfig(PretrainedConfig):
         backbone_depths=(2, 2, 2),
         backbone_width_strides=(1, 1, 2, 2),
         backbone_mobilevit=(True, True, True),
+        backbone_mobilevit_residual=False,
         backbone_head_dim=64,
         backbone_num_transformer_layers=1,
         backbone_mlp_ratio=4,
@@ -153,6 +156,7 @@ class HTRConvTextConfig(PretrainedConfig):
         self.backbone_depths = list(backbone_depths)
         self.backbone_width_strides = list(backbone_width_strides)
         self.backbone_mobilevit = list(backbone_mobilevit)
+        self.backbone_mobilevit_residual = backbone_mobilevit_residual
         self.backbone_head_dim = backbone_head_dim
         self.backbone_num_transformer_layers = backbone_num_transformer_layers
         self.backbone_mlp_ratio = backbone_mlp_ratio

@@ -193,13 +193,14 @@ class HTRConvTextMobileViTTransformerLayer(GradientCheckpointingLayer):
 class HTRConvTextMobileViTLayer(nn.Module):
     """
     MobileViT layer with conditional positional encoding: local convolutions, attention between the pixels at the same
-    place of every patch, a projection. Unlike MobileViT's it has neither fusion convolution nor residual around it.
+    place of every patch, a projection. Unlike MobileViT's it has no fusion convolution, and in the paper no residual.
     Gradient checkpointing takes the transformer alone: recomputed, batch norms would count every batch twice.
     """
 
     def __init__(self, config: HTRConvTextConfig, hidden_size: int):
         super().__init__()
         self.patch_size = config.patch_size
+        self.residual = config.backbone_mobilevit_residual
         self.conv_kxk = HTRConvTextConvLayer(config, hidden_size, hidden_size)
         self.conv_1x1 = nn.Conv2d(hidden_size, hidden_size, kernel_size=1, bias=False)
         depth = config.backbone_num_transformer_layers
@@ -212,6 +213,7 @@ class HTRConvTextMobileViTLayer(nn.Module):
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         """(batch, channels, height, width) to the same."""
+        residual = hidden_state
         hidden_state = self.conv_1x1(self.conv_kxk(hidden_state))
         height, width = hidden_state.shape[-2:]
         hidden_state = self.resize_to_whole_patches(hidden_state)
@@ -225,7 +227,8 @@ class HTRConvTextMobileViTLayer(nn.Module):
         hidden_state = self.fold(tokens, batch_size)
         if hidden_state.shape[-2:] != (height, width):
             hidden_state = nn.functional.interpolate(hidden_state, size=(height, width), mode="bilinear")
-        return self.conv_projection(hidden_state)
+        hidden_state = self.conv_projection(hidden_state)
+        return residual + hidden_state if self.residual else hidden_state
 
     def resize_to_whole_patches(self, hidden_state: torch.Tensor) -> torch.Tensor:
         """Enlarges (batch, channels, height, width) bilinearly until both sides are multiples of the patch size."""
