@@ -78,7 +78,11 @@ def main() -> None:
 def settle_validation(lines: DatasetDict, args: HTRConvTextTrainingArguments) -> None:
     """A training without lines to evaluate on says so and goes on."""
     if args.do_train and "validation" not in lines:
-        logger.warning("The data has no validation split: nothing tells how good the model gets.")
+        logger.warning(
+            "The data has no validation split, such as a list val.ln: nothing tells how good the model gets, and "
+            "there will be no best_cer, only the last model in %s.",
+            args.output_dir,
+        )
         args.do_eval, args.eval_strategy, args.eval_on_start = False, "no", False
 
 

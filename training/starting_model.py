@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model that train_hf.py's options start from: a new one, or a trained one and what its alphabet lacks."""
 
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
@@ -82,7 +83,7 @@ def trained_model(
     """A model of before, with classes for new characters if they are asked for."""
     name = model_args.model_name_or_path
     assert name is not None
-    processor = HTRConvTextProcessor.from_pretrained(name)
+    processor = trained_processor(name)
     model = HTRConvTextForCTC.from_pretrained(name, **given(model_args, *DROPOUT_OPTIONS))
     check_new_model_options(model_args, model.config, processor.image_processor)
     if train_lines is not None and (unknown := unknown_characters(train_lines, processor.tokenizer.alphabet)):
@@ -95,6 +96,23 @@ def trained_model(
         processor, model = extend_vocabulary(processor, model, train_lines["text"])
     tcm = load_tcm(name, model.config) if args.do_train and args.tcm_weight else None
     return processor, model, tcm
+
+
+def trained_processor(name: str) -> HTRConvTextProcessor:
+    """
+    The processor of a folder, or of a repository of the Hub.
+
+    Raises:
+        OSError: If there is neither; transformers alone speaks of the Hub, even if a folder was meant.
+    """
+    try:
+        return HTRConvTextProcessor.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        if Path(name).is_dir():
+            raise
+        raise FileNotFoundError(
+            f"--model_name_or_path {name}: there is no such folder, and it cannot be loaded from the Hub: {error}"
+        ) from error
 
 
 def check_new_model_options(
