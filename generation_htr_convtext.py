@@ -8,9 +8,9 @@ so that code written for TrOCR runs unchanged, inference mode, the pipeline, and
 import difflib
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from transformers import GenerationConfig, GenerationMixin
@@ -131,9 +131,10 @@ class HTRConvTextGenerationMixin(GenerationMixin):
         check_greedy(options)
         logits = self(pixel_values=pixel_values).logits
         token_ids = logits.argmax(dim=-1)  # (batch, frames)
-        output = HTRConvTextGenerateOutput(sequences=collapse_frames(token_ids, self.config.pad_token_id))
+        sequences = collapse_frames(token_ids, self.config.pad_token_id)
         if not options.get("return_dict_in_generate"):
-            return output.sequences
+            return sequences
+        output = HTRConvTextGenerateOutput(sequences=sequences)
         if options.get("output_scores"):
             output.scores = at_characters(logits.float().log_softmax(-1), token_ids, self.config.pad_token_id)
         if options.get("output_logits"):
@@ -141,7 +142,7 @@ class HTRConvTextGenerationMixin(GenerationMixin):
         return output
 
     def optimize_for_inference(
-        self, dtype: torch.dtype | str | None = None, compile: bool | str = False
+        self, dtype: torch.dtype | Literal["auto"] | None = None, compile: bool | str = False
     ) -> "HTRConvTextForCTC":
         """
         Inference mode, in place: the same readings, faster. The weights stay as they are; `train()` and loading
@@ -160,6 +161,15 @@ class HTRConvTextGenerationMixin(GenerationMixin):
         from .inference_htr_convtext import optimize_for_inference
 
         return optimize_for_inference(self, dtype, compile)
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> torch.nn.Module:
+        """Leaves the head as it is, or refuses: a new class needs a character, and lines to learn it from."""
+        if new_num_tokens not in (None, self.config.vocab_size):
+            raise ValueError(
+                f"The network has {self.config.vocab_size} classes, each of them a character of the tokenizer or the "
+                f"blank. Got {new_num_tokens}. To add characters, train with train_hf.py --extend_alphabet."
+            )
+        return self.get_input_embeddings()
 
     @property
     def is_optimized_for_inference(self) -> bool:
@@ -191,15 +201,18 @@ def configured_options(*configs: GenerationConfig | None) -> dict[str, Any]:
     return options
 
 
-def check_names(options: Mapping[str, Any]) -> None:
-    """Refuses what is no option of any `generate`: a misspelt one would be ignored in silence."""
+def check_names(options: Mapping[str, Any], callee: str = "generate()", own: Collection[str] = ()) -> None:
+    """
+    Refuses what is neither an option of any `generate` nor one of the callee's own: a misspelt one would be ignored in
+    silence.
+    """
     names = vars(GenerationConfig()).keys() | inspect.signature(GenerationMixin.generate).parameters.keys()
-    names = {name for name in names if not name.startswith("_")} | REFUSED_OPTIONS.keys() | IGNORED_OPTIONS
+    names = {name for name in names if not name.startswith("_")} | REFUSED_OPTIONS.keys() | IGNORED_OPTIONS | set(own)
     for name in options:
         if name not in names:
             similar = difflib.get_close_matches(name, names, n=1)
             advice = f" Did you mean {similar[0]!r}?" if similar else ""
-            raise TypeError(f"generate() got an unexpected option {name!r}.{advice}")
+            raise TypeError(f"{callee} got an unexpected option {name!r}.{advice}")
 
 
 def check_greedy(options: Mapping[str, Any]) -> None:

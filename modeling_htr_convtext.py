@@ -102,7 +102,8 @@ class HTRConvTextShortcut(HTRConvTextConvLayer):
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         rows, columns = self.stride
         # Not the convolution's own stride, whose gradient torch 2.13 writes past its memory on a CPU, in channels last
-        # with fewer than 16 channels. Sliced in channels last's order in memory, so that the gradient has it, too.
+        # with fewer than 16 channels (no upstream report known). Sliced in channels last's order in memory, so that
+        # the gradient has it, too.
         hidden_state = hidden_state.permute(0, 2, 3, 1)[:, ::rows, ::columns].permute(0, 3, 1, 2)
         return super().forward(hidden_state)
 
@@ -116,10 +117,8 @@ class HTRConvTextBasicLayer(nn.Module):
             HTRConvTextConvLayer(config, in_channels, out_channels, stride=stride),
             HTRConvTextConvLayer(config, out_channels, out_channels, activation=None),
         )
-        if stride == (1, 1) and in_channels == out_channels:
-            self.shortcut = nn.Identity()
-        else:
-            self.shortcut = HTRConvTextShortcut(config, in_channels, out_channels, stride)
+        same = stride == (1, 1) and in_channels == out_channels
+        self.shortcut = nn.Identity() if same else HTRConvTextShortcut(config, in_channels, out_channels, stride)
         self.activation = nn.ReLU()
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
@@ -311,7 +310,7 @@ class HTRConvTextRelativePositionBias(nn.Embedding):
         self.max_distance = config.max_relative_position
         super().__init__(2 * self.max_distance + 1, config.num_attention_heads)
 
-    def forward(self, length: int, device: torch.device) -> torch.Tensor:
+    def forward(self, length: int, device: torch.device) -> torch.Tensor:  # type: ignore[override]
         positions = torch.arange(length, device=device)
         distance = positions[:, None] - positions[None, :]
         rows = distance.clamp(-self.max_distance, self.max_distance) + self.max_distance
@@ -451,7 +450,8 @@ class HTRConvTextEncoder(nn.Module):
         self, hidden_states: torch.Tensor, output_attentions: bool = False, output_hidden_states: bool = False
     ) -> BaseModelOutput:
         """(batch, frames, hidden_size) to the same, with what was asked for."""
-        all_hidden_states, all_attentions = (hidden_states,), ()
+        all_hidden_states: tuple[torch.Tensor, ...] = (hidden_states,)
+        all_attentions: tuple[torch.Tensor | None, ...] = ()
         for number, layer in enumerate(self.layers, start=1):
             hidden_states, attn_weights = layer(hidden_states)
             all_hidden_states += (hidden_states,)
@@ -481,6 +481,13 @@ class HTRConvTextPreTrainedModel(PreTrainedModel):
     _no_split_modules = ["HTRConvTextBasicLayer", "HTRConvTextMobileViTLayer", "HTRConvTextEncoderLayer"]
 
     @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        # Otherwise transformers 4 leaves the statistics of batch norms on disk at 0 and 1.
+        if kwargs.get("device_map") is not None:
+            kwargs["offload_buffers"] = True
+        return super().from_pretrained(*args, **kwargs)
+
+    @classmethod
     def _can_set_attn_implementation(cls) -> bool:
         # transformers guesses it from words in the source, other words in each of its versions.
         return True
@@ -496,9 +503,9 @@ class HTRConvTextPreTrainedModel(PreTrainedModel):
             nn.init.constant_(module.weight, 1 / module.kernel_size[0])
         elif isinstance(module, nn.BatchNorm2d):
             for tensor in (module.weight, module.running_var):
-                nn.init.ones_(tensor)
+                nn.init.ones_(tensor)  # type: ignore[arg-type]
             for tensor in (module.bias, module.running_mean, module.num_batches_tracked):
-                nn.init.zeros_(tensor)
+                nn.init.zeros_(tensor)  # type: ignore[arg-type]
         elif isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Embedding, nn.LayerNorm, nn.GroupNorm)):
             module.reset_parameters()
         elif isinstance(module, HTRConvTextResidual):
@@ -514,11 +521,11 @@ class HTRConvTextModel(HTRConvTextPreTrainedModel):
         self.encoder = HTRConvTextEncoder(config)
         self.post_init()
 
-    def get_input_embeddings(self) -> nn.Module:
+    def get_input_embeddings(self) -> nn.Conv2d:
         """The convolution by which the image enters."""
         return self.backbone.stem.convolution
 
-    def set_input_embeddings(self, value: nn.Module) -> None:
+    def set_input_embeddings(self, value: nn.Conv2d) -> None:
         self.backbone.stem.convolution = value
 
     @can_return_tuple

@@ -37,7 +37,10 @@ from .decoding_htr_convtext import collapse_frames, decode_greedily, describe_hy
 
 BLANK_TOKEN = "<blank>"
 LABEL_PADDING = -100
+# pipeline("image-to-text", model=...) takes transformers' own class for a model that is loaded already (5.23).
+USE_AS_PIPELINE = "To read lines with a model that is loaded already, call model.as_pipeline(processor)."
 IMAGE_CHANNELS = (1, 3, 4)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pbm", ".pgm", ".ppm")
 DOWNLOAD_TIMEOUT_SECONDS = 30
 SOURCE_KEY = "htr_convtext_source"
 
@@ -182,11 +185,28 @@ def decode(image: Image.Image, name: str, frame: int | None) -> Image.Image:
     with naming_damage(name):
         if frame is not None and frames[frame] != present:
             image.seek(frames[frame])
-        upright = ImageOps.exif_transpose(image)
+        with no_memory_map(image):
+            upright = ImageOps.exif_transpose(image)
     if white_is_zero(image):
         upright = Image.fromarray(255 - to_eight_bits(np.asarray(upright)))
     upright.info[SOURCE_KEY] = name
     return upright
+
+
+@contextlib.contextmanager
+def no_memory_map(image: Image.Image) -> Iterator[None]:
+    """
+    Has a TIFF's pixels read instead of mapped: `ImageFile.load` of Pillow 13 maps the file of an uncompressed one, and
+    mixes up its rows and columns where its orientation swaps them. Only an image that has a name is mapped.
+    """
+    filename = getattr(image, "filename", "")
+    if image.format == "TIFF":
+        image.filename = ""  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if image.format == "TIFF":
+            image.filename = filename  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
@@ -329,20 +349,17 @@ NO_IMAGE_OPTIONS = (
     *("padding_side", "truncation_side", "model_max_length", "clean_up_tokenization_spaces", "pad_token"),
     *("trust_remote_code", "code_revision", "tokenizer_file", "vocab_file", "return_unused_kwargs"),
 )
-# Options of loading a model, which `pipeline(...)` hands to every part.
-MODEL_LOADING_OPTIONS = (
+# Options of loading, which `pipeline(...)` and transformers' processors hand to every part: of finding files, of the
+# model, of a tokenizer, and parts that are there already.
+LOADING_OPTIONS = (
+    *("cache_dir", "force_download", "local_files_only", "revision", "token", "use_auth_token", "proxies"),
+    *("resume_download", "subfolder", "user_agent", "image_processor_filename", "chat_template"),
+    *("image_processor", "tokenizer", "padding", "max_length", "truncation"),
     *("config", "dtype", "torch_dtype", "device_map", "max_memory", "low_cpu_mem_usage", "attn_implementation"),
     *("quantization_config", "load_in_8bit", "load_in_4bit", "use_safetensors", "variant", "weights_only"),
     *("offload_folder", "offload_state_dict", "offload_buffers", "ignore_mismatched_sizes", "key_mapping"),
-    *(
-        "tp_plan",
-        "tp_size",
-        "device_mesh",
-        "distributed_config",
-        "use_kernels",
-        "output_loading_info",
-        "adapter_kwargs",
-    ),
+    *("tp_plan", "tp_size", "device_mesh", "distributed_config", "use_kernels", "output_loading_info"),
+    "adapter_kwargs",
 )
 PADDINGS = {
     None: None,
@@ -466,7 +483,9 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         if unknown:
             raise TypeError(f"HTRConvTextImageProcessor has no option {', '.join(sorted(unknown))}.")
         check_fixed_options(kwargs, FIXED_IMAGE_OPTIONS)
-        super().__init__(**{name: value for name, value in kwargs.items() if name not in FIXED_IMAGE_OPTIONS})
+        # What is said about the steps becomes an attribute, as in transformers; that of one call only does not.
+        fixed = {name for name in FIXED_IMAGE_OPTIONS if not name.startswith("do_")}
+        super().__init__(**{name: value for name, value in kwargs.items() if name not in fixed})
         size = {"height": 64, "width": 512} if size is None else size
         if not isinstance(size, Mapping) or {"height", "width"} != {k for k in size if size[k] is not None}:
             raise ValueError(f'size must be {{"height": pixels, "width": pixels}}. Got {size!r}.')
@@ -501,7 +520,7 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         return_unused = kwargs.pop("return_unused_kwargs", False)
         known = {*cls.options, *FIXED_IMAGE_OPTIONS, *NO_IMAGE_OPTIONS}
         unused = {name: kwargs.pop(name) for name in list(kwargs) if return_unused and name not in known}
-        others = {name for name in kwargs if name.startswith("_") or name in MODEL_LOADING_OPTIONS}
+        others = {name for name in kwargs if name.startswith("_") or name in LOADING_OPTIONS}
         kwargs = {name: value for name, value in kwargs.items() if name not in others}
         read = {name: value for name, value in image_processor_dict.items() if name in known}
         image_processor = cls(**{**read, **kwargs})
@@ -632,7 +651,13 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
     def __init__(self, vocab_file=None, alphabet: str | None = None, **kwargs):
         if vocab_file is not None:
             with open(vocab_file, encoding="utf-8") as file:
-                alphabet = alphabet_of_vocabulary(json.load(file), vocab_file)
+                saved = alphabet_of_vocabulary(json.load(file), vocab_file)
+            if alphabet not in (None, saved):
+                raise ValueError(
+                    f"alphabet={alphabet!r} is not that of {vocab_file}: {saved!r}. For a vocabulary of your own use "
+                    "HTRConvTextTokenizer.from_alphabet."
+                )
+            alphabet = saved
         if not alphabet:
             raise ValueError("A tokenizer needs a vocabulary: pass vocab_file, or use from_alphabet or from_texts.")
         self.alphabet = check_alphabet(alphabet)
@@ -709,6 +734,14 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
             )
         return super()._add_tokens(new_tokens, special_tokens=special_tokens)
 
+    def _encode_plus(self, *args, **kwargs):
+        refuse_words(kwargs)
+        return super()._encode_plus(*args, **kwargs)
+
+    def _batch_encode_plus(self, *args, **kwargs):  # transformers 4.57's way for a list
+        refuse_words(kwargs)
+        return super()._batch_encode_plus(*args, **kwargs)
+
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         return "".join(tokens)
 
@@ -768,6 +801,14 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
         with open(path, "w", encoding="utf-8") as file:
             json.dump(self._ids, file, ensure_ascii=False, indent=0)
         return (path,)
+
+
+def refuse_words(options: Mapping[str, Any]) -> None:
+    if options.get("is_split_into_words"):
+        raise ValueError(
+            "is_split_into_words=True cannot be followed: spaces are characters of a transcription, and what stood "
+            'between the words is not known. Pass the transcription as one string, " ".join(words).'
+        )
 
 
 def has_blank_before_text(ids: Sequence[int]) -> bool:
@@ -868,12 +909,24 @@ class HTRConvTextProcessor(ProcessorMixin):
             raise ValueError("Pass images, text or both.")
         nested = [kwargs.pop(f"{kind}_kwargs", None) or {} for kind in ("common", "images", "text")]
         image_options, text_options = split_options(kwargs, *nested)
-        inputs = BatchFeature()
+        inputs = HTRConvTextInputs()
         if images is not None:
             inputs.update(self.image_processor(images, **image_options))
         if text is not None:
-            inputs["labels"] = self.encode_labels([text] if isinstance(text, str) else text, **text_options)
+            texts = [text] if isinstance(text, str) else text
+            if images is None:
+                refuse_image_names(texts)
+            inputs["labels"] = self.encode_labels(texts, **text_options)
         return inputs
+
+    def apply_chat_template(self, *args, **kwargs):
+        """Not supported: the network reads a line, and is not asked for it."""
+        raise TypeError(f"HTRConvTextProcessor has no chat template. {USE_AS_PIPELINE}")
+
+    def to_dict(self, **kwargs) -> dict[str, Any]:
+        """What is saved; its `auto_map`, which transformers drops when it loads one, is there at all times."""
+        auto_map = {self._auto_class: f"{type(self).__module__.split('.')[-1]}.{type(self).__name__}"}
+        return {**super().to_dict(**kwargs), **({"auto_map": auto_map} if self._auto_class else {})}
 
     def encode_labels(
         self,
@@ -952,6 +1005,25 @@ class HTRConvTextProcessor(ProcessorMixin):
     def _image_pixels(self, stride: int, height: int, width: int) -> tuple[float, float]:
         """Pixels of a line's image of `height x width` pixels for each frame, and its width."""
         return stride * width / self.image_processor.resized_width(height, width), float(width)
+
+
+class HTRConvTextInputs(BatchFeature):
+    """What a processor gives. Has transformers' own pipeline, which keeps a prompt here, say what to call instead."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name == "text" and "labels" in self:
+            raise TypeError(f"The network has no use for a prompt beside an image. {USE_AS_PIPELINE}")
+        super().__setitem__(name, value)
+
+
+def refuse_image_names(texts: Sequence[str]) -> None:
+    """Refuses the path or URL of an image in the place of a transcription, which transformers' own pipeline gives."""
+    for text in texts:
+        if isinstance(text, str) and text.lower().endswith(IMAGE_SUFFIXES):
+            if text.startswith(("http://", "https://")) or os.path.isfile(text):
+                raise ValueError(
+                    f"{text!r} names an image, and is given as a transcription: pass it as images. {USE_AS_PIPELINE}"
+                )
 
 
 def split_options(

@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections import defaultdict
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,13 +36,15 @@ def main() -> None:
 
 def parts_of(model: HTRConvTextForCTC) -> dict[str, list[nn.Module]]:
     """The modules that a line passes, in order, by the part that they belong to."""
-    backbone, encoder = model.htr_convtext.backbone, model.htr_convtext.encoder
+    network: Any = model.htr_convtext
+    backbone, encoder = network.backbone, network.encoder
     parts: dict[str, list[nn.Module]] = {"stem": [backbone.stem]}
     for number, stage in enumerate(backbone.stages, start=1):
         parts[f"stage {number}, convolutions"] = [stage.layers]
         if isinstance(stage.mobilevit, HTRConvTextMobileViTLayer):
+            transformer: Any = stage.mobilevit.transformer
             parts[f"stage {number}, MobileViT"] = [stage.mobilevit]
-            parts[f"stage {number}, of it attention"] = [layer.attention for layer in stage.mobilevit.transformer]
+            parts[f"stage {number}, of it attention"] = [layer.attention for layer in transformer]
     parts["encoder, attention"] = [layer.self_attn for layer in encoder.layers]
     parts["encoder, convolution"] = [layer.conv for layer in encoder.layers]
     parts["encoder, feed-forward"] = [

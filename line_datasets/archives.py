@@ -44,21 +44,20 @@ def unpacked(root: Path, cache_dir: str | None) -> Path:
     entries = [root] if root.is_file() else sorted(root.iterdir())
     states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in entries]
     key = hashlib.sha256(repr(states).encode()).hexdigest()[:32]
-    target = (
-        Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser()
-        / "unpacked_lines"
-        / key
-        / root.resolve().name.split(".")[0]
-    )
-    if target.is_dir():
-        return target
-    problems = Problems(root)
-    for archive in archives:
-        check_members(archive, problems)
-    problems.raise_if_any()
-    unpacked_lines = target.parent.parent
-    unpacked_lines.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=unpacked_lines))
+    cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser() / "unpacked_lines"
+    target = cache / key / root.resolve().name.split(".")[0]
+    if not target.is_dir():
+        problems = Problems(root)
+        for archive in archives:
+            check_members(archive, problems)
+        problems.raise_if_any()
+        cache.mkdir(parents=True, exist_ok=True)
+        unpack(root, archives, entries, target, Path(tempfile.mkdtemp(dir=cache)))
+    return target
+
+
+def unpack(root: Path, archives: list[Path], entries: list[Path], target: Path, partial: Path) -> None:
+    """Fills a new folder with what is in archives and links to the other entries, then gives it its name."""
     try:
         for archive in archives:
             extract(archive, partial / TO_CONTENT.get(archive.name, "."))
@@ -72,7 +71,6 @@ def unpacked(root: Path, cache_dir: str | None) -> Path:
             raise LineDataError(root, [f"{root}: cannot be unpacked ({error})"]) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return target
 
 
 def link_tree(source: Path, target: Path) -> None:

@@ -25,7 +25,7 @@ from .problems import LineDataError, Problems
 logger = logging.getLogger(__name__)
 
 # Part of every cache key. Raise it whenever the same files and options give other lines than before.
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 ON_ERROR = ("raise", "skip")
 CHUNK_LINES = 100
 DIGEST_BYTES = 16
@@ -145,27 +145,14 @@ def labelled(lines: Iterable[Line], form: LabelForm, problems: Problems) -> Iter
         yield line._replace(text=label)
 
 
-def check_all(config: LineBuilderConfig) -> None:
-    """
-    Reads everything in this process, images too, so that one error names all that is wrong.
-
-    Raises:
-        LineDataError: If anything is.
-    """
+def read_all(config: LineBuilderConfig, images: bool = True) -> Problems:
+    """All that is wrong or odd: reads every transcription in this process and, if asked to, every image file."""
     problems = Problems(config.root)
     for _, lines in found_lines(config, problems):
         for line in lines:
-            image_content(line, problems)
-    problems.raise_if_any()
-
-
-def odd_lines(config: LineBuilderConfig) -> list[str]:
-    """Reads the transcriptions; what is odd about them, one sentence for each kind."""
-    problems = Problems(config.root)
-    for _, lines in found_lines(config, problems):
-        for _ in lines:
-            pass
-    return problems.warnings()
+            if images:
+                image_content(line, problems)
+    return problems
 
 
 class Chunk(NamedTuple):

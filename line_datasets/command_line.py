@@ -31,14 +31,11 @@ def source_arguments(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def named_options(options: list[str]) -> dict[str, Any]:
-    """Options from "NAME=VALUE"."""
-    given = (option.partition("=") for option in options)
-    return {name: option_value(value) for name, _, value in given}
-
-
-def option_value(text: str) -> Any:
-    """A number, true or false; anything else as it is."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    """Options from "NAME=VALUE"; a value is a number, true or false, or else a text."""
+    named: dict[str, Any] = {}
+    for name, _, value in (option.partition("=") for option in options):
+        try:
+            named[name] = json.loads(value)
+        except json.JSONDecodeError:
+            named[name] = value
+    return named

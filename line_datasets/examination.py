@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +14,9 @@ from datasets import Image as ImageFeature
 from datasets.utils import tqdm
 from PIL import Image
 
+from ..decoding_htr_convtext import frames_needed
 from .labels import Vocabulary, right_to_left, vocabulary
 
-PIXELS_PER_FRAME = 4
 DIGEST_BYTES = 16
 
 
@@ -28,10 +27,12 @@ class Network(NamedTuple):
     Attributes:
         alphabet: Characters that it can write; None for those of the train split.
         width: Width of its input in pixels for an image of a height and width.
+        frames: Frames of CTC for such an input's width.
     """
 
     alphabet: str | None
     width: Callable[[int, int], int]
+    frames: Callable[[int], int]
 
 
 class Findings(NamedTuple):
@@ -99,7 +100,7 @@ def examine_line(split: str, row: dict[str, Any], reader: Network, findings: Fin
     if darkest == lightest:
         findings.errors.append(f"{where}: empty image, all pixels are {darkest}")
     width = reader.width(image.height, image.width)
-    if frames_needed(text) > -(-width // PIXELS_PER_FRAME):
+    if frames_needed(text) > reader.frames(width):
         findings.errors.append(f"{where}: too long for the CTC, {frames_needed(text)} frames for {width} pixels")
 
 
@@ -108,11 +109,6 @@ def decode(image: dict[str, Any]) -> Image.Image:
     opened = Image.open(BytesIO(image["bytes"]) if image["bytes"] else image["path"])
     opened.load()
     return opened
-
-
-def frames_needed(text: str) -> int:
-    """Frames that a CTC path needs: one for each character, and a blank between equal neighbours."""
-    return len(text) + sum(first == second for first, second in pairwise(text))
 
 
 def odd_characters(splits: DatasetDict, characters: Vocabulary) -> list[str]:

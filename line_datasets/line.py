@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A line before it is loaded: its transcription, and where its image comes from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from datasets import Features, Image, Value
 from PIL import Image as PillowImage
+
+from ..pages.finding_files import files_below
+from .problems import Problems
 
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
@@ -76,11 +79,31 @@ def open_image(file, name: str | Path) -> PillowImage.Image:
     return opened
 
 
-def split_folders(root: Path) -> dict[str, Path]:
-    """Sub-folders named like a split, in the order train, validation, test."""
-    found = {
-        SPLIT_NAMES[path.name.lower()]: path
-        for path in sorted(root.iterdir())
-        if path.is_dir() and path.name.lower() in SPLIT_NAMES
-    }
+def split_folders(root: Path, problems: Problems | None = None) -> dict[str, Path]:
+    """Sub-folders named like a split, in the order train, validation, test; see [`one_a_split`]."""
+    folders = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in SPLIT_NAMES]
+    return one_a_split(((path.name.lower(), path) for path in folders), problems)
+
+
+def files_outside(folders: Collection[Path], root: Path, *suffixes: str) -> list[Path]:
+    """Files below a folder, of some endings, that are below none of the others."""
+    return [path for path in files_below(root, *suffixes) if not any(map(path.is_relative_to, folders))]
+
+
+def one_a_split(
+    named: Iterable[tuple[str, Path]], problems: Problems | None = None, ignored: Collection[Path] = ()
+) -> dict[str, Path]:
+    """
+    Files or folders by split, in the order train, validation, test.
+
+    Args:
+        named: A name of `SPLIT_NAMES`, and what is named so.
+        problems: Takes what names a split that another one names already.
+        ignored: What may do so.
+    """
+    found: dict[str, Path] = {}
+    for name, path in named:
+        first = found.setdefault(SPLIT_NAMES[name], path)
+        if first != path and problems is not None and path not in ignored:
+            problems.add(path, f"the {SPLIT_NAMES[name]} split is {first.name} already; join the two, or rename one")
     return {split: found[split] for split in SPLITS if split in found}

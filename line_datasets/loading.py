@@ -14,7 +14,7 @@ from datasets.exceptions import DatasetGenerationError
 from ..pages import CropOptions
 from . import formats
 from .archives import unpacked
-from .cache import ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, check_all, odd_lines
+from .cache import ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, read_all
 from .formats.hub_datasets import HUB_PREFIX, RowReader, has_columns, load_columns
 from .labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm
 from .line import SPLITS
@@ -99,7 +99,7 @@ def load_lines(
             space, and characters that cannot be seen are left out, see [`~labels.normalize_text`].
         text_order: "logical", the order of reading; or "visual", the order in which the characters stand on the line
             from left to right, which is another for Hebrew and Arabic. A model writes the order that it was trained
-            on; CTC reads a line from left to right, and learns such scripts better in the visual order.
+            on; CTC takes the characters to stand from left to right, which for such scripts is the visual order.
         on_error: "raise", one error that names every bad file; or "skip", the same as a warning, without those lines.
         cache_dir: Cache of `datasets`; its default if None.
         num_proc: Processes that make the cache.
@@ -151,7 +151,8 @@ def oddities(name: str, data_dir: str | Path | Sequence[str | Path] | None = Non
     for root in (Path(location).expanduser() for location in locations(name, data_dir)):
         if root.is_dir() and not has_columns(root):
             made = reader_options(name, source.options, options)
-            found += odd_lines(LineBuilderConfig(root=root, reader=source.reader, options=made, on_error="skip"))
+            config = LineBuilderConfig(root=root, reader=source.reader, options=made)
+            found += read_all(config, images=False).warnings()
     return found
 
 
@@ -229,6 +230,6 @@ def build(config: LineBuilderConfig, request: Request) -> DatasetDict | Iterable
         builder.download_and_prepare(num_proc=request.num_proc)
     except (LineDataError, DatasetGenerationError):
         if request.on_error == "raise":
-            check_all(config)
+            read_all(config).raise_if_any()
         raise
     return builder.as_dataset()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that is wrong or odd in the files of a dataset, told at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SHOWN_PROBLEMS = 20
@@ -46,6 +46,11 @@ class Problems:
     def add(self, file: str | Path, what: str, line: int | None = None) -> None:
         """Notes that `what` is wrong with a file, at a line of it (from 1) where that is known."""
         self.found.append(f"{file}, line {line}: {what}" if line else f"{file}: {what}")
+
+    def refuse(self, file: str | Path, options: Iterable[str], why: str) -> None:
+        """Notes options that someone asked for and that do not act on a file: they are `why`."""
+        for option in options:
+            self.add(file, f"the option {option} is {why}")
 
     def warn(self, where: str | Path, kind: str) -> None:
         """Notes something odd: `kind` in the plural ("words that differ from their line's text"), and where it is."""

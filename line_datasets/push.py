@@ -19,8 +19,8 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from .command_line import add_source_arguments, print_any_character, source_arguments
-from .hub_folder import LINES_PER_FILE, write_hub_folder
 from .loading import load_lines
+from .writing_parquet import LINES_PER_FILE, write_hub_folder
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,7 +20,7 @@ from .command_line import add_source_arguments, print_any_character, source_argu
 from .examination import Findings, Network, examine, shown
 from .loading import load_lines, oddities
 from .problems import LineDataError
-from .report_page import as_html
+from .report_html import as_html
 
 SHOWN_FINDINGS = 20
 # Options of loading, not of a source.
@@ -33,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         splits, errors = load_what_can_be(options)
-        arguments = {key: value for key, value in source_arguments(options).items() if key not in LOADING}
-        findings = examine(splits, network(options), errors, oddities(options.name, **arguments))
+        of_source = {key: value for key, value in source_arguments(options).items() if key not in LOADING}
+        findings = examine(splits, network(options), errors, oddities(options.name, **of_source))
     except (FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -73,17 +73,19 @@ def load_what_can_be(options: argparse.Namespace) -> tuple[DatasetDict, list[str
 
 def network(options: argparse.Namespace) -> Network:
     """What the model of `--model`, or a new one of the other options, can read."""
+    from ..configuration_htr_convtext import HTRConvTextConfig
     from ..processing_htr_convtext import HTRConvTextImageProcessor, HTRConvTextProcessor
 
     if options.model:
         processor = HTRConvTextProcessor.from_pretrained(options.model)
-        return Network(processor.tokenizer.alphabet, processor.image_processor.padded_width)
+        frames = HTRConvTextConfig.from_pretrained(options.model).frames
+        return Network(processor.tokenizer.alphabet, processor.image_processor.padded_width, frames)
     scaling = HTRConvTextImageProcessor(
         size={"height": 64, "width": options.image_width},
         keep_aspect_ratio=options.keep_aspect_ratio,
         pad_to_multiple_of=options.pad_to_multiple_of,
     )
-    return Network(options.alphabet, scaling.padded_width)
+    return Network(options.alphabet, scaling.padded_width, HTRConvTextConfig().frames)
 
 
 def as_text(findings: Findings) -> str:

@@ -19,7 +19,7 @@ def read_text(path: Path, problems: Problems, encoding: str = "utf-8") -> str | 
         encoding: Name of a codec.
     """
     try:
-        return path.read_text(encoding="utf-8-sig" if is_utf8(encoding) else encoding)
+        return path.read_text(encoding="utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding)
     except FileNotFoundError:
         problems.add(path, "there is no such file")
     except UnicodeDecodeError as error:
@@ -47,7 +47,3 @@ def check_encoding(encoding: str) -> None:
         codecs.lookup(encoding)
     except LookupError:
         raise ValueError(f"Unknown encoding {encoding!r}. For example: utf-8, cp1258, cp1252, iso-8859-1.") from None
-
-
-def is_utf8(encoding: str) -> bool:
-    return codecs.lookup(encoding).name == "utf-8"

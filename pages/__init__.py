@@ -4,7 +4,7 @@
 
 from .cropping import CropOptions, Cut, cut_line, plan_cut
 from .layout import LineText, Page, PageLine
-from .page_files import has_pages, read_page_file, read_page_text
+from .page_files import has_pages, read_pages
 from .page_images import find_page_image, open_page_image, plan_page_image
 
 __all__ = [
@@ -19,6 +19,5 @@ __all__ = [
     "open_page_image",
     "plan_cut",
     "plan_page_image",
-    "read_page_file",
-    "read_page_text",
+    "read_pages",
 ]

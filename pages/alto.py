@@ -4,7 +4,7 @@
 
 from xml.etree.ElementTree import Element
 
-from .geometry import Point, box_points, parse_points
+from .geometry import Point, parse_points
 from .layout import LineText, Page, PageLine, in_reading_order, ordered_references, page_side
 from .safe_xml import local_name
 
@@ -38,7 +38,8 @@ def parse_alto(root: Element) -> list[Page]:
 
 
 def parse_one_page(page: Element, order: list[str]) -> Page:
-    lines, warnings = [], []
+    lines: list[PageLine] = []
+    warnings = []
     for number, block in enumerate(page.iter()):
         of_block = block.findall("{*}TextLine")
         if of_block and block.get("ROTATION", "0").strip(" 0.+-"):
@@ -109,6 +110,9 @@ def outline(line: Element) -> tuple[list[Point], str]:
     try:
         if points := parse_points(shape.get("POINTS")) if shape is not None else []:
             return points, ""
-        return ([] if None in box else box_points(*(float(value or 0) for value in box))), ""
+        if None in box:
+            return [], ""
+        left, top, width, height = (float(value or 0) for value in box)
     except ValueError as error:
         return [], f"has a broken outline ({error})"
+    return [(left, top), (left + width, top), (left + width, top + height), (left, top + height)], ""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pbm", ".pgm", ".ppm")
+from ..processing_htr_convtext import IMAGE_SUFFIXES
 
 
 def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
@@ -27,16 +27,21 @@ def file_below(folder: Path, name: str) -> Path | None:
     return min(found, key=lambda path: (len(path.parts), path), default=None)
 
 
-def file_at(path: Path) -> Path | None:
-    """The file of this path; else the one whose name differs only in case or Unicode normal form."""
-    if path.is_file():
-        return path
-    found = locate(path.parent, (path.name,))
+def named_file(folder: Path, name: str) -> Path | None:
+    """The file that a list names, seen from a folder; folders may be divided as Windows does. See [`locate`]."""
+    path = folder / name
+    found = path if path.is_file() else locate(path.parent, (path.name,))
+    if not (found and found.is_file()):
+        parts = tuple(part for part in re.split(r"[\\/]+", name) if part not in ("", "."))
+        found = locate(folder, parts) if parts else None
     return found if found and found.is_file() else None
 
 
 def locate(folder: Path, parts: tuple[str, ...]) -> Path | None:
-    """What a relative path of several parts names, seen from a folder; see [`file_at`] for how names are compared."""
+    """
+    What a relative path of several parts names, seen from a folder; where nothing has the very name, what differs from
+    it only in case or Unicode normal form.
+    """
     for part in parts:
         entry = folder.parent if part == ".." else folder / part
         if not entry.exists():
@@ -72,12 +77,3 @@ def entries_at_time(folder: Path, changed: int) -> dict[str, tuple[str, ...]]:
     for name in sorted(os.listdir(folder)):
         entries[comparable(name)] = (*entries.get(comparable(name), ()), name)
     return entries
-
-
-def named_file(folder: Path, name: str) -> Path | None:
-    """The file that a list names, seen from a folder; folders may be divided as Windows does."""
-    if found := file_at(folder / name):
-        return found
-    parts = tuple(part for part in re.split(r"[\\/]+", name) if part not in ("", "."))
-    found = locate(folder, parts) if parts else None
-    return found if found and found.is_file() else None

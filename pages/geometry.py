@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 OUTSIDE_TOLERANCE = 0.01
 ALMOST_LEVEL, ALMOST_REVERSED = 45.0, 135.0
@@ -31,10 +31,6 @@ def parse_points(text: str | None) -> list[Point]:
     if not all(map(math.isfinite, values)) or (len(values) > 1 and len(values) % 2):
         raise ValueError(f"{len(values)} numbers are no points: {(text or '')[:40]!r}")
     return list(zip(values[::2], values[1::2], strict=False))
-
-
-def box_points(left: float, top: float, width: float, height: float) -> list[Point]:
-    return [(left, top), (left + width, top), (left + width, top + height), (left, top + height)]
 
 
 def bounding_box(points: Sequence[Point], size: tuple[int, int]) -> Box:
@@ -70,7 +66,11 @@ def outline_mask(points: Sequence[Point], size: tuple[int, int]) -> Image.Image:
     """
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).polygon(points, fill=255, outline=255)
-    return ImageChops.lighter(mask, enclosed(points, size)) if crosses_itself(points) else mask
+    if not crosses_itself(points):
+        return mask
+    lost = ImageChops.subtract(enclosed(points, size), mask)
+    # One pixel more, for the sides between what is lost and what is not.
+    return ImageChops.lighter(mask, lost.filter(ImageFilter.MaxFilter(3)))
 
 
 def crosses_itself(points: Sequence[Point]) -> bool:
@@ -87,12 +87,13 @@ def crosses_itself(points: Sequence[Point]) -> bool:
 
 
 def enclosed(points: Sequence[Point], size: tuple[int, int]) -> Image.Image:
-    """Image of `size` that is 255 wherever one cannot come from outside without crossing the outline."""
+    """Image of `size` that is 255 off the outline wherever one cannot come from outside without crossing it."""
     left, top = (math.floor(min(values)) - 1 for values in zip(*points, strict=True))
     width, height = (math.ceil(max(values)) + 2 for values in zip(*points, strict=True))
     whole = Image.new("L", (width - left, height - top))
     ImageDraw.Draw(whole).line([(x - left, y - top) for x, y in (*points, points[0])], fill=255)
-    inside = Image.fromarray(np.where(outside(np.asarray(whole) > 0), np.uint8(0), np.uint8(255)))
+    walls = np.asarray(whole) > 0
+    inside = Image.fromarray(np.where(outside(walls) | walls, np.uint8(0), np.uint8(255)))
     return inside.crop((-left, -top, size[0] - left, size[1] - top))
 
 

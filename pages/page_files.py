@@ -11,7 +11,7 @@ from .alto import parse_alto
 from .finding_files import files_below
 from .layout import Page
 from .page_xml import parse_page_xml
-from .safe_xml import local_name, parse_xml, parse_xml_file
+from .safe_xml import local_name, parse_xml
 
 HEAD_BYTES = 65536
 PAGE_ROOTS = ("PcGts", "alto")
@@ -31,32 +31,23 @@ def root_name(path: Path) -> str:
     return found[1] if found else ""
 
 
-def read_page_file(
-    path: Path, text_index: int | None = None, edit: Callable[[Element], None] | None = None
+def read_pages(
+    source: Path | str | bytes, text_index: int | None = None, edit: Callable[[Element], None] | None = None
 ) -> list[Page]:
     """
     The pages of a PAGE XML or ALTO file: one, but for ALTO files of a whole book.
 
     Args:
-        path: The file.
+        source: The file, or its content.
         text_index: See [`~page_xml.parse_page_xml`].
         edit: Changes the tree before it is read.
 
     Raises:
         ValueError: If it is neither, or malformed.
     """
-    root = parse_xml_file(path)
+    root = parse_xml(source)
     if edit is not None:
         edit(root)
-    return parse_page_tree(root, text_index)
-
-
-def read_page_text(text: str | bytes, text_index: int | None = None) -> list[Page]:
-    """The same for the content of such a file."""
-    return parse_page_tree(parse_xml(text), text_index)
-
-
-def parse_page_tree(root: Element, text_index: int | None) -> list[Page]:
     name = local_name(root)
     if name not in PAGE_ROOTS:
         raise ValueError(f"neither PAGE XML nor ALTO, but {name}")

@@ -70,9 +70,6 @@ def plan_page_image(file: Path | str | BytesIO, page: Page) -> PageImage:
         frame = page_frame(opened, page, told)
         opened.seek(frame)
         orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
-        if orientation in SWAPS_SIDES and opened.format == "TIFF" and opened.info.get("compression") == "raw":
-            # Pillow 13 mixes up rows and columns of such a file.
-            raise ValueError(f"an uncompressed TIFF with orientation {orientation}; save it upright, or compressed")
         # Pillow itself turns the size of a TIFF.
         swapped = orientation in SWAPS_SIDES and opened.format != "TIFF"
         upright = (opened.height, opened.width) if swapped else opened.size

@@ -9,29 +9,16 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 
-def parse_xml_file(path: Path) -> Element:
+def parse_xml(source: Path | str | bytes) -> Element:
     """
-    Root of an XML file.
+    Root of an XML file, or of the content of one.
 
     Raises:
         ValueError: If it cannot be opened, is malformed or declares entities.
     """
     try:
-        return ElementTree.parse(path).getroot()
+        return ElementTree.parse(source).getroot() if isinstance(source, Path) else ElementTree.fromstring(source)
     except (OSError, ValueError, LookupError, ParseError) as error:
-        raise ValueError(describe(error)) from error
-
-
-def parse_xml(text: str | bytes) -> Element:
-    """
-    Root of an XML document.
-
-    Raises:
-        ValueError: If it is malformed or declares entities.
-    """
-    try:
-        return ElementTree.fromstring(text)
-    except (ValueError, LookupError, ParseError) as error:
         raise ValueError(describe(error)) from error
 
 

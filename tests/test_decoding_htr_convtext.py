@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from htr_convtext.decoding_htr_convtext import collapse_frames, decode_greedily, describe_hypothesis
+from htr_convtext.decoding_htr_convtext import collapse_frames, decode_greedily, describe_hypothesis, frames_needed
 
 
 def slow_collapse(frames: list[int], blank_id: int = 0) -> list[int]:
@@ -70,3 +70,10 @@ def test_an_empty_reading_scores_nothing():
         "words": [],
         "characters": [],
     }
+
+
+@pytest.mark.parametrize("label", [(), (1,), (1, 2), (1, 1), (1, 1, 2, 2), (2, 1, 1)])
+def test_frames_needed_are_those_of_the_shortest_path(label):
+    paths = (path for length in range(7) for path in itertools.product(range(3), repeat=length))
+    shortest = next(path for path in paths if slow_collapse(list(path)) == list(label))
+    assert frames_needed(label) == frames_needed("".join(map(str, label))) == len(shortest)

@@ -49,12 +49,12 @@ def run_in_a_process_of_its_own(command: list[str], workplace: Path, python_path
 
 @pytest.fixture(scope="module")
 def try_ways(root, released, tmp_path_factory):
-    def run(names: list[str]) -> dict[str, str]:
+    def run(names: list[str], python_path: str = "") -> dict[str, str]:
         workplace = tmp_path_factory.mktemp("ways")
         script = Path(__file__).with_name("ways_of_loading.py")
         line = root / "examples" / "lettre_3.jpg"
         # torchao slows and litters every import of transformers, so it may be kept in a folder of its own.
-        extra = os.environ.get("HTR_EXTRA_PACKAGES", "")
+        extra = python_path or os.environ.get("HTR_EXTRA_PACKAGES", "")
         command = [str(script), str(released), str(line), "answer.json", *names]
         run_in_a_process_of_its_own(command, workplace, python_path=extra)
         return json.loads((workplace / "answer.json").read_text(encoding="utf-8"))
@@ -80,6 +80,12 @@ def test_slow_ways_of_loading(try_ways, way):
     if answer.startswith("missing "):
         pytest.skip(f"{way}: {answer}")
     assert answer == "right", answer
+
+
+@pytest.mark.slow
+def test_loading_on_disk_with_the_oldest_transformers(try_ways, oldest_transformers):
+    ways = ["loads_on_disk", "loads_what_does_not_fit_on_disk"]
+    assert try_ways(ways, str(oldest_transformers)) == dict.fromkeys(ways, "right")
 
 
 LOAD_THREE_TIMES = """

@@ -4,18 +4,24 @@
 
 import copy
 import json
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, GenerationConfig
+from transformers import AutoConfig, GenerationConfig, pipeline
 
 from htr_convtext import (
     HTRConvTextConfig,
     HTRConvTextForCTC,
+    HTRConvTextImageProcessor,
     HTRConvTextModel,
+    HTRConvTextProcessor,
     HTRConvTextTCM,
+    HTRConvTextTokenizer,
 )
 from htr_convtext.configuration_htr_convtext import AUTO_MAP
 from htr_convtext.modeling_htr_convtext import character_contexts
@@ -355,6 +361,36 @@ def test_the_image_enters_by_the_embeddings(model):
     assert model.get_output_embeddings() is None
 
 
+def test_classes_are_added_by_training_alone(model):
+    assert model.resize_token_embeddings(12) is model.resize_token_embeddings() is model.get_input_embeddings()
+    with pytest.raises(ValueError, match="has 12 classes.* Got 13.* --extend_alphabet"):
+        model.resize_token_embeddings(13)
+
+
+def test_transformers_own_pipelines_refuse_a_loaded_model(model):
+    processor = HTRConvTextProcessor(HTRConvTextImageProcessor(), HTRConvTextTokenizer.from_alphabet("abcdefghijk"))
+    with pytest.raises(TypeError, match="as_pipeline"):
+        pipeline("image-to-text", model=model, processor=processor)
+    assert not hasattr(model.config, "no_such_option")
+    assert copy.deepcopy(model.config).to_dict() == model.config.to_dict()
+
+
+STRIDED_CONVOLUTION = """
+import torch
+convolution = torch.nn.Conv2d(4, 8, 1, stride=(2, 1), bias=False)
+for _ in range(10):
+    pixels = torch.zeros(3, 4, 16, 128).to(memory_format=torch.channels_last).requires_grad_()
+    convolution(pixels).sum().backward()
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the fault was seen on x86 only")
+def test_the_strided_convolutions_gradient_still_needs_its_workaround():
+    # Ended by a signal: the gradient was written past its memory.
+    if subprocess.run([sys.executable, "-c", STRIDED_CONVOLUTION], capture_output=True).returncode >= 0:
+        pytest.fail(f"torch {torch.__version__} has mended it: remove the workaround in HTRConvTextShortcut.forward")
+
+
 def test_settings_of_trocr_scripts_break_nothing(model, fixed_frames, pixel_values, tmp_path):
     changed = fixed_frames
     before = copy.deepcopy(model.config)
@@ -455,10 +491,10 @@ def test_tcm_reaches_the_encoder_and_is_no_part_of_the_model(model, pixel_values
 
 
 def test_as_pipeline_reads(model):
-    from htr_convtext import HTRConvTextImageProcessor, HTRConvTextProcessor, HTRConvTextTokenizer
-
     processor = HTRConvTextProcessor(HTRConvTextImageProcessor(), HTRConvTextTokenizer.from_alphabet("abcdefghijk"))
-    reading = model.as_pipeline(processor)(np.zeros((64, 100), dtype=np.uint8))
+    line = np.full((64, 300), 255, dtype=np.uint8)
+    line[24:40, 20:280:8] = 0
+    reading = model.as_pipeline(processor)(line)
     assert set(reading[0]) == {"generated_text", "score"}
 
 

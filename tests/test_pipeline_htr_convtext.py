@@ -7,11 +7,13 @@ import concurrent.futures
 import copy
 import functools
 import http.server
+import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 import datasets
@@ -22,8 +24,9 @@ from PIL import Image, ImageOps
 from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
-from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
-from htr_convtext.pipeline_htr_convtext import batches_of_one_width, join_parts
+from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor, load_image
+from htr_convtext.pipeline_htr_convtext import PreparedLine, batches_of_one_width, check_line, join_parts
+from htr_convtext.processing_htr_convtext import to_grey
 
 MODES = {"fixed": {"height": 64, "width": 512}, "aspect": {"height": 64, "width": 1024}}
 
@@ -319,6 +322,25 @@ def test_real_lines_are_neither_turned_nor_refused(read, line_images):
     assert sum(squeezed) == 0
 
 
+@pytest.mark.slow
+def test_hardly_a_real_line_is_refused(shared_lines):
+    outcomes = Counter()
+    for name in ("peraire", "poilus"):
+        for split in ("train", "val"):
+            for file in (shared_lines / name / f"{split}.ln").read_text().split():
+                outcomes[outcome_of(shared_lines / name / "lines" / file)] += 1
+    assert set(outcomes) <= {"line", "refused"} and outcomes["refused"] < outcomes["line"] / 500, outcomes
+
+
+def outcome_of(path: Path) -> str:
+    line = PreparedLine(source=str(path))
+    try:
+        image = check_line(to_grey(load_image(path)), line)
+    except ValueError:
+        return "refused"
+    return "blank" if image is None else "turned" if line.notes else "line"
+
+
 def test_a_long_line_is_read_in_parts(trained, root):
     """Five lines one after the other: what is read is what their readings are, but for a few characters at seams."""
     paths = sorted((root / "examples").glob("*.jpg"))
@@ -385,6 +407,48 @@ def test_a_row_that_cannot_be_decoded_costs_only_itself(read, readings, line_ima
         assert "error" in results[1][0]
 
 
+TRANSFORMERS_OWN_PIPELINES = """
+import json, sys
+import transformers
+from transformers import AutoModel, AutoProcessor, pipeline
+folder, line = sys.argv[1:]
+model = AutoModel.from_pretrained(folder, trust_remote_code=True)
+processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+answers = [model.as_pipeline(processor)(line)[0]["generated_text"]]
+if transformers.__version__.startswith("4."):
+    read = pipeline(
+        "image-to-text", model=model, tokenizer=processor.tokenizer, image_processor=processor.image_processor
+    )
+    answers.append(read(line)[0]["generated_text"])
+read = pipeline("image-text-to-text", model=model, processor=processor)
+chat = [{"role": "user", "content": [{"type": "image", "url": line}]}]
+for ask in (lambda: read(line), lambda: read([line, line]), lambda: read(images=line, text=""), lambda: read(chat)):
+    try:
+        answers.append(ask())
+    except (TypeError, ValueError) as error:
+        answers.append(str(error))
+print(json.dumps(answers))
+"""
+
+
+@pytest.mark.parametrize("version", ["newest", "oldest"])
+def test_a_model_object_in_transformers_own_pipelines(request, model_folder, line_images, tmp_path, version):
+    """They read, or say what to call instead."""
+    path = str(request.getfixturevalue("oldest_transformers")) if version == "oldest" else ""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", TRANSFORMERS_OWN_PIPELINES, str(model_folder), line_images[0]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "HF_MODULES_CACHE": str(tmp_path / "modules")},
+    )
+    assert done.returncode == 0, done.stderr
+    expected, *answers = json.loads(done.stdout.splitlines()[-1])
+    if version == "oldest":
+        assert answers.pop(0) == expected
+    assert len(answers) == 4 and all("call model.as_pipeline(processor)" in answer for answer in answers)
+
+
 def test_options_of_generate_are_taken(read, readings, line_images):
     for options in ({"max_new_tokens": 64}, {"generate_kwargs": {"max_new_tokens": 64, "num_beams": 4}}):
         assert_same([read(line_images[0], **options)], readings[:1])
@@ -396,6 +460,8 @@ def test_options_of_generate_are_taken(read, readings, line_images):
 def test_unknown_options_are_named(read, line_images, options):
     with pytest.raises(TypeError, match="nonsense"):
         read(line_images[0], **options)
+    with pytest.raises(TypeError, match="HTRConvTextPipeline .*'return_segment'. Did you mean 'return_segments'?"):
+        read(line_images[0], return_segment=True)
     with pytest.raises(ValueError, match="on_error must be one of raise, skip"):
         read(line_images[0], on_error="ignore")
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, AutoTokenizer
+from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
 
 from htr_convtext import (
     ALPHABETS,
@@ -139,6 +139,25 @@ def test_exif_rotation(image_processor, tmp_path, grey, orientation, stored):
     for image in (tmp_path / "turned.png", Image.open(tmp_path / "turned.png")):
         np.testing.assert_array_equal(image_processor.preprocess_line(image), expected)
     assert load_image(tmp_path / "turned.png").size == grey.shape[::-1]
+
+
+TURNED_TIFFS = {"L": (5, 6, 7, 8), "I;16": (6,), "P": (6,), "RGB": (6,), "RGBA": (6,), "CMYK": (6,), "F": (6,)}
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize(
+    ("mode", "orientation"), [(mode, number) for mode, numbers in TURNED_TIFFS.items() for number in numbers]
+)
+def test_a_turned_tiff_is_read_upright(tmp_path, grey, mode, orientation, compression):
+    """Also an uncompressed one from a file, of which Pillow 13 by itself mixes up rows and columns."""
+    image = Image.fromarray(grey)
+    image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+    image.save(tmp_path / "turned.tif", tiffinfo={0x0112: orientation}, compression=compression)
+    turn = {5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}[orientation]
+    expected = np.asarray(image.transpose(Image.Transpose[turn]))
+    path = tmp_path / "turned.tif"
+    for form in (path, Image.open(path), path.read_bytes()):
+        np.testing.assert_array_equal(np.asarray(load_image(form)), expected)
 
 
 ARRAYS = {
@@ -584,6 +603,35 @@ def test_options_of_a_folder_are_checked_and_changed(image_processor, tmp_path):
     assert unused == {"nonsense": 1} and loaded.to_dict()["size"] == image_processor.size
 
 
+@pytest.mark.parametrize("convert", [False, True])
+def test_a_step_that_is_named_is_an_attribute(image_processor, tmp_path, convert):
+    image_processor.save_pretrained(tmp_path)
+    loaded = HTRConvTextImageProcessor.from_pretrained(tmp_path, do_convert_rgb=convert)
+    loaded.save_pretrained(tmp_path)
+    assert loaded.do_convert_rgb is HTRConvTextImageProcessor.from_pretrained(tmp_path).do_convert_rgb is convert
+
+
+def test_options_for_other_parts_reach_those(tmp_path):
+    processor = HTRConvTextProcessor.for_dataset("iam")
+    processor.save_pretrained(tmp_path)
+    other = HTRConvTextImageProcessor(keep_aspect_ratio=True)
+    for load in (HTRConvTextProcessor.from_pretrained, AutoProcessor.from_pretrained):
+        options = {"trust_remote_code": True} if load == AutoProcessor.from_pretrained else {}
+        load(tmp_path, local_files_only=True, cache_dir=tmp_path, **options)
+        padded = load(tmp_path, max_length=5, padding="max_length", **options)
+        assert padded(text="aab")["labels"] == [processor.tokenizer.encode("aab") + [-100] * 2]
+        assert load(tmp_path, image_processor=other, **options).image_processor.keep_aspect_ratio
+
+
+def test_a_processor_says_the_same_before_and_after_saving(tmp_path):
+    processor = HTRConvTextProcessor.for_dataset("iam")
+    before = processor.to_dict()
+    assert before["auto_map"] == {"AutoProcessor": "processing_htr_convtext.HTRConvTextProcessor"}
+    processor.save_pretrained(tmp_path)
+    saved, loaded = processor.to_dict(), HTRConvTextProcessor.from_pretrained(tmp_path).to_dict()
+    assert saved == loaded and loaded["auto_map"] == before["auto_map"]
+
+
 def test_what_other_versions_write_loads(image_processor, tmp_path):
     image_processor.save_pretrained(tmp_path)
     path = tmp_path / "preprocessor_config.json"
@@ -747,7 +795,47 @@ def test_tokens_cannot_be_added_in_silence():
     assert tokenizer.encode("abc") == [1, 2, 3] and len(tokenizer) == 4
 
 
+def test_words_are_not_joined_without_their_spaces():
+    tokenizer = HTRConvTextTokenizer.from_alphabet(" abc")
+    assert tokenizer(" a b ").input_ids == tokenizer([" a b "]).input_ids[0] == [1, 2, 1, 3, 1]
+    for encode in (tokenizer, tokenizer.encode):
+        with pytest.raises(ValueError, match='is_split_into_words=True .*" ".join'):
+            encode([" a", "b "], is_split_into_words=True)
+    with pytest.raises(ValueError, match="is_split_into_words=True"):
+        tokenizer([["a", "b"], ["c"]], is_split_into_words=True)
+
+
+def test_an_alphabet_beside_another_vocabulary_is_refused(tmp_path):
+    HTRConvTextTokenizer.from_alphabet("abc").save_pretrained(tmp_path)
+    assert HTRConvTextTokenizer.from_pretrained(tmp_path, alphabet="abc").alphabet == "abc"
+    with pytest.raises(ValueError, match="alphabet='xyz' is not that of .*vocab.json: 'abc'"):
+        HTRConvTextTokenizer.from_pretrained(tmp_path, alphabet="xyz")
+
+
 # Processor
+
+
+def test_an_image_is_not_taken_for_a_transcription(tmp_path, grey):
+    processor = HTRConvTextProcessor.for_dataset("iam")
+    path = tmp_path / "line.png"
+    Image.fromarray(grey).save(path)
+    for text in (str(path), ["a", str(path)], "https://example.org/Line.JPG"):
+        with pytest.raises(ValueError, match=r"names an image.*as_pipeline\(processor\)"):
+            processor(text=text)
+    assert processor(text="see line.png")["labels"] == [processor.tokenizer.encode("see line.png")]
+    inputs = processor(images=path, return_tensors="pt")
+    inputs["text"] = "what a loop keeps"
+    assert set(inputs) == {"pixel_values", "text"}
+
+
+def test_what_a_trainer_gathers_is_decoded():
+    processor = HTRConvTextProcessor.for_dataset("iam")
+    ids = np.full((2, 5), -100)
+    ids[0, :3], ids[1] = processor.tokenizer.encode("aab"), processor.tokenizer.encode("  ll ")
+    for gathered in (ids, torch.from_numpy(ids), ids.tolist()):
+        assert processor.batch_decode(gathered, skip_special_tokens=True) == ["aab", "  ll "]
+    with pytest.raises(ValueError, match="Class -100"):
+        processor.batch_decode(ids)
 
 
 def test_keywords_of_texts(grey):

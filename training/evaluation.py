@@ -122,9 +122,9 @@ class LineScorer:
         lines: What was read last.
     """
 
-    def __init__(self, processor):
+    def __init__(self, processor) -> None:
         self.processor = processor
-        self.dataset = None
+        self.dataset: Any = None
         self.lines: list[ReadLine] = []
 
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:

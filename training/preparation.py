@@ -7,7 +7,7 @@ from typing import Any
 
 from datasets import Dataset, Features, Image, Sequence, Value
 
-from ..line_datasets.examination import frames_needed
+from ..decoding_htr_convtext import frames_needed
 
 # What preparation adds; the other columns stay, but for the image.
 PREPARED_FEATURES = {
@@ -98,7 +98,7 @@ def check_label(line_id: str, text: str, labels: list[int], frames: int) -> None
     """
     if not labels:
         raise ValueError(f"Line {line_id}: the transcription is empty. Leave the line out or transcribe it.")
-    needed = frames_needed(text)
+    needed = frames_needed(labels)
     if needed > frames:
         raise ValueError(
             f"Line {line_id}: its transcription of {len(labels)} characters needs {needed} frames (one more between "

@@ -11,14 +11,14 @@ from transformers import TrainerCallback
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 
-def line_weights(sources: Sequence[str], writers: Sequence[str | None], temperature: float) -> list[float]:
+def line_weights(sources: Sequence[str | None], writers: Sequence[str | None], temperature: float) -> list[float]:
     """
     How often a line is drawn in an epoch on average. A source of n lines is drawn in proportion to n^temperature, and
     within it a writer of m lines in proportion to m^temperature, so that the lines of a small hand come more often
     than those of a big register (temperature sampling, as for languages in arXiv 1907.05019).
 
     Args:
-        sources: Source of every line.
+        sources: Source of every line; those without one count as one source's.
         writers: Writer of every line; a source's lines without one count as one writer's.
         temperature: 1 draws every line alike, 0 every source alike and in it every writer.
 
@@ -27,12 +27,12 @@ def line_weights(sources: Sequence[str], writers: Sequence[str | None], temperat
     """
     hands = list(zip(sources, writers, strict=True))
     lines_of_source, lines_of_hand = Counter(sources), Counter(hands)
-    hands_of_source: dict[str, float] = {}
+    hands_of_source: dict[str | None, float] = {}
     for (source, _), lines in lines_of_hand.items():
         hands_of_source[source] = hands_of_source.get(source, 0.0) + lines**temperature
     all_sources = sum(lines**temperature for lines in lines_of_source.values())
 
-    def weight(hand: tuple[str, str | None]) -> float:
+    def weight(hand: tuple[str | None, str | None]) -> float:
         lines = lines_of_hand[hand]
         source_share = lines_of_source[hand[0]] ** temperature / all_sources
         return len(hands) * source_share * lines**temperature / hands_of_source[hand[0]] / lines

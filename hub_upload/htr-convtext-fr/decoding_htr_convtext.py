@@ -16,6 +16,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,11 @@ def collapse_frames(token_ids: torch.Tensor, blank_id: int = 0) -> torch.Tensor:
     places = torch.arange(longest, device=token_ids.device)
     collapsed[places < lengths[:, None]] = token_ids[emitted]
     return collapsed
+
+
+def frames_needed(label: Sequence) -> int:
+    """Frames that a CTC path of a label (text or token ids) has at least: a blank parts equal neighbours."""
+    return len(label) + sum(first == second for first, second in pairwise(label))
 
 
 def decode_greedily(logits: torch.Tensor, blank_id: int = 0) -> list[CTCHypothesis]:
@@ -145,4 +151,4 @@ def words_of(characters: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return words
 
 
-__all__ = ["CTCHypothesis", "collapse_frames", "decode_greedily", "describe_hypothesis"]
+__all__ = ["CTCHypothesis", "collapse_frames", "decode_greedily", "describe_hypothesis", "frames_needed"]

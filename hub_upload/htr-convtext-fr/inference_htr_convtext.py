@@ -10,7 +10,7 @@ and names of those, so that state dict, training and adapters see no difference.
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
@@ -38,7 +38,7 @@ CHANGING = threading.Lock()
 
 
 def optimize_for_inference(
-    model: "HTRConvTextForCTC", dtype: torch.dtype | str | None = None, compile: bool | str = False
+    model: "HTRConvTextForCTC", dtype: torch.dtype | Literal["auto"] | None = None, compile: bool | str = False
 ) -> "HTRConvTextForCTC":
     """
     Inference mode, in place: the same readings, faster. Batch norms are fused into the convolutions, attention is
@@ -100,7 +100,10 @@ def is_offloaded(model: nn.Module) -> bool:
 
 
 def best_dtype(device: torch.device, dtype: torch.dtype) -> torch.dtype:
-    """bfloat16 where reading is faster in it, for its device has matrix units for it, or else `dtype`."""
+    """
+    bfloat16 where reading is faster in it, for its device has matrix units for it, or else `dtype`. Training asks for
+    less, and htr_convtext.training.precision says why.
+    """
     if device.type == "cuda":
         # Not is_bf16_supported(): it counts emulation.
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else dtype
@@ -123,7 +126,7 @@ def put_in_reading_modules(model: nn.Module, dtype: torch.dtype) -> None:
 
 def reading_class(parent: nn.Module, child: nn.Module) -> "type[ReadingModule] | None":
     """The class of this file that reads in a module's place, if there is one."""
-    if type(child) in (nn.Conv1d, nn.Conv2d):
+    if isinstance(child, nn.Conv1d | nn.Conv2d) and type(child) in (nn.Conv1d, nn.Conv2d):
         pointwise = set(child.kernel_size) == set(child.stride) == {1} and child.groups == 1
         return READING_CLASSES[type(child)] if pointwise and not isinstance(parent, HTRConvTextConvLayer) else None
     return READING_CLASSES.get(type(child))
@@ -180,11 +183,11 @@ class FusedConvLayer(ReadingModule, HTRConvTextConvLayer):
             return
         exact = torch.promote_types(convolution.weight.dtype, torch.float32)
         kernel, mean, variance, scale, shift = (
-            tensor.to(exact)
+            tensor.to(exact)  # type: ignore[union-attr]
             for tensor in (convolution.weight, norm.running_mean, norm.running_var, norm.weight, norm.bias)
         )
-        weight, bias = fuse_conv_bn_weights(kernel, None, mean, variance, norm.eps, scale, shift)
-        weight = weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
+        fused, bias = fuse_conv_bn_weights(kernel, None, mean, variance, norm.eps, scale, shift)
+        weight = fused.detach().to(dtype).contiguous(memory_format=torch.channels_last)
         self.prepared = (weight, bias.detach().to(dtype), convolution, norm)
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
@@ -249,7 +252,7 @@ class ReadingPointwiseConv1d(ReadingModule, nn.Conv1d):
 class ReadingPositionBias(ReadingModule, HTRConvTextRelativePositionBias):
     """Keeps the last length's table: tables grow with its square, and batches come in few lengths."""
 
-    def forward(self, length: int, device: torch.device) -> torch.Tensor:
+    def forward(self, length: int, device: torch.device) -> torch.Tensor:  # type: ignore[override]
         if (prepared := self.reads()) is None or torch.compiler.is_compiling():
             return super().forward(length, device)
         # A thread takes a table together with its length, or makes its own: another may store one at any moment.

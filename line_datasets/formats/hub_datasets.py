@@ -15,7 +15,7 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.utils import tqdm
 from pyarrow import parquet
 
-from ...pages import CropOptions, cut_line, open_page_image, plan_page_image, read_page_text
+from ...pages import CropOptions, cut_line, open_page_image, plan_page_image, read_pages
 from ...pages.finding_files import IMAGE_SUFFIXES
 from ..labels import LabelForm, left_out
 from ..line import FEATURES, SPLIT_NAMES, SPLITS, open_image, split_folders
@@ -62,7 +62,8 @@ def load_columns(
     if str(path).startswith(HUB_PREFIX):
         arguments: dict[str, Any] = {"path": str(path).removeprefix(HUB_PREFIX)}
     else:
-        arguments = {"path": format_of(Path(path)), "data_files": data_files(Path(path))}
+        layout = "webdataset" if shards(Path(path), ".tar") else "parquet"
+        arguments = {"path": layout, "data_files": data_files(Path(path))}
     try:
         loaded = load_dataset(**arguments, cache_dir=cache_dir, num_proc=num_proc, streaming=streaming)
     except (DatasetGenerationError, pyarrow.ArrowException, tarfile.TarError, UnicodeDecodeError):
@@ -105,10 +106,6 @@ def check_texts(path: Path, opened: tarfile.TarFile, problems: Problems) -> None
                 content.read().decode("utf-8")
             except UnicodeDecodeError as error:
                 problems.add(path, f"{member.name}: not UTF-8 at byte {error.start}")
-
-
-def format_of(root: Path) -> str:
-    return "webdataset" if shards(root, ".tar") else "parquet"
 
 
 def shards(root: Path, suffix: str) -> list[Path]:
@@ -256,7 +253,7 @@ class RowReader(NamedTuple):
         return label
 
     def lines_of_page(self, row: Row, identifier: str, where: str, problems: Problems) -> Iterator[Row]:
-        page, *more = read_page_text(row[self.text], self.text_index)
+        page, *more = read_pages(row[self.text], self.text_index)
         if more:
             raise ValueError(f"{1 + len(more)} pages in the XML of one image")
         file = image_file(row[self.image])

@@ -2,25 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists `train.ln`, `val.ln`, `test.ln` of images, each image with a text file beside it: the papers' own layout."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...pages.finding_files import named_file
-from ..line import SPLIT_NAMES, Line, Lines
+from ..line import SPLIT_NAMES, Line, Lines, one_a_split
 from ..problems import Problems
 from ..text_files import numbered_lines
-from .tables import by_split
 from .text_beside_images import line_with_text
 
 
-def image_lists(root: Path) -> dict[str, Path]:
-    """The lists `train.ln`, `val.ln` and `test.ln` of a folder, by split."""
-    return by_split(path for path in root.glob("*.ln") if path.stem.lower() in SPLIT_NAMES)
+def image_lists(root: Path, problems: Problems | None = None) -> dict[str, Path]:
+    """The lists `train.ln`, `val.ln` and `test.ln` of a folder, by split; see [`~line.one_a_split`]."""
+    lists = ((path.stem.lower(), path) for path in sorted(root.glob("*.ln")))
+    return one_a_split(((name, path) for name, path in lists if name in SPLIT_NAMES), problems)
 
 
-def read_image_lists(
-    root: Path, problems: Problems, ignored: Mapping[str, bool] | None = None, encoding: str = "utf-8"
-) -> Lines:
+def read_image_lists(root: Path, problems: Problems, refused: Iterable[str] = (), encoding: str = "utf-8") -> Lines:
     """
     Lists `train.ln`, `val.ln`, `test.ln`, each naming one image of `lines/` (or of the list's folder) on each line.
 
@@ -29,12 +27,11 @@ def read_image_lists(
     Args:
         root: Folder.
         problems: Takes what is wrong.
-        ignored: Options that act on the official release only, and whether someone asked for them.
+        refused: Options that act on the official release only, and that someone asked for.
         encoding: Encoding of the lists and transcriptions.
     """
-    for option in (option for option, asked in (ignored or {}).items() if asked):
-        problems.add(root, f"the option {option} is for the official release, and this folder has lists (train.ln)")
-    return {split: listed_lines(path, encoding, problems) for split, path in image_lists(root).items()}
+    problems.refuse(root, refused, "for the official release, and this folder has lists (train.ln)")
+    return {split: listed_lines(path, encoding, problems) for split, path in image_lists(root, problems).items()}
 
 
 def listed_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Line]:

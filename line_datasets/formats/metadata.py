@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...pages.finding_files import IMAGE_SUFFIXES, files_below, named_file
-from ..line import SPLIT_NAMES, ImageFile, Line, Lines, split_folders
+from ..line import SPLIT_NAMES, ImageFile, Line, Lines, files_outside, split_folders
 from ..problems import Problems
 from ..text_files import read_text
 
@@ -30,11 +30,11 @@ Row = dict[str, Any]
 
 def has_metadata(root: Path) -> bool:
     """Whether the folder, or one of its split folders, holds metadata of images."""
-    return any(metadata_file(folder) for folder in (root, *split_folders(root).values()))
+    return any(metadata_files(folder) for folder in (root, *split_folders(root).values()))
 
 
-def metadata_file(folder: Path) -> Path | None:
-    return next((path for name in METADATA_NAMES if (path := folder / name).is_file()), None)
+def metadata_files(folder: Path) -> list[Path]:
+    return [path for name in METADATA_NAMES if (path := folder / name).is_file()]
 
 
 def read_metadata(root: Path, problems: Problems, encoding: str = "utf-8") -> Lines:
@@ -44,13 +44,19 @@ def read_metadata(root: Path, problems: Problems, encoding: str = "utf-8") -> Li
 
     The file is in the folder, or in each of `train/`, `val/`, `test/`.
     """
-    folders = {split: folder for split, folder in split_folders(root).items() if metadata_file(folder)}
+    found = {split: folder for split, folder in split_folders(root, problems).items() if metadata_files(folder)}
+    folders = found or {"train": root}
+    for outside in files_outside(folders.values(), root, *IMAGE_SUFFIXES, *METADATA_NAMES):
+        problems.warn(outside, "images or metadata outside the folders of the splits, left out")
     lines: dict[str, list[Line]] = {}
-    for split, folder in (folders or {"train": root}).items():
-        path = metadata_file(folder)
-        assert path is not None
+    for split, folder in folders.items():
+        path, *others = metadata_files(folder)
+        for other in others:
+            problems.warn(other, f"metadata beside {path.name}, which is taken")
         named: set[Path] = set()
-        for number, row in metadata_rows(path, problems, encoding):
+        text = read_text(path, problems, encoding) or ""
+        rows = csv_rows(path, text, problems) if path.suffix == ".csv" else json_rows(path, text, problems)
+        for number, row in rows:
             image = named_file(folder, str(row["file_name"])) if row.get("file_name") else None
             if image and image in named:
                 problems.add(path, f"{row['file_name']} has a row already", number)
@@ -69,11 +75,6 @@ def split_of(path: Path, number: int, row: Row, default: str, problems: Problems
         problems.warn(f"{path}, line {number}", f"a split named {told!r}, which is none of {', '.join(SPLIT_NAMES)}")
     first_folder = Path(str(row["file_name"])).parts[0].lower()
     return SPLIT_NAMES.get(told) or SPLIT_NAMES.get(first_folder) or default
-
-
-def metadata_rows(path: Path, problems: Problems, encoding: str) -> Iterator[tuple[int, Row]]:
-    text = read_text(path, problems, encoding) or ""
-    return csv_rows(path, text, problems) if path.suffix == ".csv" else json_rows(path, text, problems)
 
 
 def json_rows(path: Path, text: str, problems: Problems) -> Iterator[tuple[int, Row]]:
@@ -110,7 +111,7 @@ def csv_rows(path: Path, text: str, problems: Problems) -> Iterator[tuple[int, R
     if twice := repeated(header):
         problems.add(path, f"two columns named {twice!r}", 1)
         return
-    if rows and all(len(cells) == len(header) and not any(map(runs_over, cells)) for _, cells in rows):
+    if rows and all(len(cells) == len(header) and "\n" not in "".join(map(str.strip, cells)) for _, cells in rows):
         yield from ((number, dict(zip(header, cells, strict=True))) for number, cells in rows[1:])
         return
     # A quote or comma is wrong somewhere. Transcriptions have no line breaks, so that each line can be read alone.
@@ -131,10 +132,6 @@ def numbered_cells(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]
     """Rows that are not empty, with the number of their last line; csv.Error if quotes are wrong."""
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     yield from ((reader.line_num, cells) for cells in reader if cells)
-
-
-def runs_over(cell: str) -> bool:
-    return "\n" in cell.strip()
 
 
 def repeated(names) -> str:

@@ -20,14 +20,14 @@ from ...pages import (
     open_page_image,
     plan_cut,
     plan_page_image,
-    read_page_file,
+    read_pages,
 )
 from ...pages.finding_files import files_below
 from ...pages.geometry import wrong_outline
 from ...pages.page_files import PAGE_ROOTS, root_name
 from ...pages.page_images import PageImage
 from ..labels import right_to_left
-from ..line import Line, Lines, split_folders
+from ..line import Line, Lines, files_outside, split_folders
 from ..problems import Problems
 
 PLAIN_FOLDERS = ("Images", "images", "img", "image", "page", "alto")
@@ -73,7 +73,10 @@ def read_page_folders(root: Path, problems: Problems, crop: CropOptions, text_in
         crop: How lines are cut out.
         text_index: See [`~page_xml.parse_page_xml`].
     """
-    folders = split_folders(root) or {"train": root}
+    folders = split_folders(root, problems) or {"train": root}
+    for path in files_outside(folders.values(), root, ".xml"):
+        if root_name(path) in PAGE_ROOTS:
+            problems.warn(path, "pages outside the folders of the splits, left out")
     return {split: folder_lines(folder, problems, crop, text_index) for split, folder in folders.items()}
 
 
@@ -84,11 +87,11 @@ def folder_lines(
     text_index: int | None = None,
     edit: Callable[[Element], None] | None = None,
 ) -> Iterator[Line]:
-    """Lines of all pages below one folder; for `text_index` and `edit` see [`~pages.read_page_file`]."""
+    """Lines of all pages below one folder; for `text_index` and `edit` see [`~pages.read_pages`]."""
     taken: dict[tuple[Path, int | None], Path] = {}
     for path in page_files(folder, problems):
         try:
-            pages = read_page_file(path, text_index, edit)
+            pages = read_pages(path, text_index, edit)
         except ValueError as error:
             problems.add(path, str(error))
             continue

@@ -3,11 +3,11 @@
 """Tables with an image and its transcription on each line, as PyLaia, Loghi and the TrOCR archives write them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...pages.finding_files import IMAGE_SUFFIXES, images_of_stem, named_file
-from ..line import SPLIT_NAMES, SPLITS, ImageFile, Line, Lines
+from ..line import SPLIT_NAMES, ImageFile, Line, Lines, one_a_split
 from ..problems import Problems
 from ..text_files import numbered_lines
 from .metadata import FILE_COLUMNS, TEXT_COLUMNS
@@ -21,15 +21,10 @@ QUOTED = re.compile(r'".*"', re.DOTALL)
 Row = tuple[int, str, str]
 
 
-def tables(root: Path) -> dict[str, Path]:
-    """Tables of a folder by split: text files named like a split that are not beside an image of that name."""
-    candidates = [path for path in root.iterdir() if path.suffix in TABLE_SUFFIXES and path.is_file()]
-    return by_split(path for path in candidates if split_word(path) and not image_named(root, path.stem))
-
-
-def by_split(paths: Iterable[Path]) -> dict[str, Path]:
-    found = {SPLIT_NAMES[split_word(path)]: path for path in sorted(paths)}
-    return {split: found[split] for split in SPLITS if split in found}
+def tables(root: Path) -> list[Path]:
+    """Tables of a folder: text files named like a split that are not beside an image of that name."""
+    candidates = [path for path in sorted(root.iterdir()) if path.suffix in TABLE_SUFFIXES and path.is_file()]
+    return [path for path in candidates if split_word(path) and not image_named(root, path.stem)]
 
 
 def split_word(path: Path) -> str:
@@ -47,12 +42,18 @@ def read_tables(root: Path, problems: Problems, encoding: str = "utf-8") -> Line
     with tabs may begin with the names of its columns. Where every symbol of a table stands alone (`h e l l o <space> y
     o u`), the symbols are joined.
     """
-    return {split: read_table(path, problems, encoding) for split, path in tables(root).items()}
+    found = tables(root)
+    # PyLaia keeps lists of names alone beside its tables.
+    names_alone = {path for path in found if not any(table_rows(path, Problems(path), encoding))}
+    ordered = sorted(found, key=lambda path: path in names_alone)
+    by_split = one_a_split(((split_word(path), path) for path in ordered), problems, ignored=names_alone)
+    return {split: read_table(path, problems, encoding) for split, path in by_split.items()}
 
 
 def read_table(path: Path, problems: Problems, encoding: str) -> list[Line]:
     rows = list(table_rows(path, problems, encoding))
-    tokenized = any(SPACE_SYMBOL in text for _, _, text in rows) and all(is_tokenized(text) for _, _, text in rows)
+    symbols = {symbol for _, _, text in rows for symbol in text.split()}
+    tokenized = SPACE_SYMBOL in symbols and all(len(symbol) == 1 for symbol in symbols - {SPACE_SYMBOL})
     lines: dict[Path, Line] = {}
     for number, name, text in rows:
         image = image_named(path.parent, name)
@@ -82,8 +83,8 @@ def table_rows(path: Path, problems: Problems, encoding: str) -> Iterator[Row]:
             yield from complete(number, name, text, path, problems)
         else:
             named_row = NAME_WITH_ENDING.fullmatch(line)
-            name, *text = named_row.groups() if named_row else line.split(maxsplit=1)
-            yield from complete(number, name, text[0] if text else "", path, problems)
+            name, *texts = named_row.groups() if named_row else line.split(maxsplit=1)
+            yield from complete(number, name, texts[0] if texts else "", path, problems)
 
 
 def complete(number: int, name: str, text: str, path: Path, problems: Problems) -> Iterator[Row]:
@@ -100,10 +101,6 @@ def named_columns(cells: list[str]) -> tuple[int, int] | None:
         next((names.index(name) for name in known if name in names), None) for known in (FILE_COLUMNS, TEXT_COLUMNS)
     ]
     return None if places[0] is None or places[1] is None else (places[0], places[1])
-
-
-def is_tokenized(text: str) -> bool:
-    return all(len(symbol) == 1 or symbol == SPACE_SYMBOL for symbol in text.split())
 
 
 def join_symbols(text: str) -> str:

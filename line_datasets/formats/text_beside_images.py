@@ -5,8 +5,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...pages.finding_files import IMAGE_SUFFIXES, file_at, files_below, images_of_stem
-from ..line import ImageFile, Line, Lines, split_folders
+from ...pages.finding_files import IMAGE_SUFFIXES, files_below, images_of_stem, named_file
+from ..line import ImageFile, Line, Lines, files_outside, split_folders
 from ..problems import Problems
 from ..text_files import read_text
 
@@ -21,7 +21,9 @@ def read_text_beside_images(root: Path, problems: Problems, encoding: str = "utf
 
     Below those folders, folders are part of a line's identifier.
     """
-    folders = split_folders(root) or {"train": root}
+    folders = split_folders(root, problems) or {"train": root}
+    for path in files_outside(folders.values(), root, *IMAGE_SUFFIXES):
+        problems.warn(path, "images outside the folders of the splits, left out")
     return {split: folder_lines(folder, encoding, problems) for split, folder in folders.items()}
 
 
@@ -55,5 +57,5 @@ def line_with_text(image: Path, line_id: str, problems: Problems, encoding: str)
 def texts_of(image: Path) -> list[Path]:
     """`x.gt.txt` and `x.txt` of `x.png`; also of kraken's and Calamari's `x.bin.png` and `x.nrm.png`."""
     stems = [image.stem, *(image.stem.removesuffix(end) for end in INNER_SUFFIXES if image.stem.endswith(end))]
-    candidates = (image.with_name(stem + suffix) for stem in stems for suffix in TEXT_SUFFIXES)
-    return [found for path in candidates if (found := file_at(path))]
+    candidates = (named_file(image.parent, stem + suffix) for stem in stems for suffix in TEXT_SUFFIXES)
+    return [path for path in candidates if path]

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...pages.finding_files import file_below, files_below
-from ...pages.safe_xml import parse_xml_file
+from ...pages.safe_xml import parse_xml
 from ..formats.image_lists import image_lists, read_image_lists
 from ..formats.tables import read_tables
 from ..line import SPLITS, ImageFile, Line, Lines
 from ..problems import Problems
 from ..text_files import numbered_lines, read_text
+from . import changed_options
 
 LINE_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?-\d{2}")
 FORM_ID = re.compile(r"[a-z]\d{2}-\d{3}[a-z]?")
@@ -83,12 +84,11 @@ def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
     Lines whose words were segmented badly (`err`) are kept, as in the papers.
     """
     if image_lists(root) and any((root / "lines").glob("*.txt")):
-        return read_image_lists(root, problems, ignored_options(options))
+        return read_image_lists(root, problems, changed_options(options))
     if found := table_folder(root):
-        for option in (name for name, asked in ignored_options(options).items() if asked):
-            problems.add(found, f"the option {option} is for the official release, not for tables with transcriptions")
+        problems.refuse(found, changed_options(options), "for the official release, not for tables with texts")
         return read_tables(found, problems)
-    lists = find_lists(root, options.split)
+    lists = find_lists(root, options.split, problems)
     if missing := [split for split in SPLITS if split not in lists]:
         problems.add(root, f"no list for {', '.join(missing)} of the {options.split} split; see the option split")
         return {}
@@ -108,11 +108,6 @@ def read(root: Path, options: IamOptions, problems: Problems) -> Lines:
     }
 
 
-def ignored_options(options: IamOptions) -> dict[str, bool]:
-    """Options that act on the official release only, and whether someone asked for them."""
-    return {field.name: getattr(options, field.name) != field.default for field in dataclasses.fields(options)}
-
-
 def table_folder(root: Path) -> Path | None:
     """The folder that holds `gt_test.txt` or its like."""
     tables = (file_below(root, f"gt_{word}.txt") for word in ("test", "train", "valid", "val"))
@@ -123,7 +118,7 @@ def form(line_id: str) -> str:
     return line_id.rpartition("-")[0]
 
 
-def find_lists(root: Path, kind: str) -> dict[str, list[Path]]:
+def find_lists(root: Path, kind: str, problems: Problems) -> dict[str, list[Path]]:
     """Lists of a split by name, the shallowest of each name, anywhere below the folder."""
     names = LARGE_WRITER_INDEPENDENT
     if kind == "aachen":
@@ -133,6 +128,9 @@ def find_lists(root: Path, kind: str) -> dict[str, list[Path]]:
     for split, wanted in names.items():
         matches = [next((path for path in paths if path.name == name), None) for name in wanted]
         present = [path for path in matches if path]
+        for other in present[1:] if kind == "aachen" else ():
+            if other.read_bytes() != present[0].read_bytes():
+                problems.warn(other, f"lists of the {split} split beside {present[0]}, which is taken")
         if present:
             found[split] = present if kind != "aachen" else present[:1]
     return found
@@ -154,13 +152,8 @@ def listed_ids(
         )
         return
     for number, item in rows:
-        name = Path(item.split()[0]).name
-        name = name.rpartition(".")[0] if Path(name).suffix else name
-        name = re.sub(r"_(\d{2})$", r"-\1", name)
-        identifiers = forms.get(name, []) if FORM_ID.fullmatch(name) else [name]
-        if not identifiers or not (LINE_ID.fullmatch(name) or FORM_ID.fullmatch(name)):
+        if not (identifiers := ids_of(item, forms)):
             problems.add(path, f"{item} is no known line or form", number)
-            continue
         for line_id in identifiers:
             if line_id not in entries:
                 problems.add(path, f"{line_id} has no transcription", number)
@@ -168,6 +161,14 @@ def listed_ids(
                 problems.add(path, f"there is no image {line_id}.png", number)
             else:
                 yield line_id
+
+
+def ids_of(item: str, forms: dict[str, list[str]]) -> list[str]:
+    """The line ids that an item of a list names: a line, a form, or the name or path of an image."""
+    name = Path(item.split()[0]).name
+    name = name.rpartition(".")[0] if Path(name).suffix else name
+    name = re.sub(r"_(\d{2})$", r"-\1", name)
+    return forms.get(name, []) if FORM_ID.fullmatch(name) else [name] if LINE_ID.fullmatch(name) else []
 
 
 def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
@@ -179,7 +180,7 @@ def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
     if path is None:
         problems.add(root, "no lines.txt (of ascii.tgz)")
         return {}
-    entries = {}
+    entries: dict[str, str] = {}
     for number, line in numbered_lines(path, problems):
         fields = line.split(" ", 8)
         if len(fields) == 9 and LINE_ID.fullmatch(fields[0]):
@@ -191,11 +192,11 @@ def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
 
 def xml_entries(root: Path, problems: Problems) -> dict[str, str]:
     """The attribute `text` of the lines of `xml/*.xml`, some of which are escaped twice."""
-    entries = {}
+    entries: dict[str, str] = {}
     for path in files_below(root, ".xml"):
         if FORM_ID.fullmatch(path.stem):
             try:
-                lines = parse_xml_file(path).findall("handwritten-part/line")
+                lines = parse_xml(path).findall("handwritten-part/line")
             except ValueError as error:
                 problems.add(path, str(error))
             else:

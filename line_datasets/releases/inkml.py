@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ...pages.safe_xml import parse_xml_file
+from ...pages.safe_xml import parse_xml
 from ..line import Line
 from ..problems import Problems
 
@@ -91,7 +91,7 @@ def draw_strokes(strokes: tuple[Stroke, ...], options: InkOptions) -> Image.Imag
 def inkml_lines(path: Path, options: InkOptions, problems: Problems) -> Iterator[Line]:
     """Lines of an InkML file, with or without the namespace of the W3C: one for each `traceGroup`."""
     try:
-        groups = parse_xml_file(path).findall(".//{*}traceGroup")
+        groups = parse_xml(path).findall(".//{*}traceGroup")
     except ValueError as error:
         problems.add(path, str(error))
         return

@@ -11,6 +11,7 @@ from ..formats.image_lists import image_lists, read_image_lists
 from ..line import ImageFile, Line, Lines
 from ..problems import Problems
 from ..text_files import read_text
+from . import changed_options
 
 SPLIT_FILES = {"train": "train.json", "validation": "val.json", "test": "test.json"}
 
@@ -35,7 +36,7 @@ def read(root: Path, options: LamOptions, problems: Problems) -> Lines:
     `root` may be the folder that holds `LAM/`, `LAM/` itself or its `lines/`.
     """
     if image_lists(root):
-        return read_image_lists(root, problems, ignored={"split": options.split != "basic"})
+        return read_image_lists(root, problems, changed_options(options))
     base = next((path for path in (root, root / "lines", root / "LAM" / "lines") if (path / "split").is_dir()), None)
     if base is None:
         problems.add(root, "neither lists (train.ln) nor lines/split/ of the release")

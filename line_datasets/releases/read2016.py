@@ -12,6 +12,7 @@ from ..formats.image_lists import image_lists, read_image_lists
 from ..formats.page_folders import folder_lines
 from ..line import Lines
 from ..problems import Problems
+from . import changed_options
 
 NOT_SIGN = "\u00ac"
 FOLDERS = {
@@ -52,8 +53,8 @@ def read(root: Path, options: Read2016Options, problems: Problems) -> Lines:
     PAGE files hold a few more elements. Lines without text are left out.
     """
     if image_lists(root):
-        ignored = {"crop": options.crop != "box", "skip_first_child": options.skip_first_child}
-        lines = read_image_lists(root, problems, ignored)
+        refused = [name for name in changed_options(options) if name != "keep_not_sign"]
+        lines = read_image_lists(root, problems, refused)
     else:
         folders = {split: path for split in FOLDERS if (path := release_folder(root, split))}
         lines = {

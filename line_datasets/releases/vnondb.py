@@ -15,11 +15,13 @@ from ..formats.text_beside_images import line_with_text
 from ..line import ImageFile, Line, Lines
 from ..problems import Problems
 from ..text_files import check_encoding, numbered_lines, read_text
+from . import changed_options
 from .inkml import InkOptions, inkml_lines
 
 SPLIT_FILES = {"train": "train_set.txt", "validation": "validation_set.txt", "test": "test_set.txt"}
 LEVELS = ("line", "word", "paragraph")
 GROUP_MARK = "_tg_"
+DRAWN_ALREADY = "for InkML, and the lines of this folder are drawn already"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,28 +58,18 @@ def read(root: Path, options: VnondbOptions, problems: Problems) -> Lines:
     4. Tables `train.txt`, `val.txt`, `test.txt` with a path, a tab and the transcription on each line.
     """
     if image_lists(root):
-        return read_image_lists(root, problems, asked_to_draw(options), options.encoding)
+        return read_image_lists(root, problems, changed_options(options, InkOptions), options.encoding)
     if found := csv_tables(root, options.level):
-        note_ignored(root, options, problems)
+        problems.refuse(root, changed_options(options, InkOptions), DRAWN_ALREADY)
         return {split: csv_lines(path, options, problems) for split, path in found.items()}
     lists = {split: file_below(root, name) for split, name in SPLIT_FILES.items()}
     if not any(lists.values()) and tables(root):
-        note_ignored(root, options, problems)
+        problems.refuse(root, changed_options(options, InkOptions), DRAWN_ALREADY)
         return read_tables(root, problems, options.encoding)
     for split, path in lists.items():
         if path is None:
             problems.add(root, f"no list {SPLIT_FILES[split]}")
     return read_listed({split: path for split, path in lists.items() if path}, root, options, problems)
-
-
-def asked_to_draw(options: VnondbOptions) -> dict[str, bool]:
-    """Options of the drawing, and whether someone asked for them."""
-    return {field.name: getattr(options, field.name) != field.default for field in dataclasses.fields(InkOptions)}
-
-
-def note_ignored(root: Path, options: VnondbOptions, problems: Problems) -> None:
-    for name in (name for name, asked in asked_to_draw(options).items() if asked):
-        problems.add(root, f"the option {name} is for InkML, and the lines of this folder are drawn already")
 
 
 def csv_tables(root: Path, level: str) -> dict[str, Path]:
@@ -108,7 +100,7 @@ def read_listed(lists: dict[str, Path], root: Path, options: VnondbOptions, prob
     inks = {path.name: path for path in files_below(root, ".inkml") if path.parent.name in (folder, root.name)}
     if inks or not (drawn := drawn_images(root, options.level)):
         return {split: ink_lines(path, inks, options, problems) for split, path in lists.items()}
-    note_ignored(root, options, problems)
+    problems.refuse(root, changed_options(options, InkOptions), DRAWN_ALREADY)
     return {split: drawn_lines(path, drawn, options, problems) for split, path in lists.items()}
 
 

@@ -3,6 +3,7 @@
 """The scripts of docs/coming_from_trocr.md run as printed, and read and learn what they should."""
 
 import ast
+import difflib
 import os
 import re
 import shutil
@@ -58,7 +59,7 @@ def test_reading(root, scripts, workplace):
     expected = read_with_the_pipeline(root, ["carnet_1", "adresse", "carnet_2", "lettre_1"])
     assert lines[0] == expected[0]
     for line, text in zip(lines[1:], expected[1:], strict=True):
-        assert line[:2] == text[:2] and abs(len(line) - len(text)) <= 3
+        assert difflib.SequenceMatcher(None, line, text).ratio() > 0.8, (line, text)
 
 
 def test_fine_tuning(scripts, workplace):

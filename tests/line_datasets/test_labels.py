@@ -58,7 +58,6 @@ def test_joiners_stay_behind_letters_that_they_shape(text, label):
     ],
 )
 def test_visual_order_is_that_on_the_line(text, label):
-    pytest.importorskip("bidi")
     assert LabelForm("NFC", "visual").label(text) == label
     assert LabelForm("NFC", "logical").label(text) == normalize_text(text)
 

@@ -4,6 +4,7 @@
 
 import csv
 import json
+import re
 import unicodedata
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from datasets import Dataset, Features, Value, disable_progress_bars, enable_pro
 from datasets import Image as ImageFeature
 from PIL import Image
 
+from htr_convtext import line_datasets
 from htr_convtext.line_datasets import LineDataError, load_lines, normalize_text, vocabulary
 
 TEXTS = {"a": "one  two", "b": "NA", "c": "007"}
@@ -263,8 +265,74 @@ def test_half_a_character_is_named(tmp_path):
 
 
 def test_visual_order_is_an_option(tmp_path):
-    pytest.importorskip("bidi")
     write_image(tmp_path / "a.png").with_suffix(".txt").write_text("\u05d0\u05d1", encoding="utf-8")
     load = {"data_dir": tmp_path, "cache_dir": tmp_path / ".cache"}
     assert load_lines("lines", **load)["train"]["text"][0] == "\u05d0\u05d1"
     assert load_lines("lines", **load, text_order="visual")["train"]["text"][0] == "\u05d1\u05d0"
+
+
+def write_line(image: Path, text: str) -> None:
+    write_image(image).with_suffix(".txt").write_text(text)
+
+
+def test_two_folders_of_one_split_are_named(tmp_path):
+    for folder in ("train", "val", "validation"):
+        write_line(tmp_path / folder / f"{folder}.png", folder)
+    with pytest.raises(LineDataError) as caught:
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    (problem,) = caught.value.problems
+    assert problem.endswith("/validation: the validation split is val already; join the two, or rename one")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("train.lst", "train.txt"), ("train.txt", "tr.tsv"), ("train.ln", "tr.ln")]
+)
+def test_two_lists_of_one_split_are_named(tmp_path, caplog, first, second):
+    for name in "ab":
+        write_line(tmp_path / "lines" / f"{name}.png", name)
+    for file, name in ((first, "a"), (second, "b")):
+        (tmp_path / file).write_text(f"{name}.png" + (f" {name}\n" if file[-3:] != ".ln" else "\n"))
+    with pytest.raises(LineDataError, match=f"the train split is ({first}|{second}) already"):
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    assert len(load_lines("lines", data_dir=tmp_path, on_error="skip", cache_dir=tmp_path / ".cache")["train"]) == 1
+    assert "already" in caplog.text
+
+
+@pytest.mark.parametrize("names", ["train.lst", "train_ids.txt"])
+def test_list_of_names_beside_a_table_is_no_second_table(tmp_path, names):
+    write_image(tmp_path / "a.png")
+    (tmp_path / "train.txt").write_text("a one\n")
+    (tmp_path / names).write_text("a\n")
+    assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"] == ["one"]
+
+
+def test_what_no_split_takes_is_a_warning(tmp_path, caplog):
+    write_line(tmp_path / "train" / "a.png", "a")
+    write_line(tmp_path / "more" / "b.png", "b")
+    assert len(load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]) == 1
+    assert f"images outside the folders of the splits, left out: {tmp_path / 'more' / 'b.png'}" in caplog.text
+
+
+def test_images_without_metadata_beside_folders_with_it_are_a_warning(tmp_path, caplog):
+    for folder in ("train", "test"):
+        write_image(tmp_path / folder / "a.png")
+    (tmp_path / "train" / "metadata.csv").write_text("file_name,text\na.png,a\n")
+    assert list(load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")) == ["train"]
+    assert f"outside the folders of the splits, left out: {tmp_path / 'test' / 'a.png'}" in caplog.text
+
+
+def test_second_metadata_is_a_warning(tmp_path, caplog):
+    write_image(tmp_path / "a.png")
+    (tmp_path / "metadata.csv").write_text("file_name,text\na.png,csv\n")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "json"}\n')
+    assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"] == ["json"]
+    assert "metadata beside metadata.jsonl, which is taken" in caplog.text
+
+
+def test_formats_and_releases_import_nothing_that_stands_on_them():
+    room = Path(line_datasets.__file__).parent
+    lower = {path.stem for path in room.glob("*.py")} - {"loading", "cache", "report", "push", "synthesize"}
+    for folder, allowed in (("formats", lower), ("releases", lower | {"formats"})):
+        for path in (room / folder).glob("*.py"):
+            imported = re.findall(r"^from \.\.(\w+)", path.read_text(), flags=re.MULTILINE)
+            assert set(imported) <= allowed, path

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from htr_convtext.pages import read_page_text
+from htr_convtext.pages import read_pages
 from htr_convtext.pages.alto import line_text
 
 LINE = '<TextLine ID="{name}" HPOS="100" VPOS="100" WIDTH="200" HEIGHT="40">{content}</TextLine>'
@@ -62,10 +62,10 @@ def test_confidence_is_the_mean_of_the_words():
 @pytest.mark.parametrize("version", [2, 3, 4])
 def test_every_page_of_a_file(version):
     names, pages = NAME.format("a.png") + NAME.format("b.png"), page("one") + page("two")
-    found = read_page_text(ALTO.format(version=version, names=names, pages=pages))
+    found = read_pages(ALTO.format(version=version, names=names, pages=pages))
     assert [(page.image_name, page.frame, page.lines[0].text) for page in found] == [
         ("a.png", None, "one"),
         ("b.png", None, "two"),
     ]
-    found = read_page_text(ALTO.format(version=version, names=NAME.format("book.tif"), pages=pages))
+    found = read_pages(ALTO.format(version=version, names=NAME.format("book.tif"), pages=pages))
     assert [(page.image_name, page.frame) for page in found] == [("book.tif", 0), ("book.tif", 1)]

@@ -84,3 +84,19 @@ def test_simple_outlines_are_filled_as_pillow_does():
         expected = Image.new("L", (100, 80))
         ImageDraw.Draw(expected).polygon(points, fill=255, outline=255)
         assert np.array_equal(np.asarray(outline_mask(points, (100, 80))), np.asarray(expected))
+
+
+def test_outline_that_only_comes_back_to_a_corner_is_filled_as_pillow_does():
+    """As those of eScriptorium: spikes, which enclose nothing that Pillow leaves out."""
+    points = [(3, 20), (40, 11), (47, 2), (40, 11), (90, 17), (97, 60), (52, 47), (43, 71), (52, 47), (5, 52)]
+    expected = Image.new("L", (100, 80))
+    ImageDraw.Draw(expected).polygon(points, fill=255, outline=255)
+    assert np.array_equal(np.asarray(outline_mask(points, (100, 80))), np.asarray(expected))
+
+
+def test_no_seam_stays_between_what_an_outline_goes_around_once_and_twice():
+    outline = [(0, 0), (70, 7), (66, 40), (3, 33), (0, 0), (20, 8), (90, 15), (86, 37), (23, 30), (20, 8)]
+    mask = np.asarray(outline_mask(outline, (91, 41)))
+    for column in range(6, 70):
+        inside = np.flatnonzero(mask[:, column])
+        assert (np.diff(inside) == 1).all()

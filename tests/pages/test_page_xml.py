@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from htr_convtext.pages import read_page_text
+from htr_convtext.pages import read_pages
 from htr_convtext.pages.page_xml import line_text
 
 PAGE = (
@@ -97,7 +97,7 @@ def test_lines_with_and_without_text_in_reading_order(version):
     points = '<Coords><Point x="10" y="10"/><Point x="200" y="10"/><Point x="200" y="40"/></Coords>'
     first = f'<TextRegion id="a"><TextLine id="a1">{points}{equivalent("last")}</TextLine></TextRegion>'
     second = f'<TextRegion id="b"><TextLine id="b1">{COORDS}<Baseline points="10,35 200,36"/></TextLine></TextRegion>'
-    (page,) = read_page_text(PAGE.format(version=version, content=order + first + second))
+    (page,) = read_pages(PAGE.format(version=version, content=order + first + second))
     assert [(line.identifier, line.region, line.text) for line in page.lines] == [("b1", "b", ""), ("a1", "a", "last")]
     assert page.lines[1].polygon == [(10, 10), (200, 10), (200, 40)]
     assert page.lines[0].baseline == [(10, 35), (200, 36)] and page.lines[0].box == (10, 10, 200, 40)
@@ -108,11 +108,11 @@ def test_lines_with_and_without_text_in_reading_order(version):
 def test_broken_outline_costs_its_line_only(points):
     broken = f'<TextLine id="x"><Coords points="{points}"/>{equivalent("a")}</TextLine>'
     whole = f'<TextLine id="y">{COORDS}{equivalent("b")}</TextLine>'
-    (page,) = read_page_text(PAGE.format(version="2019-07-15", content=f"<TextRegion>{broken}{whole}</TextRegion>"))
+    (page,) = read_pages(PAGE.format(version="2019-07-15", content=f"<TextRegion>{broken}{whole}</TextRegion>"))
     assert ["broken outline" in line.problem for line in page.lines] == [True, False]
 
 
 def test_text_of_a_region_alone_is_a_warning():
     region = f'<TextRegion id="r"><TextLine id="l">{COORDS}</TextLine>{equivalent("text")}</TextRegion>'
-    (page,) = read_page_text(PAGE.format(version="2019-07-15", content=region))
+    (page,) = read_pages(PAGE.format(version="2019-07-15", content=region))
     assert page.warnings == ("regions with a text whose lines have none, left out",)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from htr_convtext.line_datasets import LineDataError, load_lines, normalize_text
-from htr_convtext.pages import read_page_file
+from htr_convtext.pages import read_pages
 
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2013-07-15">
@@ -71,7 +71,7 @@ def reduced(text: str) -> str:
 def test_alto_and_page_give_the_same_lines(shared_lines):
     found = 0
     for name in ("0001.xml", "0002.xml"):
-        alto, page = (read_page_file(shared_lines / "pages" / "bronod" / kind / name)[0] for kind in ("alto", "page"))
+        alto, page = (read_pages(shared_lines / "pages" / "bronod" / kind / name)[0] for kind in ("alto", "page"))
         assert [(line.text, line.polygon) for line in alto.lines] == [(line.text, line.polygon) for line in page.lines]
         found += len(alto.lines)
     assert found == 10

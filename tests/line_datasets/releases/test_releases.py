@@ -100,6 +100,29 @@ def test_iam_large_writer_independent_is_kept_apart(tmp_path):
     assert list(splits["test"]["line_id"]) == ["b02-013-00"]
 
 
+def test_iam_second_list_of_a_split_is_a_warning(tmp_path, caplog):
+    write_iam(tmp_path, IAM_LISTS["ids"] | {"train.lst": "c03-094d-00\n"})
+    assert len(load("iam", tmp_path)["train"]) == 1
+    assert f"lists of the train split beside {tmp_path / 'train.lst'}, which is taken" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("iam", {"transcription": "laia"}),
+        ("lam", {"split": "leave_decade_out"}),
+        ("read2016", {"turn_above": 180.0}),
+        ("vnondb", {"stroke_width": 2.0}),
+    ],
+)
+def test_options_that_lists_cannot_obey_are_refused(tmp_path, name, options):
+    write_files(tmp_path, {"train.ln": "a.png\n", "lines/a.txt": "a"})
+    write_image(tmp_path / "lines" / "a.png")
+    assert load(name, tmp_path)["train"]["text"] == ["a"]
+    with pytest.raises(LineDataError, match=f"the option {next(iter(options))} is for the official release"):
+        load(name, tmp_path, **options)
+
+
 def test_iam_without_lists_says_which(tmp_path):
     write_iam(tmp_path, LARGE_WRITER)
     with pytest.raises(LineDataError, match="no list for train, validation, test of the aachen split"):

@@ -9,7 +9,7 @@ from typing import Any
 from datasets import DatasetDict
 
 from .examination import Findings, decode, undecoded
-from .html_page import page_template, picture
+from .html_layout import page_template, picture
 
 BINS = 12
 SHOWN_LINES = 24
