@@ -369,7 +369,7 @@ def test_classes_are_added_by_training_alone(model):
 def test_transformers_own_pipelines_refuse_a_loaded_model(model):
     processor = HTRConvTextProcessor(HTRConvTextImageProcessor(), HTRConvTextTokenizer.from_alphabet("abcdefghijk"))
     with pytest.raises(TypeError, match="as_pipeline"):
-        pipeline("image-to-text", model=model, processor=processor)
+        pipeline("image-text-to-text", model=model, processor=processor)  # what "image-to-text" has become
     assert not hasattr(model.config, "no_such_option")
     assert copy.deepcopy(model.config).to_dict() == model.config.to_dict()
 
