@@ -329,14 +329,20 @@ NO_IMAGE_OPTIONS = (
     *("padding_side", "truncation_side", "model_max_length", "clean_up_tokenization_spaces", "pad_token"),
     *("trust_remote_code", "code_revision", "tokenizer_file", "vocab_file", "return_unused_kwargs"),
 )
-# Options of loading, which `pipeline(...)` hands to every part, and the Auto classes of transformers 4 to this one.
+# Options of loading a model, which `pipeline(...)` hands to every part.
 MODEL_LOADING_OPTIONS = (
-    *("cache_dir", "force_download", "local_files_only", "proxies", "resume_download", "revision", "subfolder"),
-    *("token", "config", "dtype", "torch_dtype", "device_map", "max_memory", "low_cpu_mem_usage"),
-    *("attn_implementation", "quantization_config", "load_in_8bit", "load_in_4bit", "use_safetensors", "variant"),
-    *("weights_only", "offload_folder", "offload_state_dict", "offload_buffers", "ignore_mismatched_sizes"),
-    *("key_mapping", "tp_plan", "tp_size", "device_mesh", "distributed_config", "use_kernels"),
-    *("output_loading_info", "adapter_kwargs"),
+    *("config", "dtype", "torch_dtype", "device_map", "max_memory", "low_cpu_mem_usage", "attn_implementation"),
+    *("quantization_config", "load_in_8bit", "load_in_4bit", "use_safetensors", "variant", "weights_only"),
+    *("offload_folder", "offload_state_dict", "offload_buffers", "ignore_mismatched_sizes", "key_mapping"),
+    *(
+        "tp_plan",
+        "tp_size",
+        "device_mesh",
+        "distributed_config",
+        "use_kernels",
+        "output_loading_info",
+        "adapter_kwargs",
+    ),
 )
 PADDINGS = {
     None: None,
