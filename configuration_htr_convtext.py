@@ -208,6 +208,15 @@ class HTRConvTextConfig(PretrainedConfig):
             setattr(self, name, None)
         super().save_pretrained(save_directory, **kwargs)
 
+    def __getattr__(self, name: str):
+        # transformers 5's own pipelines ask for it when they are made of a loaded model, and no pipeline of ours does:
+        # without this, such a pipeline takes a path for a prompt and fails in its call (Pipeline.__init__, 5.23).
+        if name == "prefix":
+            raise TypeError(
+                "transformers' own pipelines cannot read lines. Write model.as_pipeline(processor) instead."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def frames(self, width: int) -> int:
         """Number N of CTC frames that the network gives for an image `width` pixels wide."""
         return -(-width // self.frame_stride)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, GenerationConfig
+from transformers import AutoConfig, GenerationConfig, pipeline
 
 from htr_convtext import (
     HTRConvTextConfig,
@@ -365,6 +365,14 @@ def test_classes_are_added_by_training_alone(model):
     assert model.resize_token_embeddings(12) is model.resize_token_embeddings() is model.get_input_embeddings()
     with pytest.raises(ValueError, match="has 12 classes.* Got 13.* --extend_alphabet"):
         model.resize_token_embeddings(13)
+
+
+def test_transformers_own_pipelines_refuse_a_loaded_model(model):
+    processor = HTRConvTextProcessor(HTRConvTextImageProcessor(), HTRConvTextTokenizer.from_alphabet("abcdefghijk"))
+    with pytest.raises(TypeError, match="as_pipeline"):
+        pipeline("image-text-to-text", model=model, processor=processor)  # what "image-to-text" has become
+    assert not hasattr(model.config, "no_such_option")
+    assert copy.deepcopy(model.config).to_dict() == model.config.to_dict()
 
 
 STRIDED_CONVOLUTION = """
