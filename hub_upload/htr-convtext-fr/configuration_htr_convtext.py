@@ -63,8 +63,8 @@ class HTRConvTextConfig(PretrainedConfig):
             them halve the height. The paper narrows its maps in the last two stages; earlier costs less.
         backbone_mobilevit: Whether a MobileViT layer ends each of the three stages, as in the paper. At small widths
             these layers take most of the backbone's time.
-        backbone_mobilevit_residual: Whether a connection goes around each MobileViT layer. The paper's have none; with
-            one, small networks learn as fast from a line as without the layers (benchmarks/results/recipe_hands.md).
+        backbone_mobilevit_residual: Whether a residual connection goes around each MobileViT layer. The paper's layers
+            have none.
         backbone_head_dim: Size of an attention head in the MobileViT layers; each stage's channels must be a multiple.
         backbone_num_transformer_layers: Transformer layers in each MobileViT layer.
         backbone_mlp_ratio: Feed-forward width of those layers over their channels.
