@@ -815,19 +815,6 @@ def test_an_alphabet_beside_another_vocabulary_is_refused(tmp_path):
 # Processor
 
 
-def test_an_image_is_not_taken_for_a_transcription(tmp_path, grey):
-    processor = HTRConvTextProcessor.for_dataset("iam")
-    path = tmp_path / "line.png"
-    Image.fromarray(grey).save(path)
-    for text in (str(path), ["a", str(path)], "https://example.org/Line.JPG"):
-        with pytest.raises(ValueError, match=r"names an image.*as_pipeline\(processor\)"):
-            processor(text=text)
-    assert processor(text="see line.png")["labels"] == [processor.tokenizer.encode("see line.png")]
-    inputs = processor(images=path, return_tensors="pt")
-    inputs["text"] = "what a loop keeps"
-    assert set(inputs) == {"pixel_values", "text"}
-
-
 def test_what_a_trainer_gathers_is_decoded():
     processor = HTRConvTextProcessor.for_dataset("iam")
     ids = np.full((2, 5), -100)
