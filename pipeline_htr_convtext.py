@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,6 +30,12 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from .generation_htr_convtext import check_greedy, check_names
 from .processing_htr_convtext import load_image, source_of, to_grey
+
+if TYPE_CHECKING:  # What the files above import: transformers 4.57 copies only what this file names.
+    from .configuration_htr_convtext import HTRConvTextConfig  # noqa: F401
+    from .decoding_htr_convtext import collapse_frames  # noqa: F401
+    from .inference_htr_convtext import optimize_for_inference  # noqa: F401
+    from .modeling_htr_convtext import HTRConvTextForCTC  # noqa: F401
 
 # Batches that are loaded together where lines have widths of their own, to fill batches of one width.
 BATCHES_TO_SORT = 8
