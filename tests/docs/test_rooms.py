@@ -62,7 +62,7 @@ def test_what_the_order_allows(rooms, tmp_path):
         tmp_path,
         configuration_htr_convtext="import torch",
         pipeline_htr_convtext="from .configuration_htr_convtext import X",
-        modeling_htr_convtext="def as_pipeline():\n    from .pipeline_htr_convtext import HTRConvTextPipeline",
+        generation_htr_convtext="def as_pipeline():\n    from .pipeline_htr_convtext import HTRConvTextPipeline",
         training__sam="from .. import HTRConvTextConfig\nfrom .ema import decay",
         training__ema="decay = 1",
         decoding_htr_convtext="if TYPE_CHECKING:\n    from .pipeline_htr_convtext import HTRConvTextPipeline",
