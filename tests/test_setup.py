@@ -10,10 +10,6 @@ import pytest
 HEADER = re.compile(
     r"(#!.*\n)?# Copyright 2026 The HTR-ConvText for transformers authors\.\n# SPDX-License-Identifier: Apache-2\.0\n"
 )
-# These travel to the Hub without LICENSE, and say more.
-LICENCE = (
-    "# Copyright 2026 The HTR-ConvText for transformers authors.\n#\n# Licensed under the Apache License, Version 2.0"
-)
 NOT_INSTALLED = {"benchmarks"}
 
 
@@ -31,13 +27,11 @@ def test_every_package_but_the_benchmarks_is_installed(setup, root):
 
 
 def test_every_file_of_code_begins_with_its_licence(root):
-    travelling = {"__init__.py", *(path.name for path in root.glob("*_htr_convtext.py"))}
     wrong = []
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root)
         if {".venv", "build", "node_modules"} & {*name.parts} or not (text := path.read_text(encoding="utf-8")):
             continue
-        travels = name.name in travelling and (len(name.parts) == 1 or name.name != "__init__.py")
-        if not (text.startswith(LICENCE) if travels else HEADER.match(text)):
+        if not HEADER.match(text):
             wrong.append(name.as_posix())
     assert not wrong, f"no licence at the head of {', '.join(wrong)}"

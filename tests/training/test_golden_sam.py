@@ -21,9 +21,9 @@ from safetensors.torch import load_file
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor, HTRConvTextTCM
 from htr_convtext.hub_upload.convert_original import convert
+from htr_convtext.processing_htr_convtext import pad_labels
 from htr_convtext.training import HTRConvTextTrainer, HTRConvTextTrainingArguments
 from htr_convtext.training import trainer as trainer_module
-from htr_convtext.training.collator import pad_labels
 
 from .conftest import DETERMINISTIC
 
@@ -60,7 +60,7 @@ def steps(golden, golden_folder, tmp_path_factory):
     texts = json.loads((golden / "losses.json").read_text(encoding="utf-8"))["texts"]
     batch = {
         "pixel_values": torch.from_numpy(np.load(golden / "forward.npz")["pixel_values"]),
-        "labels": pad_labels([processor.tokenizer.encode(text) for text in texts]),
+        "labels": torch.from_numpy(pad_labels([processor.tokenizer.encode(text) for text in texts])),
     }
     args = HTRConvTextTrainingArguments(
         output_dir=str(tmp_path_factory.mktemp("run")),
