@@ -203,10 +203,8 @@ class HTRConvTextMobileViTLayer(nn.Module):
         self.residual = config.backbone_mobilevit_residual
         self.conv_kxk = HTRConvTextConvLayer(config, hidden_size, hidden_size)
         self.conv_1x1 = nn.Conv2d(hidden_size, hidden_size, kernel_size=1, bias=False)
-        depth = config.backbone_num_transformer_layers
-        self.transformer = nn.Sequential(
-            *(HTRConvTextMobileViTTransformerLayer(config, hidden_size) for _ in range(depth))
-        )
+        layers = range(config.backbone_num_transformer_layers)
+        self.transformer = nn.Sequential(*(HTRConvTextMobileViTTransformerLayer(config, hidden_size) for _ in layers))
         self.position_encoding = nn.Conv2d(hidden_size, hidden_size, 3, padding=1, groups=hidden_size)
         self.layernorm = nn.LayerNorm(hidden_size, eps=config.backbone_layer_norm_eps)
         self.conv_projection = HTRConvTextConvLayer(config, hidden_size, hidden_size, kernel_size=1)
@@ -258,14 +256,9 @@ class HTRConvTextBackboneStage(nn.Module):
     """Residual blocks, the first with the stride, then a MobileViT layer where the size has one."""
 
     def __init__(
-        self,
-        config: HTRConvTextConfig,
-        in_channels: int,
-        out_channels: int,
-        depth: int,
-        stride: tuple,
+        self, config: HTRConvTextConfig, in_channels: int, out_channels: int, depth: int, stride: tuple[int, int],
         mobilevit: bool,
-    ):
+    ):  # fmt: skip
         super().__init__()
         self.layers = nn.Sequential(
             HTRConvTextBasicLayer(config, in_channels, out_channels, stride),
@@ -530,11 +523,9 @@ class HTRConvTextModel(HTRConvTextPreTrainedModel):
 
     @can_return_tuple
     def forward(
-        self,
-        pixel_values: torch.Tensor,
-        output_attentions: bool | None = None,
+        self, pixel_values: torch.Tensor, output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-    ) -> BaseModelOutput:
+    ) -> BaseModelOutput:  # fmt: skip
         """
         Args:
             pixel_values: Line images of shape `(batch_size, num_channels, image_height, width)`, 0 ink to 1 paper.
