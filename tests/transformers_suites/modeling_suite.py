@@ -56,6 +56,8 @@ class HTRConvTextModelTester:
 
 class HTRConvTextModelTest(ModelTesterMixin, unittest.TestCase):
     all_model_classes = (HTRConvTextModel, HTRConvTextForCTC)
+    # Its `generate` decodes frames and has none of the options of transformers' own; it has tests of its own.
+    all_generative_model_classes = ()
     test_resize_embeddings = False
 
     def setUp(self):
