@@ -1,4 +1,4 @@
-# make read: transcribes the example lines with the embedded model.  make test: every check.  Both install what they need.
+# make read: transcribes the example lines with the embedded model and counts its errors.  make test: every check.  Both install what they need.
 # Elsewhere than in .venv:  make test VENV=DIR.   PyTorch from another index:  make read TORCH="torch==2.13.0 --index-url URL"
 
 PYTHON ?= python3
@@ -41,7 +41,7 @@ $(VENV)/read.stamp: setup.cfg constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet $(TORCH)
-	$(PIP) install --quiet -e . -c constraints.txt
+	$(PIP) install --quiet -e . jiwer -c constraints.txt
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/read.stamp Makefile

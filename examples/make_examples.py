@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the line images in this folder: French notebook lines in handwriting fonts, on slightly worn paper.
 
+Two of them are hard: `carnet_5` and `lettre_5` are faint, run off the level, and hold bits of the lines around them.
+
 The fonts are packages of the npm registry and are not kept here (credits: README.md in this folder):
 
-    npm install --prefix DIR @fontsource/bad-script @fontsource/caveat @fontsource/cedarville-cursive \
-        @fontsource/dancing-script @fontsource/homemade-apple @fontsource/kalam @fontsource/marck-script \
-        @fontsource/satisfy
+    npm install --prefix DIR @fontsource/bad-script @fontsource/beth-ellen @fontsource/caveat \
+        @fontsource/cedarville-cursive @fontsource/dancing-script @fontsource/fuggles @fontsource/homemade-apple \
+        @fontsource/kalam @fontsource/kolker-brush @fontsource/marck-script @fontsource/oooh-baby @fontsource/satisfy
     python examples/make_examples.py --fonts DIR
 """
 
@@ -21,11 +23,15 @@ from htr_convtext.line_datasets.rendering import HEIGHT, smooth_noise
 
 MARGIN = 14
 SUPERSAMPLING = 4
+NEIGHBOUR_PITCH = 0.7  # heights of the image from one line to the next, where neighbours are seen
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the notebook and how it is written; lengths in pixels of the finished image."""
+    """
+    One line of the notebook and how it is written; lengths in pixels of the finished image. `rise` is how far it
+    climbs in each pixel of its length; `neighbour` is the text of the lines around it, of which most is cut off.
+    """
 
     name: str
     text: str
@@ -36,6 +42,8 @@ class Line:
     word_space: int
     slant: float
     ruling: str
+    rise: float = 0.0
+    neighbour: str = ""
 
 
 # fmt: off
@@ -44,12 +52,17 @@ LINES = (
     Line("carnet_2", "Nous partons demain matin pour la montagne,", "kalam", 36, 60, 204, 16, 0.12, "none"),
     Line("carnet_3", "si le temps le permet. Hier il a plu toute la journée.",
          "marck-script", 38, 50, 210, 22, 0.0, "lines"),
-    Line("carnet_4", "Le village est à 3 km de la gare", "caveat", 46, 70, 200, 18, 0.1, "none"),
+    Line("carnet_4", "Le village est à 3 km de la gare", "oooh-baby", 38, 110, 196, 18, 0.1, "none"),
+    Line("carnet_5", "et la route monte encore jusqu’au col.", "kolker-brush", 44, 95, 168, 12, 0.25, "lines",
+         0.015, "les premières neiges sont tombées par ici"),
     Line("lettre_1", "Ma chère Louise, j’ai bien reçu ta lettre de dimanche",
          "bad-script", 38, 40, 212, 20, 0.0, "none"),
     Line("lettre_2", "et le petit colis de Mme Garnier.", "dancing-script", 42, 55, 206, 14, 0.0, "squares"),
     Line("lettre_3", "Embrasse les enfants pour moi.", "satisfy", 40, 50, 214, 14, 0.0, "none"),
     Line("lettre_4", "À bientôt, ton frère Émile", "cedarville-cursive", 38, 45, 210, 14, 0.0, "lines"),
+    Line("lettre_5", "Réponds-moi avant la fin du mois, je t’en prie.", "fuggles", 56, 135, 186, 16, -0.1, "none",
+         -0.01, "Papa va mieux, il se lève l’après-midi"),
+    Line("registre", "Jeanne Marie Lefèvre, couturière, née à Dijon", "beth-ellen", 30, 65, 198, 20, 0.0, "none"),
     Line("adresse", "12, rue du Moulin", "homemade-apple", 32, 50, 208, 12, 0.0, "none"),
 )
 # fmt: on
@@ -69,7 +82,7 @@ def main() -> None:
 
 def draw_line(line: Line, fonts: Path, rng: np.random.Generator) -> Image.Image:
     """Writes one line and returns it as an 8-bit grey image 96 pixels high."""
-    coverage = slanted(write_words(line, fonts, rng), line.slant)
+    coverage = slanted(write_lines(line, fonts, rng), line.slant)
     width = coverage.width
     paper = line.paper + 3 * smooth_noise(width, 40, rng) + 2.5 * rng.standard_normal((HEIGHT, width))
     paper = np.minimum(paper, ruling(line, width, rng))
@@ -78,21 +91,31 @@ def draw_line(line: Line, fonts: Path, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray((paper + alpha * (ink - paper)).clip(0, 255).astype(np.uint8))
 
 
-def write_words(line: Line, fonts: Path, rng: np.random.Generator) -> Image.Image:
+def write_lines(line: Line, fonts: Path, rng: np.random.Generator) -> Image.Image:
+    """The line between its neighbours, as ink coverage 0 to 255."""
+    written = write_words(line.text, line, fonts, rng)
+    for pitch in (-NEIGHBOUR_PITCH, NEIGHBOUR_PITCH) if line.neighbour else ():
+        above_or_below = write_words(line.neighbour, line, fonts, rng)
+        written.paste(255, (0, round(pitch * HEIGHT)), mask=above_or_below)
+    return written
+
+
+def write_words(text: str, line: Line, fonts: Path, rng: np.random.Generator) -> Image.Image:
     """Sets the words one by one, each a little off the line and a little turned, as ink coverage 0 to 255."""
     path = fonts / f"node_modules/@fontsource/{line.font}/files/{line.font}-latin-400-normal.woff"
     if not path.is_file():
         raise FileNotFoundError(f"No font at {path}: install @fontsource/{line.font} as the docstring says.")
     font = ImageFont.truetype(path, line.size * SUPERSAMPLING)
     margin, height = MARGIN * SUPERSAMPLING, HEIGHT * SUPERSAMPLING
-    words = line.text.split(" ")
+    words = text.split(" ")
     spaces = line.word_space * SUPERSAMPLING * rng.uniform(0.8, 1.3, len(words))
     advances = [font.getlength(word) + space for word, space in zip(words, spaces, strict=True)]
     starts = margin + np.cumsum([0, *advances])
     canvas = Image.new("L", (int(starts[-1] + margin), height))
     for word, start in zip(words, starts[:-1], strict=True):
         layer = Image.new("L", canvas.size)
-        baseline = (0.64 + rng.normal(0, 0.008)) * height
+        climb = line.rise * (start - starts[len(words) // 2])
+        baseline = (0.64 + rng.normal(0, 0.008)) * height - climb
         ImageDraw.Draw(layer).text((start, baseline), word, fill=255, font=font, anchor="ls")
         turned = layer.rotate(rng.normal(0, 0.6), Image.Resampling.BICUBIC, center=(start, baseline))
         canvas.paste(255, mask=turned)
