@@ -39,17 +39,13 @@ def processor(model_folder):
 
 
 @pytest.fixture(scope="module", params=["onnx", "openvino"])
-def exported_folder(request, model, processor, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
-    # From inference mode, which must not end up in the graph.
-    export_model(model.optimize_for_inference(), request.param).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+def folder(request, exported_folder):
+    return exported_folder(request.param)
 
 
 @pytest.fixture(scope="module")
-def exported(exported_folder):
-    return ExportedHTRConvText.from_pretrained(exported_folder, num_threads=1)
+def exported(folder):
+    return ExportedHTRConvText.from_pretrained(folder, num_threads=1)
 
 
 @torch.no_grad()
@@ -76,18 +72,18 @@ def test_other_widths_are_refused(exported):
         exported(torch.rand(1, 1, 64, 77))
 
 
-def test_the_pipeline_takes_it_for_the_model(model, exported, exported_folder, processor, line_images):
+def test_the_pipeline_takes_it_for_the_model(model, exported, folder, processor, line_images):
     lines = line_images[:6]
     expected = model.as_pipeline(processor, batch_size=2)(lines)
-    readings = exported.as_pipeline(HTRConvTextProcessor.from_pretrained(exported_folder), batch_size=2)(lines)
+    readings = exported.as_pipeline(HTRConvTextProcessor.from_pretrained(folder), batch_size=2)(lines)
     assert [line[0]["generated_text"] for line in readings] == [line[0]["generated_text"] for line in expected]
     pixel_values = processor(images=lines, return_tensors="pt").pixel_values
     assert torch.equal(exported.generate(pixel_values), model.generate(pixel_values))
 
 
-def test_types(exported, exported_folder):
-    if "openvino" in exported_folder.name:
-        half = ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
+def test_types(exported, folder):
+    if "openvino" in folder.name:
+        half = ExportedHTRConvText.from_pretrained(folder, dtype=torch.bfloat16)
         pixel_values = torch.rand(2, 1, 64, 128)
         difference = (half(pixel_values).logits - exported(pixel_values).logits).abs().mean()
         assert difference / exported(pixel_values).logits.std() < 0.1
@@ -96,7 +92,7 @@ def test_types(exported, exported_folder):
         assert (difference > 0) == rounds
     else:
         with pytest.raises(ValueError, match="ONNX Runtime computes in torch.float32"):
-            ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
+            ExportedHTRConvText.from_pretrained(folder, dtype=torch.bfloat16)
 
 
 @torch.no_grad()
