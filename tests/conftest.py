@@ -148,12 +148,12 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def make(name: str, write: Callable[[Path], None]) -> Path:
-        folder, partial = shared / name, shared / f"{name}_partial"
+        folder, unfinished = shared / name, shared / f"{name}_unfinished"
         with FileLock(shared / f"{name}.lock"):
             if not folder.is_dir():
-                shutil.rmtree(partial, ignore_errors=True)
-                write(partial)
-                partial.rename(folder)
+                shutil.rmtree(unfinished, ignore_errors=True)
+                write(unfinished)
+                unfinished.rename(folder)
         return folder
 
     return make

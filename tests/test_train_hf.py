@@ -91,10 +91,10 @@ def distance(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> floa
     return sum((one[name] - two[name]).double().square().sum().item() for name in one) ** 0.5
 
 
-def test_forty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_folder, tmp_path):
+def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_folder, tmp_path):
     output = tmp_path / "run"
-    options = ["--size", "lite", "--max_steps", 40, "--warmup_steps", 10, "--per_device_train_batch_size", 8]
-    options += ["--logging_steps", 1, "--eval_steps", 40, "--save_steps", 40, "--do_eval", "--do_predict"]
+    options = ["--max_steps", 60, "--warmup_steps", 10, "--per_device_train_batch_size", 8]
+    options += ["--logging_steps", 1, "--eval_steps", 60, "--save_steps", 60, "--do_eval", "--do_predict"]
     options += ["--sam_rho", 0, "--ema_decay", 0.9]
     launch(root, "--data_dir", line_folder, "--output_dir", output, *QUICK, *options, launcher=ONE_PROCESS)
 
@@ -113,10 +113,12 @@ def test_forty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_fol
         "print(json.dumps([[line['generated_text'] for (line,) in read(sys.argv[2:])] for read in readers]))"
     )
     images = [line_folder / "lines" / f"test-{i:02d}.jpg" for i in range(4)]
-    folders = (output, output / "checkpoint-40")
+    folders = (output, output / "checkpoint-60")
     assert not (output / "tcm.safetensors").exists()
-    command = [sys.executable, "-c", read, ",".join(map(str, folders)), *map(str, images)]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    arguments = [",".join(map(str, folders)), *map(str, images)]
+    result = subprocess.run(
+        [sys.executable, "-c", read, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert json.loads(result.stdout) == [[line["prediction"] for line in predictions["lines"]]] * 2
 
 
