@@ -325,7 +325,7 @@ def test_two_lines_are_refused_or_at_least_noted(shared_lines):
 
 def test_what_looks_like_two_lines_is_read_and_noted(read, monkeypatch, root):
     examples = [Image.open(path).convert("L") for path in sorted((root / "examples").glob("*.jpg"))]
-    monkeypatch.setattr("htr_convtext.pipeline_htr_convtext.TWO_LINES", (9, 1, 1))
+    monkeypatch.setattr("htr_convtext.pipeline_htr_convtext.TWO_LINES", (9, 1))
     with pytest.warns(UserWarning, match="looks like two lines of text, and was read as one"):
         (line,) = read(column_of(examples[:2]))
     assert "generated_text" in line and "cut them out" in line["notes"][0]
