@@ -57,8 +57,8 @@ BAND, VALLEY, CUT = 0.3, 0.4, 0.35
 # Bands in the median strip, or in the fullest of an image that is not long, that make several lines.
 SEVERAL_LINES, SEVERAL_LINES_OF_A_PAGE, PAGE_ASPECT = 3, 4, 3
 # Two lines: at least so many strips, of which at least this share has two bands, the second at least half as high as
-# the first. What loops, underlines and neighbours leave is no band so high along the whole line. Where fewer strips say
-# so, the line is read, and noted: some three lines in a thousand. Tests count how many of two lines are.
+# the first. What loops, underlines and neighbours leave is no band so high along the line. Where fewer strips say so,
+# the line is read, and noted: some three lines in a thousand. Tests count how many of two lines are.
 TWO_LINES, PERHAPS_TWO_LINES, SECOND_BAND = (5, 0.75), (3, 0.5), 0.5
 # Higher images that are not long are pages, whatever is seen on them.
 PAGE_HEIGHT = 1500
