@@ -68,7 +68,6 @@ def examine(
     findings = Findings(
         {name: len(split) for name, split in splits.items()}, [], [], characters, list(errors), list(warnings), []
     )
-    alphabet = set(characters.alphabet if reader.alphabet is None else reader.alphabet)
     images: dict[bytes, set[str]] = {}
     pages: dict[tuple[str, str], set[str]] = {}
     for name, split in splits.items():
@@ -78,10 +77,7 @@ def examine(
             images.setdefault(blake2b(content, digest_size=DIGEST_BYTES).digest(), set()).add(name)
             if row["page"]:
                 pages.setdefault((row["source"], row["page"]), set()).add(name)
-        if missing := sorted(set(characters.counts[name]) - alphabet):
-            found = findings.errors if name == "train" else findings.warnings  # Training stops at its own split only.
-            known = "among the characters of train" if reader.alphabet is None else "in the vocabulary"
-            found.append(f"{name}: not {known}: {' '.join(map(shown, missing))}")
+        note_unknown_characters(name, reader, findings)
     if "validation" not in splits:
         findings.warnings.append(
             "no validation split: a training cannot tell at which step it read best; put some pages, a tenth of them "
@@ -91,6 +87,15 @@ def examine(
     findings.warnings.extend(no_single_lines(findings.no_lines))
     findings.warnings.extend([*in_two_splits("images", images), *in_two_splits("pages", pages)])
     return findings
+
+
+def note_unknown_characters(split: str, reader: Network, findings: Findings) -> None:
+    characters = findings.characters
+    alphabet = set(characters.alphabet if reader.alphabet is None else reader.alphabet)
+    if missing := sorted(set(characters.counts[split]) - alphabet):
+        found = findings.errors if split == "train" else findings.warnings  # Training stops at its own split only.
+        known = "among the characters of train" if reader.alphabet is None else "in the vocabulary"
+        found.append(f"{split}: not {known}: {' '.join(map(shown, missing))}")
 
 
 def undecoded(split: Dataset) -> Dataset:
