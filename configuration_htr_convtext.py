@@ -196,8 +196,8 @@ class HTRConvTextConfig(PretrainedConfig):
         kwargs.setdefault("architectures", ["HTRConvTextForCTC"])
         super().__init__(pad_token_id=pad_token_id, **kwargs)
         self._check_sizes()
-        self._check_backbone()
         self._check_encoder()
+        self._check_backbone()
         self._check_ctc()
 
     def to_dict(self):
