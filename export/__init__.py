@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks for ONNX Runtime and OpenVINO: export, a runner that the pipeline takes for the model, verification."""
 
-from .runner import ExportedHTRConvText
+from .requirements import needing
+
+with needing("export"):
+    from .runner import ExportedHTRConvText
 
 
 def __getattr__(name: str):

@@ -15,29 +15,33 @@ that `ExportedHTRConvText.from_pretrained(folder).as_pipeline(processor)` reads.
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import openvino
 import torch
-from nncf import AdvancedQuantizationParameters
-from nncf.quantization.advanced_parameters import QuantizationParameters
-from openvino import opset13
 from torch.export import Dim
-from transformers.exporters import (
-    ExportedModel,
-    NNCFOpenVINOQuantizer,
-    NNCFQuantizationConfig,
-    OnnxConfig,
-    OnnxExporter,
-    OnnxRuntimeQuantizer,
-    OnnxRuntimeStaticConfig,
-    OpenVINOConfig,
-    OpenVINOExporter,
-)
-from transformers.exporters.metadata import ExportMetadata
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
+from .requirements import load_or_exit, load_split_or_exit, needing
+
+with needing("export"):
+    import openvino
+    from nncf import AdvancedQuantizationParameters
+    from nncf.quantization.advanced_parameters import QuantizationParameters
+    from openvino import opset13
+    from transformers.exporters import (
+        ExportedModel,
+        NNCFOpenVINOQuantizer,
+        NNCFQuantizationConfig,
+        OnnxConfig,
+        OnnxExporter,
+        OnnxRuntimeQuantizer,
+        OnnxRuntimeStaticConfig,
+        OpenVINOConfig,
+        OpenVINOExporter,
+    )
+    from transformers.exporters.metadata import ExportMetadata
 
 FORMATS = ("onnx", "openvino")
 # What the network is traced at; neither size may be 1, which tracing takes for a constant.
@@ -57,8 +61,8 @@ def main() -> None:
     if options.int8 and not options.data_dir:
         parser.error("--int8 needs --data_dir: lines of handwriting to calibrate on")
 
-    model = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32)
-    processor = HTRConvTextProcessor.from_pretrained(options.model)
+    model = load_or_exit("--model", options.model, partial(HTRConvTextForCTC.from_pretrained, dtype=torch.float32))
+    processor = load_or_exit("--model", options.model, HTRConvTextProcessor.from_pretrained)
     lines = None
     if options.int8:
         number = options.calibration_lines
@@ -149,9 +153,7 @@ def onnx_int8() -> OnnxRuntimeStaticConfig:
 
 def calibration_lines(data_dir: str, processor: HTRConvTextProcessor, number: int) -> Iterator[torch.Tensor]:
     """Lines spread evenly over the training split of a line folder, each of shape (1, channels, height, width)."""
-    from ..line_datasets import load_lines
-
-    lines = load_lines("lines", data_dir=data_dir)["train"]
+    lines = load_split_or_exit(data_dir, "train")
     step = max(1, len(lines) // number)
     for line in lines.select(range(0, len(lines), step)[:number]):
         yield processor(images=line["image"], return_tensors="pt").pixel_values

@@ -18,14 +18,18 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from datasets import Dataset, concatenate_datasets
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from ..line_datasets import load_lines
-from ..training import error_rates
+from .requirements import load_or_exit, load_split_or_exit, needing
 from .runner import ExportedHTRConvText
+
+with needing("train,export"):
+    from datasets import Dataset, concatenate_datasets
+
+    from ..training import error_rates
 
 SHAPES = ((1, 512), (3, 448), (5, 328), (2, 64), (1, 8), (4, 1000))
 
@@ -41,6 +45,20 @@ class Comparison:
 
 
 def main() -> None:
+    options = parse_options()
+    approximate = options.approximate or options.dtype != "float32"
+    model = load_or_exit("--model", options.model, load_model).eval()
+    contender = load_contender(options)
+    passed = compare_shapes(model, contender, options.tolerance) or approximate
+    if options.data_dir:
+        processor = load_or_exit("--model", options.model, HTRConvTextProcessor.from_pretrained)
+        comparison = compare_lines(model, contender, processor, load_first_lines(options), options.batch_size)
+        passed &= report(comparison, approximate, options.tolerance, options.cer_tolerance)
+    print("within the tolerance" if passed else "NOT within the tolerance")
+    sys.exit(0 if passed else 1)
+
+
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")
     parser.add_argument("--exported", help="folder from htr_convtext.export.convert; default: inference mode")
@@ -53,28 +71,26 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=1e-3, help="largest difference of logits")
     parser.add_argument("--cer_tolerance", type=float, default=0.1, help="largest rise of the CER, percentage points")
     options = parser.parse_args()
-    approximate = options.approximate or options.dtype != "float32"
-    if approximate and not options.data_dir:
+    if (options.approximate or options.dtype != "float32") and not options.data_dir:
         parser.error("What is approximate is judged by its error rate, which needs --data_dir.")
+    return options
 
-    model = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32).eval()
+
+def load_model(name: str) -> HTRConvTextForCTC:
+    return HTRConvTextForCTC.from_pretrained(name, dtype=torch.float32)
+
+
+def load_contender(options: argparse.Namespace) -> Callable:
+    """What is compared: the exported network, or the model in inference mode and another type."""
     dtype = getattr(torch, options.dtype)
-    contender: Callable
     if options.exported:
-        contender = ExportedHTRConvText.from_pretrained(options.exported, dtype=dtype)
-    else:
-        loaded = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32)
-        contender = loaded.optimize_for_inference(dtype=dtype)
-    passed = compare_shapes(model, contender, options.tolerance) or approximate
-    if options.data_dir:
-        processor = HTRConvTextProcessor.from_pretrained(options.model)
-        splits = [load_lines("lines", data_dir=folder)[options.split] for folder in options.data_dir]
-        number = options.max_lines or sys.maxsize
-        lines = concatenate_datasets([split.take(min(number, len(split))) for split in splits])
-        comparison = compare_lines(model, contender, processor, lines, options.batch_size)
-        passed &= report(comparison, approximate, options.tolerance, options.cer_tolerance)
-    print("within the tolerance" if passed else "NOT within the tolerance")
-    sys.exit(0 if passed else 1)
+        return load_or_exit("--exported", options.exported, partial(ExportedHTRConvText.from_pretrained, dtype=dtype))
+    return load_model(options.model).optimize_for_inference(dtype=dtype)
+
+
+def load_first_lines(options: argparse.Namespace) -> Dataset:
+    splits = [load_split_or_exit(folder, options.split) for folder in options.data_dir]
+    return concatenate_datasets([split.take(min(options.max_lines or len(split), len(split))) for split in splits])
 
 
 @torch.no_grad()

@@ -3,9 +3,12 @@
 """What the commands on lines have in common: which lines."""
 
 import argparse
+import difflib
 import io
 import json
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from .loading import SOURCES
@@ -19,10 +22,24 @@ def print_any_character() -> None:
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say which lines to load."""
-    parser.add_argument("name", choices=SOURCES)
+    parser.add_argument("name", type=known_source, help=", ".join(SOURCES))
     parser.add_argument("--data_dir", nargs="+", help="folder or several; default: a copy on the Hub")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of load_lines")
     parser.add_argument("--num_proc", type=int, help="processes that make the cache")
+
+
+def known_source(name: str) -> str:
+    if name in SOURCES:
+        return name
+    if Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"{name} is a folder, whose name goes elsewhere: lines --data_dir {name}")
+    advice = did_you_mean(name, SOURCES)
+    raise argparse.ArgumentTypeError(f"there is no dataset {name!r}{advice}; known are {', '.join(SOURCES)}")
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f" (did you mean {prefix}{close[0]}?)" if close else ""
 
 
 def source_arguments(options: argparse.Namespace) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from datasets.utils import tqdm
 from PIL import Image
 
 from ..decoding_htr_convtext import frames_needed
+from ..pipeline_htr_convtext import PAGE_ASPECT, PreparedLine, check_line
+from ..processing_htr_convtext import to_grey
 from .labels import Vocabulary, right_to_left, vocabulary
 
 DIGEST_BYTES = 16
@@ -36,7 +38,10 @@ class Network(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What was found: sizes by split, widths and lengths of all lines, characters, and what is wrong or odd."""
+    """
+    What was found: sizes by split, widths and lengths of all lines, characters, what is wrong or odd, and images that
+    the pipeline would not take for one line.
+    """
 
     lines: dict[str, int]
     widths: list[int]
@@ -44,6 +49,7 @@ class Findings(NamedTuple):
     characters: Vocabulary
     errors: list[str]
     warnings: list[str]
+    no_lines: list[str]
 
 
 def examine(
@@ -60,9 +66,8 @@ def examine(
     """
     characters = vocabulary(splits)
     findings = Findings(
-        {name: len(split) for name, split in splits.items()}, [], [], characters, list(errors), list(warnings)
+        {name: len(split) for name, split in splits.items()}, [], [], characters, list(errors), list(warnings), []
     )
-    alphabet = set(characters.alphabet if reader.alphabet is None else reader.alphabet)
     images: dict[bytes, set[str]] = {}
     pages: dict[tuple[str, str], set[str]] = {}
     for name, split in splits.items():
@@ -72,13 +77,25 @@ def examine(
             images.setdefault(blake2b(content, digest_size=DIGEST_BYTES).digest(), set()).add(name)
             if row["page"]:
                 pages.setdefault((row["source"], row["page"]), set()).add(name)
-        if missing := sorted(set(characters.counts[name]) - alphabet):
-            found = findings.errors if name == "train" else findings.warnings  # Training stops at its own split only.
-            known = "among the characters of train" if reader.alphabet is None else "in the vocabulary"
-            found.append(f"{name}: not {known}: {' '.join(map(shown, missing))}")
+        note_unknown_characters(name, reader, findings)
+    if "validation" not in splits:
+        findings.warnings.append(
+            "no validation split: a training cannot tell at which step it read best; put some pages, a tenth of them "
+            'say, into a folder "validation", or their names into a list val.ln'
+        )
     findings.warnings.extend(odd_characters(splits, characters))
+    findings.warnings.extend(no_single_lines(findings.no_lines))
     findings.warnings.extend([*in_two_splits("images", images), *in_two_splits("pages", pages)])
     return findings
+
+
+def note_unknown_characters(split: str, reader: Network, findings: Findings) -> None:
+    characters = findings.characters
+    alphabet = set(characters.alphabet if reader.alphabet is None else reader.alphabet)
+    if missing := sorted(set(characters.counts[split]) - alphabet):
+        found = findings.errors if split == "train" else findings.warnings  # Training stops at its own split only.
+        known = "among the characters of train" if reader.alphabet is None else "in the vocabulary"
+        found.append(f"{split}: not {known}: {' '.join(map(shown, missing))}")
 
 
 def undecoded(split: Dataset) -> Dataset:
@@ -99,6 +116,8 @@ def examine_line(split: str, row: dict[str, Any], reader: Network, findings: Fin
     darkest, lightest = image.convert("L").getextrema()
     if darkest == lightest:
         findings.errors.append(f"{where}: empty image, all pixels are {darkest}")
+    elif image.width < PAGE_ASPECT * image.height and not is_one_line(image):
+        findings.no_lines.append(where)
     width = reader.width(image.height, image.width)
     if frames_needed(text) > reader.frames(width):
         findings.errors.append(f"{where}: too long for the CTC, {frames_needed(text)} frames for {width} pixels")
@@ -109,6 +128,25 @@ def decode(image: dict[str, Any]) -> Image.Image:
     opened = Image.open(BytesIO(image["bytes"]) if image["bytes"] else image["path"])
     opened.load()
     return opened
+
+
+def is_one_line(image: Image.Image) -> bool:
+    """Whether the pipeline would read an image as a line; a page is refused."""
+    try:
+        check_line(to_grey(image), PreparedLine())
+    except ValueError:
+        return False
+    return True
+
+
+def no_single_lines(where: list[str]) -> list[str]:
+    """What to know about images that look like whole pages or several lines."""
+    if not where:
+        return []
+    return [
+        f"{len(where)} images look like pages, several lines or a line that stands upright, such as {where[0]}: each "
+        "is taken for one line; a page needs its PAGE XML or ALTO beside it"
+    ]
 
 
 def odd_characters(splits: DatasetDict, characters: Vocabulary) -> list[str]:

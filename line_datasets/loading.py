@@ -4,7 +4,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,14 +116,10 @@ def load_lines(
         ValueError: If there is no such dataset or option.
         ImportError: If `text_order` is "visual" and python-bidi is not installed.
     """
-    for what, value, known in (
-        ("dataset", name, SOURCES),
-        ("normal_form", normal_form, NORMAL_FORMS),
-        ("text_order", text_order, TEXT_ORDERS),
-        ("on_error", on_error, ON_ERROR),
-    ):
-        if value not in known:
-            raise ValueError(f"Unknown {what} {value!r}. Known: {', '.join(known)}.")
+    check_known("dataset", name, SOURCES)
+    check_known("normal_form", normal_form, NORMAL_FORMS)
+    check_known("text_order", text_order, TEXT_ORDERS)
+    check_known("on_error", on_error, ON_ERROR)
     request = Request(
         name=name,
         options=reader_options(name, SOURCES[name].options, options),
@@ -135,6 +131,11 @@ def load_lines(
         streaming=streaming,
     )
     return joined([load_folder(location, request) for location in locations(name, data_dir)])
+
+
+def check_known(what: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise ValueError(f"Unknown {what} {value!r}. Known: {', '.join(known)}.")
 
 
 def oddities(name: str, data_dir: str | Path | Sequence[str | Path] | None = None, **options: Any) -> list[str]:

@@ -2,16 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures for every test: the golden numbers, real handwriting where it is at hand, the second transformers."""
 
+import gc
 import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # No test may depend on the network.
@@ -28,6 +32,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason="browser test left out: no chromium on the PATH"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Frees what a file's tests leave in cycles and compiled graphs: a worker has gigabytes of it in the end."""
+    yield
+    if "torch._dynamo" in sys.modules:
+        torch._dynamo.reset()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -129,8 +142,30 @@ def cut_examples(folder: Path, count: int) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def model_folder(line_images: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Makes a folder that takes long for all of pytest-xdist's workers: the first writes it, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name: str, write: Callable[[Path], None]) -> Path:
+        folder, unfinished = shared / name, shared / f"{name}_unfinished"
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.is_dir():
+                shutil.rmtree(unfinished, ignore_errors=True)
+                write(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def model_folder(line_images: list[str], made_once) -> Path:
     """A folder with a tiny network and its processor. It was never trained, but each line reads differently."""
+    return made_once("tiny", partial(write_model, line_images=line_images))
+
+
+def write_model(folder: Path, line_images: list[str]) -> None:
     import htr_convtext
 
     torch.manual_seed(0)
@@ -138,14 +173,13 @@ def model_folder(line_images: list[str], tmp_path_factory: pytest.TempPathFactor
     processor = htr_convtext.HTRConvTextProcessor(
         htr_convtext.HTRConvTextImageProcessor(), htr_convtext.HTRConvTextTokenizer.from_alphabet(alphabet)
     )
-    sizes = {"hidden_size": 16, "num_attention_heads": 2, "backbone_head_dim": 4, "num_hidden_layers": 3}
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "backbone_head_dim": 4}
+    sizes |= {"num_hidden_layers": 3, "backbone_depths": (1, 1, 1)}
     config = htr_convtext.HTRConvTextConfig(vocab_size=processor.tokenizer.vocab_size, **sizes)
     model = htr_convtext.HTRConvTextForCTC(config)
     spread_readings(model, processor(images=line_images[:4], return_tensors="pt").pixel_values)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    return folder
 
 
 @torch.no_grad()
@@ -159,3 +193,19 @@ def spread_readings(model: torch.nn.Module, pixel_values: torch.Tensor) -> None:
     model.ctc_head.weight.normal_().div_(features.std(0))
     model.ctc_head.bias.copy_(-model.ctc_head.weight @ features.mean(0))
     model.ctc_head.bias[0] += 8
+
+
+@pytest.fixture(scope="session")
+def exported_folder(model_folder: Path, made_once) -> Callable[[str], Path]:
+    """Gives the folder of that network and its processor, exported to a format."""
+    return lambda export_format: made_once(export_format, partial(write_export, model_folder, export_format))
+
+
+def write_export(model_folder: Path, export_format: str, folder: Path) -> None:
+    from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
+    from htr_convtext.export import export_model
+
+    # From inference mode, which must not end up in the graph.
+    model = HTRConvTextForCTC.from_pretrained(model_folder).optimize_for_inference()
+    export_model(model, export_format).save_pretrained(folder)
+    HTRConvTextProcessor.from_pretrained(model_folder).save_pretrained(folder)

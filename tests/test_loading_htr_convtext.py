@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 QUICK = [
-    "pickles",  # first, as it tries the class of the process's first load
+    "pickles",  # these two first, as they try the class of the process's first load
+    "loads_the_same_each_time",
     "loads_on_disk",
     "loads_what_does_not_fit_on_disk",
     "reads_from_disk_in_the_pipeline",
@@ -86,24 +87,6 @@ def test_slow_ways_of_loading(try_ways, way):
 def test_loading_on_disk_with_the_oldest_transformers(try_ways, oldest_transformers):
     ways = ["loads_on_disk", "loads_what_does_not_fit_on_disk"]
     assert try_ways(ways, str(oldest_transformers)) == dict.fromkeys(ways, "right")
-
-
-LOAD_THREE_TIMES = """
-import json, os, sys
-from transformers import AutoModel
-facts = []
-for number in range(3):
-    model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True)
-    model.save_pretrained(str(number))
-    facts.append([model.can_generate(), sorted(os.listdir(str(number)))])
-print(json.dumps(facts))
-"""
-
-
-def test_a_process_loads_the_same_each_time(released, tmp_path):
-    printed = run_in_a_process_of_its_own(["-c", LOAD_THREE_TIMES, str(released)], tmp_path)
-    first, second, third = json.loads(printed.splitlines()[-1])
-    assert first == second == third
 
 
 FIRST = {

@@ -34,8 +34,18 @@ def small_config(**options):
 
 @pytest.fixture(scope="module")
 def model():
+    return lived_in_model()
+
+
+@pytest.fixture(scope="module")
+def shallow_model():
+    """One layer of each kind, for what takes its time for each of them."""
+    return lived_in_model(num_hidden_layers=3, backbone_depths=(1, 1, 1))
+
+
+def lived_in_model(**options) -> HTRConvTextForCTC:
     torch.manual_seed(0)
-    model = HTRConvTextForCTC(small_config()).eval()
+    model = HTRConvTextForCTC(small_config(**options)).eval()
     with torch.no_grad():  # as if trained: the layer scales start at 1e-5 and would hide the encoder
         for name, parameter in model.named_parameters():
             if name.endswith("scale"):
@@ -281,21 +291,21 @@ def test_losses_of_a_network_in_double_are_double(pixel_values):
     assert outputs.loss.dtype == tcm(outputs.last_hidden_state, LABELS).loss.dtype == torch.float64
 
 
-def test_torch_compile(model, pixel_values):
-    compiled = torch.compile(model, backend="aot_eager")
+def test_torch_compile(shallow_model, pixel_values):
+    compiled, model = torch.compile(shallow_model, backend="aot_eager"), shallow_model
     torch.testing.assert_close(compiled(pixel_values).logits, model(pixel_values).logits, atol=1e-5, rtol=1e-4)
     loss = compiled(pixel_values, labels=LABELS).loss
     torch.testing.assert_close(loss, model(pixel_values, labels=LABELS).loss)
 
 
-def test_torch_export_with_dynamic_batch_and_width(model, pixel_values):
+def test_torch_export_with_dynamic_batch_and_width(shallow_model, pixel_values):
     batch, columns = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("columns", min=2, max=128)
     program = torch.export.export(
-        model, (), {"pixel_values": pixel_values}, dynamic_shapes={"pixel_values": {0: batch, 3: 16 * columns}}
+        shallow_model, (), {"pixel_values": pixel_values}, dynamic_shapes={"pixel_values": {0: batch, 3: 16 * columns}}
     )
     other = torch.rand(3, 1, 64, 208)
     exported = program.module()(pixel_values=other)
-    torch.testing.assert_close(exported.logits, model(other).logits, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(exported.logits, shallow_model(other).logits, atol=1e-5, rtol=1e-4)
 
 
 def test_save_and_load(model, pixel_values, tmp_path):

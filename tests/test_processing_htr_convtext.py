@@ -340,7 +340,7 @@ BAD_FILES = {
     "tall.png": (ValueError, "3x20000 pixels has no width left at height 64"),
     "nan.tiff": (ValueError, "NaN"),
     "missing.png": (FileNotFoundError, "No such image file"),
-    "folder.png": (FileNotFoundError, "No such image file"),
+    "folder.png": (IsADirectoryError, "this is a folder, and one image is expected"),
 }
 
 

@@ -17,8 +17,13 @@ THREADS = 8
 
 
 @pytest.fixture(scope="module")
-def processor(root) -> HTRConvTextProcessor:
-    return HTRConvTextProcessor.from_pretrained(root / "hub_upload" / "htr-convtext-fr")
+def processor(model_folder) -> HTRConvTextProcessor:
+    """Lines keep their width."""
+    processor = HTRConvTextProcessor.from_pretrained(model_folder)
+    processor.image_processor = processor.image_processor.with_options(
+        keep_aspect_ratio=True, size={"height": 64, "width": 1024}
+    )
+    return processor
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +42,14 @@ def lines(root) -> list[Image.Image]:
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
-def read(request, root, processor, tmp_path_factory):
+def read(request, model_folder, processor):
     """One pipeline for each backend, shared by all threads."""
-    model = HTRConvTextForCTC.from_pretrained(root / "hub_upload" / "htr-convtext-fr")
     if request.param == "torch":
-        return model.as_pipeline(processor)
+        return HTRConvTextForCTC.from_pretrained(model_folder).as_pipeline(processor)
     pytest.importorskip("nncf", reason="the extra [export] is not installed")
-    from htr_convtext.export import ExportedHTRConvText, export_model
+    from htr_convtext.export import ExportedHTRConvText
 
-    folder = tmp_path_factory.mktemp(request.param)
-    export_model(model.eval(), request.param).save_pretrained(folder)
+    folder = request.getfixturevalue("exported_folder")(request.param)
     return ExportedHTRConvText.from_pretrained(folder, num_threads=1).as_pipeline(processor)
 
 

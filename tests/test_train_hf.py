@@ -24,18 +24,8 @@ from htr_convtext import ALPHABETS, HTRConvTextProcessor
 from htr_convtext.training.sampler import LineSampler
 
 WORDS = "the hand that wrote these lines was small and patient; it left no margin, and few blots".split()
-QUICK = [
-    "--size",
-    "tiny",
-    "--image_width",
-    "128",
-    "--use_cpu",
-    "--disable_tqdm",
-    "true",
-    "--do_train",
-    "--report_to",
-    "none",
-]
+QUICK = ["--size", "tiny", "--image_width", "128", "--use_cpu", "--disable_tqdm", "true", "--do_train"]
+QUICK += ["--report_to", "none"]
 NO_DROPOUT = ["--hidden_dropout_prob", "0", "--attention_probs_dropout_prob", "0", "--drop_path_rate", "0"]
 
 
@@ -103,19 +93,9 @@ def distance(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> floa
 
 def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_folder, tmp_path):
     output = tmp_path / "run"
-    options = ["--max_steps", 60, "--warmup_steps", 10, "--per_device_train_batch_size", 8, "--logging_steps", 1]
-    options += [
-        "--sam_rho",
-        0,
-        "--eval_steps",
-        60,
-        "--save_steps",
-        60,
-        "--ema_decay",
-        0.9,
-        "--do_eval",
-        "--do_predict",
-    ]
+    options = ["--max_steps", 60, "--warmup_steps", 10, "--per_device_train_batch_size", 8]
+    options += ["--logging_steps", 1, "--eval_steps", 60, "--save_steps", 60, "--do_eval", "--do_predict"]
+    options += ["--sam_rho", 0, "--ema_decay", 0.9]
     launch(root, "--data_dir", line_folder, "--output_dir", output, *QUICK, *options, launcher=ONE_PROCESS)
 
     log = history(output)
@@ -129,19 +109,20 @@ def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_fol
 
     read = (
         "import json, sys; from transformers import pipeline;"
-        "reader = pipeline('image-to-text', model=sys.argv[1], trust_remote_code=True);"
-        "print(json.dumps([result[0]['generated_text'] for result in reader(sys.argv[2:])]))"
+        "readers = [pipeline('image-to-text', model=one, trust_remote_code=True) for one in sys.argv[1].split(',')];"
+        "print(json.dumps([[line['generated_text'] for (line,) in read(sys.argv[2:])] for read in readers]))"
     )
     images = [line_folder / "lines" / f"test-{i:02d}.jpg" for i in range(4)]
-    for folder in (output, output / "checkpoint-60"):
-        assert not (folder / "tcm.safetensors").exists() or folder != output
-        result = subprocess.run(
-            [sys.executable, "-c", read, folder, *images], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
-        assert json.loads(result.stdout) == [line["prediction"] for line in predictions["lines"]]
+    folders = (output, output / "checkpoint-60")
+    assert not (output / "tcm.safetensors").exists()
+    arguments = [",".join(map(str, folders)), *map(str, images)]
+    result = subprocess.run(
+        [sys.executable, "-c", read, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert json.loads(result.stdout) == [[line["prediction"] for line in predictions["lines"]]] * 2
 
 
-def test_two_processes_compute_what_one_does_with_the_whole_batch(root, line_folder, tmp_path):
+def test_two_processes_compute_what_one_does_with_the_whole_batch(root, train_hf, line_folder, tmp_path, monkeypatch):
     """TCM and SAM on, labels of unequal length on the ranks, dropout off, batch norms frozen."""
     options = ["--max_steps", 3, "--warmup_steps", 0, "--logging_steps", 1, "--eval_strategy", "no", "--save_steps", 3]
     options += ["--augment", "false", "--freeze_batch_norm", "--tcm_dropout_prob", 0, *NO_DROPOUT]
@@ -154,10 +135,10 @@ def test_two_processes_compute_what_one_does_with_the_whole_batch(root, line_fol
     lengths = [len(texts[line]) for line in LineSampler(len(texts), seed=123)]
     assert sum(lengths[:4]) != sum(lengths[4:8])
     two = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
-    for output, launcher, batch in (("two", two, 4), ("one", (sys.executable,), 8)):
-        batch_size = ["--per_device_train_batch_size", batch]
-        run = ["--data_dir", line_folder, "--output_dir", tmp_path / output, *QUICK, *options, *batch_size]
-        launch(root, *run, launcher=launcher)
+    options += ["--data_dir", line_folder, *QUICK]
+    four, eight = (["--per_device_train_batch_size", number] for number in (4, 8))
+    launch(root, *options, *four, "--output_dir", tmp_path / "two", launcher=two)
+    run_inside(train_hf, monkeypatch, *options, *eight, "--output_dir", tmp_path / "one")
     # Every process writes its own random state: there were two, and one.
     assert len(list((tmp_path / "two" / "checkpoint-3").glob("rng_state_*.pth"))) == 2
     assert not list((tmp_path / "one" / "checkpoint-3").glob("rng_state_*.pth"))
@@ -217,14 +198,16 @@ def test_sixty_four_real_lines_are_learnt_by_heart(root, shared_lines, tmp_path)
 
 
 @pytest.mark.parametrize("recipe", ["iam", "lam", "read2016", "vnondb"])
-def test_the_papers_recipe_runs_three_steps_on_each_dataset(root, request, miniatures, tmp_path, recipe):
+def test_the_papers_recipe_runs_three_steps_on_each_dataset(
+    root, train_hf, request, miniatures, tmp_path, monkeypatch, recipe
+):
     output = tmp_path / "run"
     release = request.getfixturevalue(f"{recipe}_release")
     # All that is not the recipe's: a small network, a small batch, and steps few enough for a test.
     options = ["--size", "tiny", "--image_width", 256, "--max_steps", 3, "--per_device_train_batch_size", 2]
     options += ["--logging_steps", 1, "--dataloader_num_workers", 0, "--use_cpu", "--report_to", "none"]
     options += ["--dataset", recipe, "--data_dir", release, "--output_dir", output]
-    launch(root, root / "recipes" / "paper.yaml", *options, launcher=ONE_PROCESS)
+    run_inside(train_hf, monkeypatch, root / "recipes" / "paper.yaml", *options)
 
     log = history(output)
     # The paper's schedule: the warm-up's second, third and fourth rate, as its iterations count from 1.

@@ -252,6 +252,14 @@ def pickles(way):
     way.assert_reads_the_same(read(way.line)[0])
 
 
+def loads_the_same_each_time(way):
+    facts = []
+    for number, model in enumerate((way.first, way.load(), way.load())):
+        model.save_pretrained(way.workplace / str(number))
+        facts.append((model.can_generate(), sorted(path.name for path in (way.workplace / str(number)).iterdir())))
+    assert facts[0] == facts[1] == facts[2], facts
+
+
 def copies_deeply(way):
     model = way.load()
     twin = copy.deepcopy(model.optimize_for_inference())

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of train_hf.py: from a recipe (a YAML or JSON file) and the command line, which wins."""
 
-import difflib
 import json
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +13,7 @@ import yaml
 from transformers import HfArgumentParser
 
 from ..configuration_htr_convtext import SIZES
+from ..line_datasets.command_line import did_you_mean
 from .arguments import HTRConvTextTrainingArguments
 
 PROGRAM = "train_hf.py"
@@ -197,11 +197,6 @@ def as_arguments(options: dict[str, Any]) -> list[str]:
         elif value is not None:
             arguments.append(f"--{name}={json.dumps(value) if isinstance(value, dict) else value}")
     return arguments
-
-
-def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f" (did you mean {prefix}{close[0]}?)" if close else ""
 
 
 def combine(recipe: dict[str, Any], typed: dict[str, Any]) -> dict[str, Any]:

@@ -196,7 +196,9 @@ class HTRConvTextConfig(PretrainedConfig):
         kwargs.setdefault("architectures", ["HTRConvTextForCTC"])
         super().__init__(pad_token_id=pad_token_id, **kwargs)
         self._check_sizes()
-        self._check_structure()
+        self._check_encoder()
+        self._check_backbone()
+        self._check_ctc()
 
     def to_dict(self):
         # pipeline() replaces the names in its config's custom_pipelines by classes, which no JSON file can hold.
@@ -245,12 +247,7 @@ class HTRConvTextConfig(PretrainedConfig):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1). Got {getattr(self, name)}.")
 
-    def _check_structure(self):
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size must be a multiple of num_attention_heads. Got {self.hidden_size} and "
-                f"{self.num_attention_heads}."
-            )
+    def _check_backbone(self):
         for name in ("backbone_hidden_sizes", "backbone_depths", "backbone_mobilevit"):
             if len(getattr(self, name)) != 3:
                 raise ValueError(f"{name} needs one value for each of the 3 stages. Got {getattr(self, name)}.")
@@ -272,11 +269,20 @@ class HTRConvTextConfig(PretrainedConfig):
                 f"The last of backbone_hidden_sizes must equal hidden_size {self.hidden_size}. Got "
                 f"{self.backbone_hidden_sizes}."
             )
+
+    def _check_encoder(self):
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size must be a multiple of num_attention_heads. Got {self.hidden_size} and "
+                f"{self.num_attention_heads}."
+            )
         if not 0 < self.downsample_after_layer < self.upsample_after_layer <= self.num_hidden_layers:
             raise ValueError(
                 "Encoder layers must satisfy 0 < downsample_after_layer < upsample_after_layer <= num_hidden_layers. "
                 f"Got {self.downsample_after_layer}, {self.upsample_after_layer} and {self.num_hidden_layers}."
             )
+
+    def _check_ctc(self):
         if self.ctc_loss_reduction not in CTC_LOSS_REDUCTIONS:
             raise ValueError(
                 f"ctc_loss_reduction must be one of {CTC_LOSS_REDUCTIONS}. Got {self.ctc_loss_reduction!r}."

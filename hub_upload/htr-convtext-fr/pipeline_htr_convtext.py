@@ -56,9 +56,15 @@ EMPTY_STRIP = 0.3
 BAND, VALLEY, CUT = 0.3, 0.4, 0.35
 # Bands in the median strip, or in the fullest of an image that is not long, that make several lines.
 SEVERAL_LINES, SEVERAL_LINES_OF_A_PAGE, PAGE_ASPECT = 3, 4, 3
+# Two lines: at least so many strips, of which at least this share has two bands, the second at least half as high as
+# the first. What loops, underlines and neighbours leave is no band so high along the line. Where fewer strips say so,
+# the line is read, and noted: some three lines in a thousand. Tests count how many of two lines are.
+TWO_LINES, PERHAPS_TWO_LINES, SECOND_BAND = (5, 0.75), (3, 0.5), 0.5
 # Higher images that are not long are pages, whatever is seen on them.
 PAGE_HEIGHT = 1500
 TALLEST = 2  # times the width
+# Bands for each time that a tall image is taller than wide: a page has more lines than a line has letters.
+TALL_PAGE_BANDS = 4
 # How often the network's widest line must fit into a line for it to be read in parts instead of squeezed: where lines
 # keep their aspect ratio, and where every line is squeezed, so that the network learnt to read such.
 LONGEST, LONGEST_OF_SQUEEZED = 1.5, 4
@@ -347,8 +353,12 @@ def check_line(grey: Image.Image, line: PreparedLine) -> Image.Image | None:
     if darkest.mean() < FAINTEST_INK:
         line.notes.append("There is no ink in the image.")
         return None
-    refuse_tall_images(grey, line.source)
-    refuse_pages(grey, ink, line.source)
+    bands = find_bands(ink)
+    number = count_lines(bands, is_long=grey.width > PAGE_ASPECT * grey.height)
+    refuse_upright_lines(grey, number, line.source)
+    refuse_pages(grey, number, line.source)
+    if are_two_lines(bands, *PERHAPS_TWO_LINES):
+        line.notes.append("The image looks like two lines of text, and was read as one: if it is two, cut them out.")
     if not is_dark:
         return grey
     line.notes.append("Light ink on dark ground: the image was turned to dark on light.")
@@ -386,8 +396,9 @@ def widest(pixels: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.max_pool2d(rows, (1, STROKE_WIDTH), 1, (0, around))
 
 
-def refuse_tall_images(grey: Image.Image, source: str) -> None:
-    if grey.height > TALLEST * grey.width:
+def refuse_upright_lines(grey: Image.Image, number: int, source: str) -> None:
+    aspect = grey.height / grey.width
+    if aspect > TALLEST and number < TALL_PAGE_BANDS * aspect:
         raise ValueError(
             f"{source}: the image is taller than wide, {grey.width}x{grey.height} pixels, as a line is that stands "
             "upright. Turn it, image.rotate(90, expand=True) or image.rotate(-90, expand=True); if it is a column, "
@@ -395,11 +406,10 @@ def refuse_tall_images(grey: Image.Image, source: str) -> None:
         )
 
 
-def refuse_pages(grey: Image.Image, ink: np.ndarray, source: str) -> None:
-    number = count_lines(ink, is_long=grey.width > PAGE_ASPECT * grey.height)
-    if number < SEVERAL_LINES and not (grey.height > PAGE_HEIGHT and grey.width < TALLEST * grey.height):
+def refuse_pages(grey: Image.Image, number: int, source: str) -> None:
+    if number < 2 and not (grey.height > PAGE_HEIGHT and grey.width < TALLEST * grey.height):
         return
-    found = f"about {number} lines of text" if number >= SEVERAL_LINES else "more pixels than a line has"
+    found = f"about {number} lines of text" if number > 1 else "more pixels than a line has"
     raise ValueError(
         f"{source}: the image of {grey.width}x{grey.height} pixels holds {found}, and this pipeline reads one line. "
         "Cut its lines out, for example along the baselines that a layout analysis such as eScriptorium's gives, and "
@@ -407,35 +417,53 @@ def refuse_pages(grey: Image.Image, ink: np.ndarray, source: str) -> None:
     )
 
 
-def count_lines(ink: np.ndarray, is_long: bool) -> int:
-    """Lines of text in an image's strokes, of shape (height, width): in its median strip, or in a page's fullest."""
+def find_bands(ink: np.ndarray) -> list[list[float]]:
+    """Heights of the bands in each strip that is not empty, of an image's strokes of shape (height, width)."""
     strips = np.array_split(ink, max(1, min(STRIPS, ink.shape[1] // STRIP_WIDTH)), axis=1)
     profiles = [strip.mean(axis=1) for strip in strips]
-    sums = np.array([profile.sum() for profile in profiles])
-    counts = np.array([count_bands(profile) for profile in profiles])[sums > EMPTY_STRIP * sums.max()]
+    most = max(profile.sum() for profile in profiles)
+    return [bands_of_strip(profile) for profile in profiles if profile.sum() > EMPTY_STRIP * most]
+
+
+def count_lines(bands: Sequence[Sequence[float]], is_long: bool) -> int:
+    """Lines of text in an image: in its median strip, or in a page's fullest; 1 if two are uncertain."""
+    counts = [len(heights) for heights in bands]
+    if max(counts) >= SEVERAL_LINES_OF_A_PAGE and not is_long:
+        return max(counts)
     median = int(np.median(counts))
-    return int(counts.max()) if counts.max() >= SEVERAL_LINES_OF_A_PAGE and not is_long else median
+    return median if median >= SEVERAL_LINES else 1 + are_two_lines(bands, *TWO_LINES)
 
 
-def count_bands(profile: np.ndarray) -> int:
-    """Bands of rows with ink, without those that the image's upper or lower edge cuts."""
+def are_two_lines(bands: Sequence[Sequence[float]], strips: int, share: float) -> bool:
+    """Whether the strips have two bands alike along the image; see `TWO_LINES`."""
+    highest = [sorted(heights)[-2:] for heights in bands]
+    alike = [len(heights) == 2 and heights[0] >= SECOND_BAND * heights[1] for heights in highest]
+    return len(bands) >= strips and bool(np.mean(alike) >= share)
+
+
+def bands_of_strip(profile: np.ndarray) -> list[float]:
+    """Height of each band of rows in a strip, in any unit, without those that the image's upper or lower edge cuts."""
     profile = smooth(profile)
     profile = profile - np.percentile(profile, 2)
     least = BAND * np.percentile(profile, 99)
-    number, is_rising, peak, valley, before = 0, True, 0.0, 0.0, profile[0]
-    for value in profile:
+    edges, is_whole = [0], []
+    is_rising, peak, valley, lowest, before = True, 0.0, 0.0, 0, profile[0]
+    for row, value in enumerate(profile):
         if is_rising:
             peak = max(peak, value)
             if value < VALLEY * peak and peak >= least:
-                number += before <= CUT * peak
-                is_rising, valley = False, value
+                is_whole.append(before <= CUT * peak)
+                is_rising, valley, lowest = False, value, row
         else:
-            valley = min(valley, value)
+            if value < valley:
+                valley, lowest = value, row
             if value > max(valley / VALLEY, least):
                 is_rising, peak, before = True, value, valley
+                edges.append(lowest)
     if is_rising and peak > 0 and peak >= least:
-        number += max(before, profile[-1]) <= CUT * peak
-    return number
+        is_whole.append(max(before, profile[-1]) <= CUT * peak)
+    heights = np.add.reduceat(profile.clip(0, least), edges)
+    return [float(height) for height, whole in zip(heights, is_whole, strict=False) if whole]
 
 
 def smooth(profile: np.ndarray, sigma: float = 2.0, reach: int = 6) -> np.ndarray:

@@ -74,6 +74,7 @@ def load_image(image, frame: int | None = None, max_pixels: int | None = MAX_PIX
 
     Raises:
         FileNotFoundError: If there is no such file.
+        IsADirectoryError: If it is a folder.
         OSError: If a URL cannot be downloaded.
         ValueError: If it is empty, damaged, too large or no image, or has several frames and none is named; the
             message names it.
@@ -98,6 +99,11 @@ def load_image_from_name(name: str, frame: int | None, max_pixels: int | None) -
         return open_image(io.BytesIO(download(name)), name, frame, max_pixels)
     if os.path.isfile(name):
         return open_image(name, name, frame, max_pixels)
+    if os.path.isdir(name):
+        raise IsADirectoryError(
+            f"{name}: this is a folder, and one image is expected. Its images are a list of paths, one a line: "
+            f"sorted(map(str, pathlib.Path({name!r}).glob('*.jpg')))."
+        )
     is_data_uri = name.startswith("data:image/")
     try:
         encoded = base64.b64decode("".join((name.split(",", 1)[-1] if is_data_uri else name).split()), validate=True)

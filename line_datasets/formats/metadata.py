@@ -115,7 +115,14 @@ def csv_rows(path: Path, text: str, problems: Problems) -> Iterator[tuple[int, R
         yield from ((number, dict(zip(header, cells, strict=True))) for number, cells in rows[1:])
         return
     # A quote or comma is wrong somewhere. Transcriptions have no line breaks, so that each line can be read alone.
-    for number, line in enumerate(text.split("\n")[1:], start=2):
+    yield from whole_rows(path, text.split("\n")[1:], header, delimiter, problems)
+
+
+def whole_rows(
+    path: Path, lines: list[str], header: list[str], delimiter: str, problems: Problems
+) -> Iterator[tuple[int, Row]]:
+    """The rows of a CSV file below its header that are whole, each line read by itself; the others are problems."""
+    for number, line in enumerate(lines, start=2):
         try:
             cells = next((cells for _, cells in numbered_cells(line, delimiter)), None)
         except csv.Error as error:

@@ -124,22 +124,28 @@ def page_lines(
     except ValueError as error:
         problems.add(path, str(error))
         return
-    other = taken.setdefault((image, page.frame), path)
-    if other != path:
-        if root_name(other) == root_name(path) and other.name.split(".")[0] != path.name.split(".")[0]:
-            problems.add(path, f"its image is {image.name}, as is that of {other}")
+    if is_taken(image, path, page, taken, problems):
         return
     try:
         plan = plan_page_image(image, page)
     except ValueError as error:
         problems.add(path, f"{image.name}: {error}")
         return
-    for odd in (*page.warnings, warning, plan.warning):
-        if odd:
-            problems.warn(path, odd)
+    for odd in filter(None, (*page.warnings, warning, plan.warning)):
+        problems.warn(path, odd)
     prefix = line_prefix(path, image, folder) + (f"_{page.frame:03d}" if page.frame else "")
     for name, text, cut in cut_lines(page, plan, problems, str(path)):
         yield Line(f"{prefix}_{name}", text, PageCrop(image, plan, cut, crop), page=image.stem)
+
+
+def is_taken(
+    image: Path, path: Path, page: Page, taken: dict[tuple[Path, int | None], Path], problems: Problems
+) -> bool:
+    """Whether another file gave the lines of an image; a problem if it is no other form of the same page."""
+    other = taken.setdefault((image, page.frame), path)
+    if root_name(other) == root_name(path) and other.name.split(".")[0] != path.name.split(".")[0]:
+        problems.add(path, f"its image is {image.name}, as is that of {other}")
+    return other != path
 
 
 def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> Iterator[tuple[str, str, Cut]]:

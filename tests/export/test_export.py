@@ -13,7 +13,8 @@ openvino = pytest.importorskip("openvino", reason="the extra [export] is not ins
 pytest.importorskip("nncf", reason="the extra [export] is not installed")
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor  # noqa: E402
-from htr_convtext.export import ExportedHTRConvText, export_model  # noqa: E402
+from htr_convtext.export import ExportedHTRConvText, convert, export_model, verify  # noqa: E402
+from htr_convtext.export.requirements import needing  # noqa: E402
 from htr_convtext.export.verify import SHAPES  # noqa: E402
 
 
@@ -38,17 +39,13 @@ def processor(model_folder):
 
 
 @pytest.fixture(scope="module", params=["onnx", "openvino"])
-def exported_folder(request, model, processor, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
-    # From inference mode, which must not end up in the graph.
-    export_model(model.optimize_for_inference(), request.param).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+def folder(request, exported_folder):
+    return exported_folder(request.param)
 
 
 @pytest.fixture(scope="module")
-def exported(exported_folder):
-    return ExportedHTRConvText.from_pretrained(exported_folder, num_threads=1)
+def exported(folder):
+    return ExportedHTRConvText.from_pretrained(folder, num_threads=1)
 
 
 @torch.no_grad()
@@ -75,18 +72,18 @@ def test_other_widths_are_refused(exported):
         exported(torch.rand(1, 1, 64, 77))
 
 
-def test_the_pipeline_takes_it_for_the_model(model, exported, exported_folder, processor, line_images):
+def test_the_pipeline_takes_it_for_the_model(model, exported, folder, processor, line_images):
     lines = line_images[:6]
     expected = model.as_pipeline(processor, batch_size=2)(lines)
-    readings = exported.as_pipeline(HTRConvTextProcessor.from_pretrained(exported_folder), batch_size=2)(lines)
+    readings = exported.as_pipeline(HTRConvTextProcessor.from_pretrained(folder), batch_size=2)(lines)
     assert [line[0]["generated_text"] for line in readings] == [line[0]["generated_text"] for line in expected]
     pixel_values = processor(images=lines, return_tensors="pt").pixel_values
     assert torch.equal(exported.generate(pixel_values), model.generate(pixel_values))
 
 
-def test_types(exported, exported_folder):
-    if "openvino" in exported_folder.name:
-        half = ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
+def test_types(exported, folder):
+    if "openvino" in folder.name:
+        half = ExportedHTRConvText.from_pretrained(folder, dtype=torch.bfloat16)
         pixel_values = torch.rand(2, 1, 64, 128)
         difference = (half(pixel_values).logits - exported(pixel_values).logits).abs().mean()
         assert difference / exported(pixel_values).logits.std() < 0.1
@@ -95,7 +92,7 @@ def test_types(exported, exported_folder):
         assert (difference > 0) == rounds
     else:
         with pytest.raises(ValueError, match="ONNX Runtime computes in torch.float32"):
-            ExportedHTRConvText.from_pretrained(exported_folder, dtype=torch.bfloat16)
+            ExportedHTRConvText.from_pretrained(folder, dtype=torch.bfloat16)
 
 
 @torch.no_grad()
@@ -126,6 +123,42 @@ def test_int8(model, processor, export_format, line_images, tmp_path):
     difference = (outputs.logits - expected.logits).abs().mean()
     # Of the order of rounding to 8 bits, and neither nothing (then it is no int8) nor noise.
     assert 0 < difference / expected.logits.std() < 0.3
+
+
+def run(monkeypatch, command, *arguments) -> str:
+    """What a command that ends with an error says."""
+    monkeypatch.setattr("sys.argv", ["command", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    return str(ended.value)
+
+
+def test_what_is_not_there_is_named_in_one_sentence(monkeypatch, model_folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    said = run(monkeypatch, verify, "--model", model_folder, "--exported", tmp_path / "missing")
+    assert said == (
+        f"--exported {tmp_path / 'missing'}: no such folder, and no repository of the Hub that can be reached. "
+        "Name a folder that python -m htr_convtext.export.convert --output wrote."
+    )
+    said = run(monkeypatch, verify, "--model", tmp_path / "empty")
+    assert (
+        said.startswith(f"--model {tmp_path / 'empty'}: nothing that can be loaded is there (")
+        and "--output_dir" in said
+    )
+    for command, options in ((verify, ()), (convert, ("--format", "onnx", "--output", tmp_path / "out"))):
+        said = run(monkeypatch, command, "--model", "hub_uplaod/htr-convtext-fr", *options)
+        assert said.startswith("--model hub_uplaod/htr-convtext-fr: no such folder") and "Traceback" not in said
+    said = run(monkeypatch, verify, "--model", model_folder, "--data_dir", tmp_path / "lines")
+    assert said.startswith(f"--data_dir No such folder: {tmp_path / 'lines'}")
+
+
+@pytest.mark.parametrize("extras", ["export", "train,export"])
+def test_packages_that_are_missing_are_named_with_their_extra(extras):
+    with pytest.raises(
+        ModuleNotFoundError, match=rf'no_such_package is not installed; pip install -e "\.\[{extras}\]"'
+    ):
+        with needing(extras):
+            import no_such_package  # noqa: F401
 
 
 def test_unknown_formats_are_refused(model):

@@ -5,6 +5,7 @@
 import html
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,32 @@ def test_errors_are_named_and_end_with_status_1(tmp_path, capsys, text, options,
     arguments = ["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]
     assert report.main([*arguments, "--keep_aspect_ratio"]) == 1
     assert message in capsys.readouterr().out
+
+
+def test_pages_taken_for_lines_and_a_missing_validation_split_are_warnings(tmp_path, capsys, root):
+    folder = tmp_path / "lines" / "train"
+    write_line(folder, "a", "ab")
+    examples = [Image.open(path).convert("L").resize((900, 80)) for path in sorted((root / "examples").glob("*.jpg"))]
+    page = Image.new("L", (900, 1200), 230)
+    for number in range(12):
+        page.paste(examples[number % len(examples)], (0, 10 + 100 * number))
+    page.save(folder / "page.png")
+    (folder / "page.txt").write_text("the first line", encoding="utf-8")
+    assert report.main(["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]) == 0
+    printed = capsys.readouterr().out
+    assert "warning: no validation split" in printed
+    assert "warning: 1 images look like pages, several lines" in printed and "such as train, " in printed
+    assert "page: each is taken for one line" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("line", r"no dataset 'line' \(did you mean lines\?\); known are lines, iam"), (".", "lines --data_dir .")],
+)
+def test_a_wrong_name_of_a_dataset_is_answered(capsys, name, message):
+    with pytest.raises(SystemExit):
+        report.main([name, "--data_dir", "somewhere"])
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_characters_outside_the_vocabulary_are_errors_in_train_and_warnings_elsewhere(tmp_path, capsys):

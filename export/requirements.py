@@ -1,0 +1,75 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands need and may lack, said in one sentence: packages of the extras, folders of models."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+Loaded = TypeVar("Loaded")
+
+
+@contextmanager
+def needing(extras: str) -> Iterator[None]:
+    """
+    Around imports from packages that come with extras.
+
+    Args:
+        extras: As pip takes them: "export" or "train,export".
+
+    Raises:
+        ModuleNotFoundError: If one is not installed; the message says how to install it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f'{error.name} is not installed; pip install -e ".[{extras}]" -c constraints.txt in the checkout has it.',
+            name=error.name,
+        ) from error
+
+
+def load_or_exit(option: str, name: str, load: Callable[[str], Loaded]) -> Loaded:
+    """
+    Loads what an option of a command names: a folder, or a repository of the Hub.
+
+    Raises:
+        SystemExit: If it cannot be loaded.
+    """
+    try:
+        return load(name)
+    except OSError as error:
+        if Path(name).exists():
+            found = f"nothing that can be loaded is there ({str(error).splitlines()[0]})"
+        else:
+            found = "no such folder, and no repository of the Hub that can be reached"
+        raise SystemExit(f"{option} {name}: {found}. {WRITTEN_BY[option]}") from error
+
+
+def load_split_or_exit(folder: str, split: str) -> "Dataset":
+    """
+    A split of a folder of lines.
+
+    Raises:
+        SystemExit: If the folder cannot be loaded or has no such split.
+    """
+    with needing("train,export"):
+        from ..line_datasets import load_lines
+
+    try:
+        splits = load_lines("lines", data_dir=folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f"--data_dir {error}") from error
+    if split not in splits:
+        raise SystemExit(f"--data_dir {folder}: there is no split {split!r}; there are {', '.join(splits)}.")
+    return splits[split]
+
+
+WRITTEN_BY = {
+    "--model": "Name the folder of a model, such as hub_upload/htr-convtext-fr or the --output_dir of a training.",
+    "--exported": "Name a folder that python -m htr_convtext.export.convert --output wrote.",
+}
