@@ -9,7 +9,7 @@ from .checkpoints import check_output_dir, checkpoints, find_checkpoint
 from .collator import LineCollator
 from .ema import ExponentialMovingAverage, ema_decay
 from .evaluation import LineScorer, ReadLine
-from .fast_modules import fast_modules, put_in_fast_modules
+from .fast_modules import made_fast, put_in_fast_modules
 from .joint_model import HTRConvTextWithTCM
 from .metrics import HTRConvTextErrorRates, error_rates
 from .options import DataArguments, ModelArguments, parse_arguments
@@ -38,13 +38,13 @@ __all__ = [
     "ema_decay",
     "error_rates",
     "extend_vocabulary",
-    "fast_modules",
     "find_checkpoint",
     "keep_freed_memory",
     "learning_rate",
     "load_model",
     "load_splits",
     "load_tcm",
+    "made_fast",
     "parse_arguments",
     "prepare_lines",
     "prepare_splits",

@@ -4,7 +4,7 @@
 What makes training fast on a CPU, and is no part of the paper's network: the first convolution as a matrix product,
 dropout from a quarter of the random words.
 
-`fast_modules` puts modules of this file in the place of the network's while it trains. They share all that those have,
+`made_fast` puts modules of this file in the place of the network's while it trains. They share all that those have,
 weights, names, hooks and mode, so that checkpoints, averages and adapters see no difference.
 """
 
@@ -21,7 +21,7 @@ DROPOUT_BITS = 16
 
 
 @contextmanager
-def fast_modules(network: nn.Module) -> Iterator[None]:
+def made_fast(network: nn.Module) -> Iterator[None]:
     """
     Context in which a network on a CPU trains with the modules of this file; afterwards it has its own again.
 

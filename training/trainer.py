@@ -18,7 +18,7 @@ from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from .arguments import CLOCKS, HTRConvTextTrainingArguments
 from .checkpoints import find_checkpoint
 from .ema import EMACallback, ExponentialMovingAverage
-from .fast_modules import fast_modules
+from .fast_modules import made_fast
 from .joint_model import HTRConvTextWithTCM
 from .line_trainer import LineTrainer
 from .precision import cpu_has_bfloat16
@@ -88,7 +88,7 @@ class HTRConvTextTrainer(LineTrainer):
             self.remove_callback(EMACallback)
             self.add_callback(EMACallback(self))
         on_cpu = self.args.device.type == "cpu" and not self.args.torch_compile
-        with fast_modules(self.model) if on_cpu else nullcontext():
+        with made_fast(self.model) if on_cpu else nullcontext():
             return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):

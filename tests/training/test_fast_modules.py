@@ -13,8 +13,8 @@ from transformers import Trainer, TrainerCallback
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from htr_convtext.inference_htr_convtext import FusedStem
-from htr_convtext.training import HTRConvTextWithTCM, fast_modules
-from htr_convtext.training.fast_modules import FastDropout, ProductConv2d, put_in_fast_modules
+from htr_convtext.training import HTRConvTextWithTCM, made_fast, put_in_fast_modules
+from htr_convtext.training.fast_modules import FastDropout, ProductConv2d
 
 from .conftest import DETERMINISTIC
 
@@ -51,7 +51,7 @@ def test_loss_and_every_gradient_are_the_networks_own(make_model, width, options
     network = with_tcm(make_model(**DETERMINISTIC, **options).double())
     pixel_values = torch.rand(2, network.config.num_channels, 64, width, dtype=torch.float64)
     expected = loss_and_gradients(copy.deepcopy(network), pixel_values)
-    with fast_modules(network):
+    with made_fast(network):
         found = loss_and_gradients(network, pixel_values)
     assert all(tensor.abs().max() > 0 for tensor in expected[:2])
     # Gradients that are 0 up to rounding, as before a batch norm, are compared on the scale of the others.
@@ -78,7 +78,7 @@ def test_names_weights_hooks_and_mode_are_the_networks_own(make_model):
     dropout.register_forward_hook(lambda module, *_: seen.append(type(module)))
     stem.convolution.register_forward_hook(lambda module, *_: seen.append(type(module)))
     network.eval()
-    with fast_modules(network):
+    with made_fast(network):
         assert len(fast_ones(network)) == 4 * network.config.num_hidden_layers + 2
         assert list(network.state_dict()) == list(with_tcm(make_model()).state_dict())
         assert all(parameters[name] is parameter for name, parameter in network.named_parameters())
@@ -92,7 +92,7 @@ def test_names_weights_hooks_and_mode_are_the_networks_own(make_model):
 
 def test_the_network_has_its_own_modules_again_after_an_error(make_model):
     network = with_tcm(make_model())
-    with pytest.raises(KeyboardInterrupt), fast_modules(network):
+    with pytest.raises(KeyboardInterrupt), made_fast(network):
         raise KeyboardInterrupt
     assert not fast_ones(network)
 
@@ -231,7 +231,7 @@ def test_gradients_have_the_strides_of_their_weights(make_model):
     """DDP warns of others, and copies them."""
     network = with_tcm(make_model())
     saved = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    with fast_modules(network):
+    with made_fast(network):
         torch.testing.assert_close(dict(network.state_dict()), saved, rtol=0, atol=0)
         loss_and_gradients(network, torch.rand(2, 1, 64, 96))
     for name, parameter in network.named_parameters():
