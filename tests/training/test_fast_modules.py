@@ -208,9 +208,10 @@ def test_a_network_in_inference_mode_trains_and_reads_what_it_learned(make_train
     pixel_values = torch.rand(2, 1, 64, 99)
     with torch.no_grad():
         before = model(pixel_values).logits
-        trainer.train()
-        plain = make_model().eval()
-        plain.load_state_dict(model.state_dict())
+    trainer.train()
+    plain = make_model().eval()
+    plain.load_state_dict(model.state_dict())
+    with torch.no_grad():
         found = model.eval()(pixel_values).logits
         torch.testing.assert_close(found, plain(pixel_values).logits, rtol=1e-3, atol=1e-4)
     assert (found - before).abs().max() > 0.01
