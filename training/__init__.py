@@ -9,6 +9,7 @@ from .checkpoints import check_output_dir, checkpoints, find_checkpoint
 from .collator import LineCollator
 from .ema import ExponentialMovingAverage, ema_decay
 from .evaluation import LineScorer, ReadLine
+from .fast_modules import made_fast, put_in_fast_modules
 from .joint_model import HTRConvTextWithTCM
 from .metrics import HTRConvTextErrorRates, error_rates
 from .options import DataArguments, ModelArguments, parse_arguments
@@ -43,9 +44,11 @@ __all__ = [
     "load_model",
     "load_splits",
     "load_tcm",
+    "made_fast",
     "parse_arguments",
     "prepare_lines",
     "prepare_splits",
+    "put_in_fast_modules",
     "write_evaluation",
     "write_learning_curves",
 ]

@@ -18,6 +18,7 @@ from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from .arguments import CLOCKS, HTRConvTextTrainingArguments
 from .checkpoints import find_checkpoint
 from .ema import EMACallback, ExponentialMovingAverage
+from .fast_modules import made_fast
 from .joint_model import HTRConvTextWithTCM
 from .line_trainer import LineTrainer
 from .precision import cpu_has_bfloat16
@@ -86,7 +87,9 @@ class HTRConvTextTrainer(LineTrainer):
             self.ema = ExponentialMovingAverage(self.recognizer, self.args.ema_decay)
             self.remove_callback(EMACallback)
             self.add_callback(EMACallback(self))
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        on_cpu = self.args.device.type == "cpu" and not self.args.torch_compile
+        with made_fast(self.model) if on_cpu else nullcontext():
+            return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         """Augments the batches of an optimiser step, and counts its lines and real positions over all processes."""

@@ -15,6 +15,7 @@ from PIL import Image
 
 from htr_convtext import line_datasets
 from htr_convtext.line_datasets import LineDataError, load_lines, normalize_text, vocabulary
+from htr_convtext.line_datasets.cache import CACHE_VERSION
 
 TEXTS = {"a": "one  two", "b": "NA", "c": "007"}
 
@@ -131,8 +132,8 @@ def test_progress_is_shown_and_can_be_turned_off(tmp_path, capfd):
     assert not capfd.readouterr().err
 
 
-@pytest.mark.parametrize("change", ["edit", "add", "remove", "option"])
-def test_every_change_of_the_input_is_another_dataset(tmp_path, change):
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "option", "version"])
+def test_every_change_of_the_input_is_another_dataset(tmp_path, monkeypatch, change):
     write_pairs(tmp_path)
     load = {"data_dir": tmp_path, "cache_dir": tmp_path / ".cache"}
     before = load_lines("lines", **load)["train"].cache_files
@@ -144,6 +145,8 @@ def test_every_change_of_the_input_is_another_dataset(tmp_path, change):
     elif change == "remove":
         (tmp_path / "test" / "c.png").unlink()
         (tmp_path / "test" / "c.gt.txt").unlink()
+    elif change == "version":
+        monkeypatch.setattr("htr_convtext.line_datasets.cache.CACHE_VERSION", CACHE_VERSION + 1)
     else:
         load["normal_form"] = "NFD"
     assert load_lines("lines", **load)["train"].cache_files != before
