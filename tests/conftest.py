@@ -173,8 +173,7 @@ def write_model(folder: Path, line_images: list[str]) -> None:
     processor = htr_convtext.HTRConvTextProcessor(
         htr_convtext.HTRConvTextImageProcessor(), htr_convtext.HTRConvTextTokenizer.from_alphabet(alphabet)
     )
-    sizes = {"hidden_size": 16, "num_attention_heads": 2, "backbone_head_dim": 4}
-    sizes |= {"num_hidden_layers": 3, "backbone_depths": (1, 1, 1)}
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "backbone_head_dim": 4, "num_hidden_layers": 3}
     config = htr_convtext.HTRConvTextConfig(vocab_size=processor.tokenizer.vocab_size, **sizes)
     model = htr_convtext.HTRConvTextForCTC(config)
     spread_readings(model, processor(images=line_images[:4], return_tensors="pt").pixel_values)
