@@ -14,11 +14,13 @@ class PageSource(NamedTuple):
     Where a page comes from.
 
     Attributes:
-        name: What its outputs are called: the path below the input without its suffix, unique within a run.
+        name: Its own, unique within a run: the document's, with the page's number where the document has several.
         document: The file that was given: an image, a PDF, or a PAGE or ALTO file.
         number: Which page of the document, from 0.
         image: The file of its picture; the document itself unless that is XML.
         frame: Which page or frame of that file, from 0.
+        document_name: What the document's outputs are called: its path below the input without the suffix, with `/`
+            between folders, unique within a run.
     """
 
     name: str
@@ -26,6 +28,7 @@ class PageSource(NamedTuple):
     number: int
     image: Path
     frame: int = 0
+    document_name: str = ""
 
 
 class Word(NamedTuple):
@@ -63,10 +66,12 @@ class TranscribedPage(NamedTuple):
 
     Attributes:
         source: Where it comes from.
-        page: Its size in pixels and its lines in reading order; every line, also those that were not read.
+        page: Its size in pixels and its lines in reading order, also those that were not read; without those that
+            were to be left out.
         lines: The reading of each line of `page.lines`, in the same order.
         software: Who read it: name and version of this package and the name of the model.
-        problems: What went wrong with the page or is odd about it.
+        problems: What is odd about the page although it was read.
+        error: Why it could not be read; it has no lines then.
     """
 
     source: PageSource
@@ -74,3 +79,4 @@ class TranscribedPage(NamedTuple):
     lines: tuple[TranscribedLine, ...]
     software: str
     problems: tuple[str, ...] = ()
+    error: str = ""
