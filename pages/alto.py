@@ -5,7 +5,7 @@
 from xml.etree.ElementTree import Element
 
 from .geometry import Point, parse_points
-from .layout import LineText, Page, PageLine, in_reading_order, ordered_references, page_side
+from .layout import LineText, Page, PageLine, in_reading_order, line_elements, ordered_references, page_side
 from .safe_xml import local_name
 
 HYPHEN, SOFT_HYPHEN = "-", "\u00ad"
@@ -38,13 +38,15 @@ def parse_alto(root: Element) -> list[Page]:
 
 
 def parse_one_page(page: Element, order: list[str]) -> Page:
+    numbers = {line: number for number, line in enumerate(line_elements(page))}
     lines: list[PageLine] = []
     warnings = []
     for number, block in enumerate(page.iter()):
         of_block = block.findall("{*}TextLine")
         if of_block and block.get("ROTATION", "0").strip(" 0.+-"):
             warnings.append("blocks with a ROTATION, which only baselines can tell here")
-        lines.extend(parse_line(line, block.get("ID") or f"block {number}") for line in of_block)
+        name = block.get("ID") or f"block {number}"
+        lines.extend(parse_line(line, name)._replace(number=numbers[line]) for line in of_block)
     width, height = page_side(page.get("WIDTH")), page_side(page.get("HEIGHT"))
     return Page("", width, height, in_reading_order(lines, order), warnings=tuple(warnings))
 

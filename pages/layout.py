@@ -40,6 +40,7 @@ class PageLine(NamedTuple):
         baseline: Points on the line that the letters stand on; may be empty.
         place: Its place in the region, where the file tells.
         problem: What is wrong with its outline; "" if nothing is. [`~geometry.wrong_outline`] says more.
+        number: The place of its element among the lines of its page in the file, from 0; None if no file holds it.
     """
 
     identifier: str
@@ -49,6 +50,7 @@ class PageLine(NamedTuple):
     baseline: list[Point]
     place: int | None = None
     problem: str = ""
+    number: int | None = None
 
     @property
     def text(self) -> str:
@@ -96,6 +98,11 @@ def whole_number(text: str | None) -> int:
         return int(text or 0)
     except ValueError:
         return 0
+
+
+def line_elements(page: Element) -> list[Element]:
+    """The lines of a page element in the order of the document, by which they are numbered."""
+    return page.findall(".//{*}TextLine")
 
 
 def ordered_references(order: Element | None) -> list[Element]:
