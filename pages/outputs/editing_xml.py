@@ -8,8 +8,7 @@ from collections.abc import Iterable
 
 from lxml import etree
 
-UTF8_BOM = b"\xef\xbb\xbf"
-DECLARATION = re.compile(rb"<\?xml\s.*?\?>\s*", re.DOTALL)
+DECLARATION = re.compile(r"\ufeff?(?:<\?xml\s.*?\?>\s*)?", re.DOTALL)
 STEP = "  "
 
 
@@ -29,15 +28,13 @@ def parse_for_editing(content: bytes) -> etree._ElementTree:
 
 def serialize(tree: etree._ElementTree, original: bytes) -> bytes:
     """The tree as a file with the declaration, encoding and line ends of the original."""
-    bom = UTF8_BOM if original.startswith(UTF8_BOM) else b""
-    declaration = DECLARATION.match(original, len(bom))
     encoding = tree.docinfo.encoding or "UTF-8"
-    # A declaration in an encoding of several bytes a character, as UTF-16, is written anew.
-    anew = not declaration and encoding.upper() != "UTF-8"
-    content = etree.tostring(tree, encoding=encoding, xml_declaration=anew, standalone=tree.docinfo.standalone)
-    content = content if anew else bom + (declaration[0] if declaration else b"") + content
-    content += b"\n" if original.endswith(b"\n") else b""
-    return re.sub(rb"\r?\n", b"\r\n", content) if b"\r\n" in original else content
+    before = original.decode(encoding, "replace")
+    text = DECLARATION.match(before)[0] + etree.tostring(tree, encoding="unicode")  # type: ignore[index]
+    text += "\n" if before.endswith("\n") else ""
+    if "\r\n" in before:
+        text = re.sub("\r?\n", "\r\n", text)
+    return text.encode(encoding, "xmlcharrefreplace")
 
 
 def new_document(root: etree._Element) -> bytes:
@@ -52,14 +49,14 @@ def sibling(element: etree._Element, name: str) -> str:
     return f"{{{namespace}}}{name}" if namespace else name
 
 
-def child(parent: etree._Element, name: str, text: str | None = None, **attributes: str) -> etree._Element:
+def child(parent: etree._Element, name: str, text: str | None = None, /, **attributes: str) -> etree._Element:
     """A new last child in the namespace of its parent, without regard to whitespace."""
     made = etree.SubElement(parent, sibling(parent, name), attributes)
     made.text = text
     return made
 
 
-def detached(element: etree._Element, name: str, **attributes: str) -> etree._Element:
+def detached(element: etree._Element, name: str, /, **attributes: str) -> etree._Element:
     """A new element in the namespace of another, to be put in by [`insert`]."""
     return element.makeelement(sibling(element, name), attributes)
 

@@ -44,10 +44,8 @@ def write_collection(pages: Iterable[TranscribedPage], formats: Sequence[str], f
             stack.enter_context(stack.enter_context(whole_file(path)).open("w", encoding="utf-8", newline=""))
             for path in paths
         ]
-        writers = [
-            {"csv": csv_writer, "jsonl": json_writer}[name](file) for name, file in zip(chosen, files, strict=True)
-        ]
-        for row in rows if writers else ():
+        writers = [WRITERS[name](file) for name, file in zip(chosen, files, strict=True)]
+        for row in (row for page in pages for row in line_rows(page)) if writers else ():
             for write in writers:
                 write(row)
     return paths

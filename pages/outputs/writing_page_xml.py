@@ -134,8 +134,10 @@ def set_text(element: etree._Element, text: str, confidence: float | None, versi
     target = next((each for index in ("0", None) for each in equivalents if each.get("index") == index), None)
     if target is None:
         target = detached(element, "TextEquiv")
+        child(target, "Unicode", text)
         insert(element, place_before(element, AFTER_WORDS), target)
-    replace_content(target, text)
+    else:
+        replace_content(target, text)
     target.attrib.pop("conf", None)
     if confidence is not None and version >= FIRST_WITH_POINTS:
         target.set("conf", written_confidence(confidence))
