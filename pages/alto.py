@@ -5,7 +5,16 @@
 from xml.etree.ElementTree import Element
 
 from .geometry import Point, parse_points
-from .layout import LineText, Page, PageLine, in_reading_order, ordered_references, page_side, with_tags
+from .layout import (
+    LineText,
+    Page,
+    PageLine,
+    in_reading_order,
+    line_elements,
+    ordered_references,
+    page_side,
+    with_tags,
+)
 from .safe_xml import local_name
 
 HYPHEN, SOFT_HYPHEN = "-", "\u00ad"
@@ -43,6 +52,7 @@ def parse_one_page(page: Element, order: list[str], labels: dict[str, str]) -> P
         found = [labels.get(name, "") for name in element.get("TAGREFS", "").split()]
         return tuple(filter(None, (element.get("TYPE", ""), *found)))
 
+    numbers = {line: number for number, line in enumerate(line_elements(page))}
     lines: list[PageLine] = []
     warnings = []
     for number, (block, tags) in enumerate(with_tags(page, own_tags)):
@@ -50,7 +60,8 @@ def parse_one_page(page: Element, order: list[str], labels: dict[str, str]) -> P
         if of_block and block.get("ROTATION", "0").strip(" 0.+-"):
             warnings.append("blocks with a ROTATION, which only baselines can tell here")
         name = block.get("ID") or f"block {number}"
-        lines.extend(parse_line(line, name, (*tags, *own_tags(line))) for line in of_block)
+        for line in of_block:
+            lines.append(parse_line(line, name, (*tags, *own_tags(line)))._replace(number=numbers[line]))
     width, height = page_side(page.get("WIDTH")), page_side(page.get("HEIGHT"))
     return Page("", width, height, in_reading_order(lines, order), warnings=tuple(warnings))
 

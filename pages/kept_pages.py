@@ -3,13 +3,12 @@
 """Pages that were read, each kept as a JSON file until all are: what a run that was ended goes on from."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .layout import LineText, Page, PageLine
+from .outputs.whole_files import write_whole
 from .transcript import PageSource, TranscribedLine, TranscribedPage, Word
 
 FOLDER = ".pages"
@@ -36,7 +35,7 @@ class KeptPages:
         """Keeps a page."""
         content = {"version": VERSION, "settings": self.settings, "files": file_stamps(page.source)}
         content["page"] = page_to_json(page)
-        write_whole(self.path(page.source), json.dumps(content, ensure_ascii=False))
+        write_whole(self.path(page.source), json.dumps(content, ensure_ascii=False).encode())
 
     def read(self, source: PageSource) -> TranscribedPage | None:
         """A page that was kept; None if there is none, or its files or the settings have changed since."""
@@ -52,21 +51,6 @@ class KeptPages:
     def forget(self, source: PageSource) -> None:
         """Removes a page."""
         self.path(source).unlink(missing_ok=True)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def file_stamps(source: PageSource) -> list[list[int]]:

@@ -41,6 +41,7 @@ class PageLine(NamedTuple):
         place: Its place in the region, where the file tells.
         problem: What is wrong with its outline; "" if nothing is. [`~geometry.wrong_outline`] says more.
         tags: What the file calls it and its regions: PAGE's types and structures, the labels of ALTO's tags.
+        number: The place of its element among the lines of its page in the file, from 0; None if no file holds it.
     """
 
     identifier: str
@@ -51,6 +52,7 @@ class PageLine(NamedTuple):
     place: int | None = None
     problem: str = ""
     tags: tuple[str, ...] = ()
+    number: int | None = None
 
     @property
     def text(self) -> str:
@@ -98,6 +100,11 @@ def whole_number(text: str | None) -> int:
         return int(text or 0)
     except ValueError:
         return 0
+
+
+def line_elements(page: Element) -> list[Element]:
+    """The lines of a page element in the order of the document, by which they are numbered."""
+    return page.findall(".//{*}TextLine")
 
 
 def ordered_references(order: Element | None) -> list[Element]:

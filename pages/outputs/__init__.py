@@ -1,0 +1,14 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of transcribed pages: PAGE XML, ALTO, text, HTML and PDF of each document, tables of all lines."""
+
+from .documents import DOCUMENT_FORMATS, document_files, write_document
+from .line_tables import COLLECTION_FORMATS, write_collection
+
+__all__ = [
+    "COLLECTION_FORMATS",
+    "DOCUMENT_FORMATS",
+    "document_files",
+    "write_collection",
+    "write_document",
+]
