@@ -16,7 +16,7 @@ from .layout import Page
 from .page_files import PAGE_ROOTS, ImageFrame, claim, in_order_of_preference, read_pages, root_name
 from .page_images import find_page_image, open_page_image, plan_page_image
 from .pdf_files import count_pdf_pages, render_pdf_page
-from .transcript import PageSource
+from .transcript import PageSource, Problem
 
 PDF_SUFFIX, XML_SUFFIX = ".pdf", ".xml"
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -30,12 +30,12 @@ class FoundPages(NamedTuple):
 
     Attributes:
         sources: The pages, document by document in the order of their names.
-        problems: What cannot be read, one sentence each that names the file.
+        problems: The files that cannot be read.
         ignored: How many files there are of each other kind, by their suffix.
     """
 
     sources: list[PageSource]
-    problems: list[str]
+    problems: list[Problem]
     ignored: dict[str, int]
 
 
@@ -78,10 +78,10 @@ def find_pages(inputs: Sequence[str | Path], output: Path | None = None) -> Foun
         FileNotFoundError: If one of the inputs does not exist.
         ValueError: If there are no pages in any of them.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
 
-    def note(path: Path, problem: str) -> None:
-        problems.append(f"{path}: {problem}")
+    def note(path: Path, what: str) -> None:
+        problems.append(Problem(str(path), what, is_failure=True))
 
     roots = [Path(given).expanduser() for given in inputs]
     for root in roots:

@@ -101,7 +101,7 @@ def transcribe(
     batch_size: int = BATCH_SIZE,
     num_workers: int | None = None,
     kept: KeptPages | None = None,
-    name: str = "",
+    model_name: str = "",
 ) -> Iterator[TranscribedPage]:
     """
     Reads pages, one after the other.
@@ -127,7 +127,7 @@ def transcribe(
         kept: Where pages are kept that were read. Those that are there already are not read again, unless they were
             read together with others that are not: so they have the same readings, to the last digit, as in a run that
             was not interrupted.
-        name: The model's name, for `software`.
+        model_name: What the results say read them, beside the name of this package.
 
     Returns:
         Every page in the order of the sources. One that cannot be read has an `error`, and lines that cannot be read
@@ -142,7 +142,7 @@ def transcribe(
     sources = [source for source in paths if isinstance(source, PageSource)]
     if len(sources) < len(paths) or not paths:
         sources = find_pages([path for path in paths if not isinstance(path, PageSource)]).sources + sources
-    software = f"{software_name()} {name}".strip()
+    software = f"{software_name()} {model_name}".strip()
     prepared = prepare_pages(sources, recognizer, options, software, num_workers, kept)
     for chunk in chunks_of(prepared, BATCHES_TO_SORT * batch_size):
         if any(page.to_read for page in chunk):
