@@ -97,10 +97,8 @@ def find_pages(inputs: Sequence[str | Path], output: Path | None = None) -> Foun
     ignored = Counter(file.path.suffix.lower() or file.path.name for file in files if not file.kind)
     if not sources and not problems:
         others = ", ".join(f"{number} {suffix}" for suffix, number in ignored.most_common(5))
-        raise ValueError(
-            f"{', '.join(map(str, roots))}: no images, PDFs, PAGE XML or ALTO there"
-            + (f" ({others})" if others else "")
-        )
+        there = f", only {others}" if others else ""
+        raise ValueError(f"{', '.join(map(str, roots))}: no images, PDFs, PAGE XML or ALTO{there}.")
     return FoundPages(sources, problems, dict(ignored))
 
 

@@ -79,7 +79,8 @@ def render_pdf_page(path: Path, number: int, dpi: float, width: int = 0) -> Imag
         if across < 1 or down < 1:
             raise ValueError(f"page {number + 1} has no extent")
         scale = width / across if width else scan_scale(page) or dpi / POINTS_AN_INCH
-        return page.render(scale=scale).to_pil().convert("RGB")
+        # PDFium rounds up; a page's size is of single precision.
+        return page.render(scale=scale * (1 - 1e-5)).to_pil().convert("RGB")
 
 
 def scan_scale(page: Any) -> float:

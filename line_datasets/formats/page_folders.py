@@ -98,6 +98,8 @@ def folder_lines(
         for page in pages:
             if any(line.text.strip() or line.transcription.problem for line in page.lines):
                 yield from page_lines(path, page, folder, taken, problems, crop)
+            elif page.lines:
+                problems.warn(path, "pages whose lines have no text yet, left out (transcribe.py reads them)")
 
 
 def page_lines(
