@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..page_files import root_name
 from ..transcript import PageSource, TranscribedPage
+from .html_page import write_html
 from .picture_files import needs_own_picture, picture_file, relative_path, write_picture
 from .plain_text import plain_text
 from .whole_files import write_whole
@@ -112,4 +113,7 @@ def write_plain_text(pages: Sequence[TranscribedPage], path: Path, now: datetime
     return write_whole(path, plain_text(pages).encode("utf-8"))
 
 
-WRITERS: dict[str, Callable[[Sequence[TranscribedPage], Path, datetime.datetime], Path]] = {"txt": write_plain_text}
+WRITERS: dict[str, Callable[[Sequence[TranscribedPage], Path, datetime.datetime], Path]] = {
+    "txt": write_plain_text,
+    "html": write_html,
+}
