@@ -11,6 +11,7 @@ from ..transcript import PageSource, TranscribedPage
 from .html_page import write_html
 from .picture_files import needs_own_picture, picture_file, relative_path, write_picture
 from .plain_text import plain_text
+from .searchable_pdf import write_pdf
 from .whole_files import write_whole
 from .writing_alto import new_alto, write_into_alto
 from .writing_page_xml import new_page_xml, write_into_page_xml
@@ -116,4 +117,5 @@ def write_plain_text(pages: Sequence[TranscribedPage], path: Path, now: datetime
 WRITERS: dict[str, Callable[[Sequence[TranscribedPage], Path, datetime.datetime], Path]] = {
     "txt": write_plain_text,
     "html": write_html,
+    "pdf": write_pdf,
 }
