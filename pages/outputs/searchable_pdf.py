@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fontTools.fontBuilder import FontBuilder
-from fontTools.ttLib.tables._g_l_y_f import Glyph
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import ExifTags, Image
 from pypdf import PageObject, PdfReader, PdfWriter
 from pypdf.errors import PyPdfError
@@ -43,8 +43,10 @@ LONGEST_SIDE = 14400  # Of a page in a PDF.
 JPEG_QUALITY = 90
 # Each character is as wide as half of its height, and stands on a line a fifth above its foot.
 EM, ADVANCE, DESCENT = 1000, 500, -200
-FONT_NAME = "Glyphless"
+FONT_NAME = "InvisibleWords"
 SLANTED = 5.0
+# Outlines of handwriting reach into the lines above and below, and what reads a PDF sorts words by their heights.
+WORD_HEIGHT = 0.7
 RIGHT_TO_LEFT = ("R", "AL")
 
 
@@ -131,8 +133,8 @@ def add_layers(
         resources[NameObject("/XObject")] = DictionaryObject({NameObject("/Page"): picture})
         layers.append(f"q {numbers(width, 0, 0, height, 0, 0)} cm /Page Do Q")
     scale = (width / size[0], height / size[1])
-    for line in page.lines:
-        layers.append(text_object(placed_line(line, scale, height), name, codes))
+    for number, line in enumerate(page.lines):
+        layers.append(text_object(placed_line(line, scale, height), number, name, codes))
     content = f"q {numbers(*matrix)} cm\n" + "\n".join(layer for layer in layers if layer) + "\nQ"
     before = contents(sheet) if keep else []
     # What the page had may leave its graphics state changed.
@@ -235,12 +237,13 @@ def placed_word(text: str, points: Sequence[Point], angle: float) -> Placed:
     cos, sin = math.cos(angle), math.sin(angle)
     along = [x * cos + y * sin for x, y in points]
     upward = [y * cos - x * sin for x, y in points]
-    width, height = max(along) - min(along), max(upward) - min(upward)
-    begin, foot = min(along), min(upward) - DESCENT / EM * height
+    width, full = max(along) - min(along), max(upward) - min(upward)
+    height = WORD_HEIGHT * full
+    begin, foot = min(along), min(upward) + (full - height) / 2 - DESCENT / EM * height
     return Placed(text, (begin * cos - foot * sin, begin * sin + foot * cos), (cos, sin), width, height)
 
 
-def text_object(words: Sequence[Placed], font: str, codes: dict[str, int]) -> str:
+def text_object(words: Sequence[Placed], number: int, font: str, codes: dict[str, int]) -> str:
     """
     The operators that write the words of a line invisibly, each followed by a space.
 
@@ -248,6 +251,8 @@ def text_object(words: Sequence[Placed], font: str, codes: dict[str, int]) -> st
     programs that read PDFs expect it.
     """
     pieces = []
+    # pdfium takes a word for the shadow of the same word in the line above if both have the very same size.
+    grown = 1 + 0.001 * (number % 2)
     for word in words:
         if word.width <= 0 or word.height <= 0:
             continue
@@ -255,7 +260,7 @@ def text_object(words: Sequence[Placed], font: str, codes: dict[str, int]) -> st
         (cos, sin), (x, y) = word.along, word.origin
         shown = "".join(f"{codes[character]:04X}" for character in visual_order(word.text) + " ")
         place = numbers(cos, sin, -sin, cos, x, y)
-        pieces.append(f"{font} {numbers(word.height)} Tf {numbers(stretch)} Tz {place} Tm <{shown}> Tj")
+        pieces.append(f"{font} {numbers(word.height * grown)} Tf {numbers(stretch)} Tz {place} Tm <{shown}> Tj")
     return "\n".join(["BT 3 Tr", *pieces, "ET"]) if pieces else ""
 
 
@@ -284,17 +289,17 @@ def character_codes(pages: Iterable[TranscribedPage]) -> dict[str, int]:
 
 
 def add_font(writer: PdfWriter, codes: dict[str, int]) -> IndirectObject:
-    """A font for any script whose characters have a width, no shape, and a meaning, by which PDFs are searched."""
-    program = blank_font()
+    """A font for any script whose characters have a width and a meaning, by which PDFs are searched."""
+    program = box_font()
     descriptor = dictionary(
         Type="/FontDescriptor", FontName=f"/{FONT_NAME}", Flags=5, ItalicAngle=0, StemV=80, CapHeight=EM + DESCENT,
         Ascent=EM + DESCENT, Descent=DESCENT, FontBBox=[0, DESCENT, ADVANCE, EM + DESCENT],
         FontFile2=add_stream(writer, program, Length1=NumberObject(len(program))),
     )  # fmt: skip
-    all_blank = b"\x00\x01" * (len(codes) + 1)
+    all_boxes = b"\x00\x01" * (len(codes) + 1)
     descendant = dictionary(
         Type="/Font", Subtype="/CIDFontType2", BaseFont=f"/{FONT_NAME}", DW=ADVANCE,
-        FontDescriptor=writer._add_object(descriptor), CIDToGIDMap=add_stream(writer, all_blank),
+        FontDescriptor=writer._add_object(descriptor), CIDToGIDMap=add_stream(writer, all_boxes),
     )  # fmt: skip
     system = dictionary(Registry=TextStringObject("Adobe"), Ordering=TextStringObject("Identity"), Supplement=0)
     descendant[NameObject("/CIDSystemInfo")] = system
@@ -340,13 +345,21 @@ def unicode_map(codes: dict[str, int]) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def blank_font() -> bytes:
-    """A TrueType font of one empty glyph beside the one for what is missing."""
+def box_font() -> bytes:
+    """
+    A TrueType font whose only glyph is the box that a character takes, never seen since the words are invisible. With
+    an empty one, pdfium would take a word for the shadow of the same word in the line above, and drop it.
+    """
     builder = FontBuilder(EM, isTTF=True)
-    names = [".notdef", "blank"]
+    names = [".notdef", "box"]
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, DESCENT))
+    for corner in ((0, EM + DESCENT), (ADVANCE, EM + DESCENT), (ADVANCE, DESCENT)):
+        pen.lineTo(corner)
+    pen.closePath()
     builder.setupGlyphOrder(names)
-    builder.setupCharacterMap({0x20: "blank"})
-    builder.setupGlyf({name: Glyph() for name in names})
+    builder.setupCharacterMap({0x20: "box"})
+    builder.setupGlyf(dict.fromkeys(names, pen.glyph()))
     builder.setupHorizontalMetrics({name: (ADVANCE, 0) for name in names})
     builder.setupHorizontalHeader(ascent=EM + DESCENT, descent=DESCENT)
     builder.setupNameTable({"familyName": FONT_NAME, "styleName": "Regular", "psName": FONT_NAME})
