@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What PAGE XML and ALTO have in common: a page with lines, and an order to read them in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -40,6 +40,7 @@ class PageLine(NamedTuple):
         baseline: Points on the line that the letters stand on; may be empty.
         place: Its place in the region, where the file tells.
         problem: What is wrong with its outline; "" if nothing is. [`~geometry.wrong_outline`] says more.
+        tags: What the file calls it and its regions: PAGE's types and structures, the labels of ALTO's tags.
         number: The place of its element among the lines of its page in the file, from 0; None if no file holds it.
     """
 
@@ -50,6 +51,7 @@ class PageLine(NamedTuple):
     baseline: list[Point]
     place: int | None = None
     problem: str = ""
+    tags: tuple[str, ...] = ()
     number: int | None = None
 
     @property
@@ -111,6 +113,16 @@ def ordered_references(order: Element | None) -> list[Element]:
         return []
     children = sorted(order, key=lambda child: whole_number(child.get("index")))
     return [ref for child in children for ref in (ordered_references(child) if len(child) else [child])]
+
+
+def with_tags(
+    element: Element, own_tags: Callable[[Element], tuple[str, ...]], inherited: tuple[str, ...] = ()
+) -> Iterator[tuple[Element, tuple[str, ...]]]:
+    """An element and those in it, as `Element.iter` gives them, each with its tags and those of what it is in."""
+    tags = (*inherited, *own_tags(element))
+    yield element, tags
+    for child in element:
+        yield from with_tags(child, own_tags, tags)
 
 
 def in_reading_order(lines: Sequence[PageLine], order: Sequence[str]) -> list[PageLine]:

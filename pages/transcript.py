@@ -80,3 +80,18 @@ class TranscribedPage(NamedTuple):
     software: str
     problems: tuple[str, ...] = ()
     error: str = ""
+
+
+class Problem(NamedTuple):
+    """
+    Something that went wrong or is odd.
+
+    Attributes:
+        where: The file, with the page and the line where there are several.
+        what: What it is.
+        is_failure: Whether a page or a result is missing for it.
+    """
+
+    where: str
+    what: str
+    is_failure: bool

@@ -24,7 +24,7 @@ from ...pages import (
 )
 from ...pages.finding_files import files_below
 from ...pages.geometry import wrong_outline
-from ...pages.page_files import PAGE_ROOTS, root_name
+from ...pages.page_files import PAGE_ROOTS, ImageFrame, claim, in_order_of_preference, root_name
 from ...pages.page_images import PageImage
 from ..labels import right_to_left
 from ..line import Line, Lines, files_outside, split_folders
@@ -88,8 +88,8 @@ def folder_lines(
     edit: Callable[[Element], None] | None = None,
 ) -> Iterator[Line]:
     """Lines of all pages below one folder; for `text_index` and `edit` see [`~pages.read_pages`]."""
-    taken: dict[tuple[Path, int | None], Path] = {}
-    for path in page_files(folder, problems):
+    taken: dict[ImageFrame, Path] = {}
+    for path in in_order_of_preference(files_below(folder, ".xml"), problems.add):
         try:
             pages = read_pages(path, text_index, edit)
         except ValueError as error:
@@ -98,23 +98,15 @@ def folder_lines(
         for page in pages:
             if any(line.text.strip() or line.transcription.problem for line in page.lines):
                 yield from page_lines(path, page, folder, taken, problems, crop)
-
-
-def page_files(folder: Path, problems: Problems) -> list[Path]:
-    """PAGE files, then ALTO files; of each the ones with the shortest endings first."""
-    found = [(path, root_name(path)) for path in files_below(folder, ".xml")]
-    for path, name in found:
-        if not name:
-            problems.add(path, "malformed XML (no element)")
-    pages = [(path, name) for path, name in found if name in PAGE_ROOTS]
-    return [path for path, name in sorted(pages, key=lambda pair: (pair[1] != "PcGts", len(pair[0].suffixes)))]
+            elif page.lines:
+                problems.warn(path, "pages whose lines have no text yet, left out (transcribe.py reads them)")
 
 
 def page_lines(
     path: Path,
     page: Page,
     folder: Path,
-    taken: dict[tuple[Path, int | None], Path],
+    taken: dict[ImageFrame, Path],
     problems: Problems,
     crop: CropOptions,
 ) -> Iterator[Line]:
@@ -124,10 +116,10 @@ def page_lines(
     except ValueError as error:
         problems.add(path, str(error))
         return
-    other = taken.setdefault((image, page.frame), path)
-    if other != path:
-        if root_name(other) == root_name(path) and other.name.split(".")[0] != path.name.split(".")[0]:
-            problems.add(path, f"its image is {image.name}, as is that of {other}")
+    wrong = claim(taken, image, page.frame, path)
+    if wrong:
+        problems.add(path, wrong)
+    if wrong is not None:
         return
     try:
         plan = plan_page_image(image, page)
