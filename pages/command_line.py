@@ -71,9 +71,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
 
 def add_running_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how to run")
-    group.add_argument(
-        "--backend", choices=BACKENDS, default=BACKENDS[0], help="what runs it; see export.convert"
-    )
+    group.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0], help="what runs it; see export.convert")
     group.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="type to compute in")
     group.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="lines in one batch of the network")
     group.add_argument("--num_workers", type=int, help="threads that prepare pages; default: one for each processor")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ..page_files import root_name
 from ..transcript import PageSource, TranscribedPage
-from .picture_files import needs_own_picture, picture_file, relative_path, write_picture
+from .html_page import write_html
+from .picture_files import is_part_of_a_file, picture_file, relative_path, write_picture
 from .plain_text import plain_text
+from .searchable_pdf import write_pdf
 from .whole_files import write_whole
 from .writing_alto import new_alto, write_into_alto
 from .writing_page_xml import new_page_xml, write_into_page_xml
@@ -47,10 +49,8 @@ def write_document(
         elif name != "image":
             path = folder / f"{pages[0].source.document_name}.{name}"
             written.append(WRITERS[name](pages, path, now))
-    sources = [page.source for page in pages]
-    if writes_pictures(sources, formats):
-        own = needs_own_picture(sources)
-        written += [write_picture(page, own, picture_file(page.source, own, folder)) for page in pages]
+    if writes_pictures(pages[0].source, formats):
+        written += [write_picture(page, picture_file(page.source, folder)) for page in pages]
     return list(dict.fromkeys(written))
 
 
@@ -69,8 +69,8 @@ def document_files(sources: Sequence[PageSource], formats: Sequence[str], folder
             files += [xml_file(source, name, folder) for source in sources]
         elif name != "image":
             files.append(folder / f"{sources[0].document_name}.{name}")
-    if writes_pictures(sources, formats):
-        files += [picture_file(source, needs_own_picture(sources), folder) for source in sources]
+    if writes_pictures(sources[0], formats):
+        files += [picture_file(source, folder) for source in sources]
     return list(dict.fromkeys(files))
 
 
@@ -85,8 +85,9 @@ def xml_file(source: PageSource, name: str, folder: Path) -> Path:
     return folder / (f"{source.document_name}.xml" if xml_format(source) == name else f"{source.name}.{name}.xml")
 
 
-def writes_pictures(sources: Sequence[PageSource], formats: Sequence[str]) -> bool:
-    return "image" in formats or (needs_own_picture(sources) and any(name in formats for name in XML_FORMATS))
+def writes_pictures(source: PageSource, formats: Sequence[str]) -> bool:
+    """PAGE and ALTO name one picture a page, so a page that is part of a file gets one of its own with them."""
+    return "image" in formats or (is_part_of_a_file(source) and any(name in formats for name in XML_FORMATS))
 
 
 def write_xml(
@@ -96,13 +97,10 @@ def write_xml(
     if xml_format(first) == name:
         content = WRITE_INTO[name](first.document.read_bytes(), pages, now)
         return [write_whole(xml_file(first, name, folder), content)]
-    sources = [page.source for page in pages]
     written = []
     for page in pages:
         path = xml_file(page.source, name, folder)
-        picture = page.source.image
-        if writes_pictures(sources, formats):
-            picture = picture_file(page.source, needs_own_picture(sources), folder)
+        picture = picture_file(page.source, folder) if writes_pictures(first, formats) else page.source.image
         content = WRITE_NEW[name](page, relative_path(picture, path.parent), now)
         written.append(write_whole(path, content))
     return written
@@ -112,4 +110,8 @@ def write_plain_text(pages: Sequence[TranscribedPage], path: Path, now: datetime
     return write_whole(path, plain_text(pages).encode("utf-8"))
 
 
-WRITERS: dict[str, Callable[[Sequence[TranscribedPage], Path, datetime.datetime], Path]] = {"txt": write_plain_text}
+WRITERS: dict[str, Callable[[Sequence[TranscribedPage], Path, datetime.datetime], Path]] = {
+    "txt": write_plain_text,
+    "html": write_html,
+    "pdf": write_pdf,
+}

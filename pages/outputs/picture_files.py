@@ -4,7 +4,6 @@
 
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..page_sources import open_source
@@ -13,37 +12,35 @@ from .whole_files import whole_file
 
 JPEG_QUALITY = 95
 PDF = ".pdf"
-TIFF = (".tif", ".tiff")
 
 
-def needs_own_picture(sources: Sequence[PageSource]) -> bool:
-    """Whether the pages of a document are pages of one PDF or of one image with several frames."""
-    first = sources[0]
-    return first.image == first.document and (len(sources) > 1 or first.image.suffix.lower() == PDF)
+def is_part_of_a_file(source: PageSource) -> bool:
+    """Whether a page is one of a PDF, or of an image with several frames, so that its picture is no file by itself."""
+    several = source.name != source.document_name
+    return source.image == source.document and (several or source.image.suffix.lower() == PDF)
 
 
-def picture_file(source: PageSource, own: bool, folder: Path) -> Path:
+def picture_file(source: PageSource, folder: Path) -> Path:
     """
     Where the picture of a page is written: for a document that is XML at the place relative to it that it has now, if
     that is within the folder; for others under the page's name.
 
     Args:
         source: The page's source.
-        own: Whether it is one of several in its file; see [`needs_own_picture`].
         folder: Folder of the outputs.
     """
     if source.image == source.document:
-        suffix = source.image.suffix if not own else ".png" if source.image.suffix.lower() in TIFF else ".jpg"
-        return folder / f"{source.name}{suffix}"
+        made = ".jpg" if source.image.suffix.lower() == PDF else ".png"
+        return folder / f"{source.name}{made if is_part_of_a_file(source) else source.image.suffix}"
     beside = (folder / source.document_name).parent
     mirrored = Path(os.path.normpath(beside / relative_path(source.image, source.document.parent)))
     inside = mirrored.is_relative_to(Path(os.path.normpath(folder)))
     return mirrored if inside else beside / source.image.name
 
 
-def write_picture(page: TranscribedPage, own: bool, path: Path) -> Path:
+def write_picture(page: TranscribedPage, path: Path) -> Path:
     """Copies the picture of a page, or makes one of a page that has no file of its own."""
-    if own:
+    if is_part_of_a_file(page.source):
         image = open_source(page.source, page.page)
         with whole_file(path) as temporary:
             options = {"quality": JPEG_QUALITY} if path.suffix == ".jpg" else {}

@@ -20,8 +20,8 @@ from htr_convtext.pages.page_sources import open_source
 ALL = ("page", "alto", "txt", "html", "pdf", "image")
 PAGE = (
     '<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"><Page imageFilename="{}" '
-    'imageWidth="400" imageHeight="200"><TextRegion id="r"><TextLine id="l"><Coords points="10,10 200,10 200,40 10,40"/>'
-    "</TextLine></TextRegion></Page></PcGts>"
+    'imageWidth="400" imageHeight="200"><TextRegion id="r"><TextLine id="l">'
+    '<Coords points="10,10 200,10 200,40 10,40"/></TextLine></TextRegion></Page></PcGts>'
 )
 
 
@@ -96,7 +96,7 @@ def test_plain_text_has_regions_apart_and_nothing_for_lines_that_were_not_read(t
 def test_tables_hold_every_line(tmp_path, transcribed):
     good = transcribed.drawn_page(tmp_path, [["two words", 'quote " , comma'], ["m"]])
     bad = transcribed.drawn_page(tmp_path, [["\u1ec7"]], "other", confidence=0.25)
-    kept = bad.lines[0]._replace(text="=kept\x00", confidence=None, words=())
+    kept = bad.lines[0]._replace(text="=kept\x00", confidence=None, words=(), doubtful=False)
     nowhere = kept._replace(line=kept.line._replace(polygon=[], baseline=[]), text="", problem="has no outline")
     pages = iter([good, bad._replace(lines=(*bad.lines, kept, nowhere))])
     paths = write_collection(pages, ("page", "jsonl", "csv"), tmp_path / "out")

@@ -49,7 +49,8 @@ DECORATED_ALTO = """<?xml version="1.0" encoding="UTF-8"?>
     </processingSoftware></ocrProcessingStep></OCRProcessing></Description>
   <Styles><TextStyle ID="s" FONTSIZE="10"/></Styles>
   <Layout><Page ID="p" PHYSICAL_IMG_NR="1" WIDTH="400" HEIGHT="200">
-    <PrintSpace HPOS="0" VPOS="0" WIDTH="400" HEIGHT="200"><Illustration ID="i" HPOS="0" VPOS="0" WIDTH="1" HEIGHT="1" xlink:href="x.png"/><?keep this?>
+    <PrintSpace HPOS="0" VPOS="0" WIDTH="400" HEIGHT="200">
+    <Illustration ID="i" HPOS="0" VPOS="0" WIDTH="1" HEIGHT="1" xlink:href="x.png"/><?keep this?>
     <TextBlock ID="b" STYLEREFS="s" HPOS="10" VPOS="10" WIDTH="300" HEIGHT="100">
       <TextLine ID="l" HPOS="10" VPOS="10" WIDTH="200" HEIGHT="40"><String CONTENT="conser" SUBS_TYPE="HypPart1"
          SUBS_CONTENT="conservation" HPOS="10" VPOS="10" WIDTH="200" HEIGHT="40"/><HYP CONTENT="-"/></TextLine>
