@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
@@ -32,16 +32,16 @@ from htr_convtext.pages.results import documents_of, prepare_output, problems_of
 def main() -> None:
     # 1. Options, pages, model
     options = parse_arguments(__doc__, sys.argv[1:])
-    state = PartialState()
-    rank, processes = state.process_index, state.num_processes
+    accelerator = Accelerator()
+    rank, processes = accelerator.process_index, accelerator.num_processes
     try:
         found = find_pages(options.inputs, options.output)
         documents = documents_of(found.sources)
         kept = KeptPages(options.output, settings_of(options))
-        if state.is_main_process:
+        if accelerator.is_main_process:
             prepare_output(options.output, documents, options.format, kept, options.mode)
-        state.wait_for_everyone()
-        recognizer = load_recognizer(options, state.device)
+        accelerator.wait_for_everyone()
+        recognizer = load_recognizer(options, accelerator.device)
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(f"transcribe.py: {error}") from error
 
@@ -56,22 +56,23 @@ def main() -> None:
         kept=kept,
         model_name=options.model,
     )
-    problems = list(found.problems) if state.is_main_process else []
-    for page in with_progress(pages, len(share), state):
+    problems = list(found.problems) if accelerator.is_main_process else []
+    for page in with_progress(pages, len(share), accelerator):
         problems += problems_of(page)
-    state.wait_for_everyone()
+    accelerator.wait_for_everyone()
 
     # 3. Writing: every process writes its share of the documents; the tables of all lines are one file each
     for document in documents[rank::processes]:
         problems += write_outputs(document, options.format, options.output, kept)
     problems = gather_object(problems)
-    if state.is_main_process:
+    if accelerator.is_main_process:
         kept_pages = (page for page in map(kept.of_this_run, found.sources) if page is not None)
         write_collection(kept_pages, options.format, options.output)
         print(*summary(problems, found.ignored), sep="\n", file=sys.stderr)
-    if processes > 1:
-        state.destroy_process_group()
-    sys.exit(any(problem.is_failure for problem in problems))
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+    # The launcher ends all processes as soon as one fails: it is the first, which has seen to everything by then.
+    sys.exit(accelerator.is_main_process and any(problem.is_failure for problem in problems))
 
 
 def load_recognizer(options: argparse.Namespace, device: torch.device) -> HTRConvTextPipeline:
@@ -86,11 +87,13 @@ def load_recognizer(options: argparse.Namespace, device: torch.device) -> HTRCon
     return ExportedHTRConvText.from_pretrained(options.model, dtype).as_pipeline(processor)
 
 
-def with_progress(pages: Iterable[TranscribedPage], number: int, state: PartialState) -> Iterator[TranscribedPage]:
+def with_progress(
+    pages: Iterable[TranscribedPage], number: int, accelerator: Accelerator
+) -> Iterator[TranscribedPage]:
     """The pages of this process, with a progress bar on the first one of all."""
     started, lines = time.monotonic(), 0
-    description = "pages" if state.num_processes == 1 else f"pages of process 1 of {state.num_processes}"
-    with tqdm(total=number, desc=description, unit="page", disable=not state.is_main_process) as bar:
+    description = "pages" if accelerator.num_processes == 1 else f"pages of process 1 of {accelerator.num_processes}"
+    with tqdm(total=number, desc=description, unit="page", disable=not accelerator.is_main_process) as bar:
         for page in pages:
             lines += len(page.lines)
             bar.set_postfix_str(f"{lines / (time.monotonic() - started):.1f} lines/s", refresh=False)
