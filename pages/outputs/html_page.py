@@ -14,8 +14,8 @@ from ..html_layout import page_template, picture
 from ..layout import Page
 from ..page_sources import open_source
 from ..transcript import TranscribedLine, TranscribedPage
+from ..whole_files import whole_file
 from .line_content import clean_text, line_confidence, line_outline, placed_words
-from .whole_files import whole_file
 
 SHOWN_HEIGHT = 1000
 HTML = page_template("""

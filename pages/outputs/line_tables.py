@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..transcript import TranscribedLine, TranscribedPage
+from ..whole_files import whole_file
 from .line_content import (
     CONFIDENCE_DIGITS,
     clean_text,
@@ -19,7 +20,6 @@ from .line_content import (
     placed_words,
     whole_points,
 )
-from .whole_files import whole_file
 
 COLLECTION_FORMATS = ("csv", "jsonl")
 COLUMNS = (

@@ -30,10 +30,10 @@ from pypdf.generic import (
 from ..geometry import Point, reading_angle
 from ..page_sources import open_source
 from ..transcript import TranscribedLine, TranscribedPage
+from ..whole_files import whole_file
 from .html_page import page_size
 from .line_content import clean_text, words_or_line
 from .picture_files import PDF
-from .whole_files import whole_file
 
 POINTS_PER_INCH = 72
 # A resolution outside these is that of a program which knew none; the page is then as long as A4.
