@@ -66,7 +66,7 @@ def main() -> None:
         problems += write_outputs(document, options.format, options.output, kept)
     problems = gather_object(problems)
     if state.is_main_process:
-        kept_pages = (page for page in map(kept.read, found.sources) if page is not None)
+        kept_pages = (page for page in map(kept.of_this_run, found.sources) if page is not None)
         write_collection(kept_pages, options.format, options.output)
         print(*summary(problems, found.ignored), sep="\n", file=sys.stderr)
     if processes > 1:

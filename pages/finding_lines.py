@@ -107,14 +107,13 @@ def find_lines(picture: Image.Image) -> list[PageLine]:
     boxes = detect_boxes(small)
     ink = ink_of(small)
     boxes = join_pieces([part for box in boxes for part in split_box(box, ink, median_height(boxes))])
-    strips = {id(box): Strip(box, ink) for box in boxes}
+    regions = reading_order(boxes)
+    boxes = [box for region in regions for box in region]
+    names = [f"region_{number}" for number, region in enumerate(regions, 1) for _ in region]
     lines = []
-    for region, members in enumerate(reading_order(boxes), 1):
-        for box in members:
-            strip = strips[id(box)]
-            outline = strip.outline([other.baseline for other in strips.values() if other is not strip])
-            polygon, baseline = (on_page(points, scale, picture.size) for points in (outline, strip.baseline))
-            lines.append(PageLine(f"line_{len(lines) + 1}", f"region_{region}", LineText(), polygon, baseline))
+    for number, (name, traced) in enumerate(zip(names, trace_lines(boxes, ink), strict=True), 1):
+        baseline, outline = (on_page(points, scale, picture.size) for points in traced)
+        lines.append(PageLine(f"line_{number}", name, LineText(), outline, baseline))
     return lines
 
 
@@ -323,6 +322,16 @@ def in_rows(boxes: Sequence[Box]) -> list[Box]:
 
 
 # Baselines and outlines
+
+
+def trace_lines(boxes: Sequence[Box], ink: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Baseline and outline of each line, as points of shape `(number, 2)`."""
+    strips = [Strip(box, ink) for box in boxes]
+    baselines = [strip.baseline for strip in strips]
+    return [
+        (baselines[number], strip.outline([*baselines[:number], *baselines[number + 1 :]]))
+        for number, strip in enumerate(strips)
+    ]
 
 
 class Strip:

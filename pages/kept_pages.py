@@ -40,13 +40,27 @@ class KeptPages:
     def read(self, source: PageSource) -> TranscribedPage | None:
         """A page that was kept; None if there is none, or its files or the settings have changed since."""
         try:
-            content = json.loads(self.path(source).read_text(encoding="utf-8"))
-            same = content["version"] == VERSION and content["settings"] == self.settings
-            if not same or content["files"] != file_stamps(source):
-                return None
-            return page_from_json(content["page"])._replace(source=source)
+            content = self.content(source)
+            same = content["settings"] == self.settings and content["files"] == file_stamps(source)
+            return page_from_json(content["page"])._replace(source=source) if same else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def of_this_run(self, source: PageSource) -> TranscribedPage | None:
+        """
+        A page that this run has read or found; None if it could not be read. Its file may have changed since: the
+        results may be written into it.
+        """
+        try:
+            return page_from_json(self.content(source)["page"])._replace(source=source)
+        except FileNotFoundError:
+            return None
+
+    def content(self, source: PageSource) -> dict[str, Any]:
+        content = json.loads(self.path(source).read_text(encoding="utf-8"))
+        if content["version"] != VERSION:
+            raise ValueError(f"kept by another version: {content['version']}")
+        return content
 
     def forget(self, source: PageSource) -> None:
         """Removes a page."""

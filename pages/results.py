@@ -57,13 +57,18 @@ def write_outputs(
     document: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages
 ) -> Iterator[Problem]:
     """Writes the outputs of a document from the pages of it that were read, and tells what keeps it from that."""
-    pages = [page for page in map(kept.read, document) if page is not None]
+    pages = [page for page in map(kept.of_this_run, document) if page is not None]
     if not pages:
         return
+    file = document[0].document
     try:
-        write_document(pages, formats, folder)
+        written = write_document(pages, formats, folder)
     except Exception as error:  # A document must not cost the others, whatever their libraries meet in it.
-        yield Problem(str(document[0].document), f"cannot be written ({type(error).__name__}: {error})", True)
+        yield Problem(str(file), f"cannot be written ({type(error).__name__}: {error})", True)
+        return
+    if any(path.samefile(file) for path in written):  # The document is another file now, but its pages are read.
+        for page in pages:
+            kept.write(page)
 
 
 def problems_of(page: TranscribedPage) -> Iterator[Problem]:

@@ -148,9 +148,17 @@ def transcribe(
         if any(page.to_read for page in chunk):
             chunk = [with_lines_again(page, recognizer, options) for page in chunk]
         for page in read_chunk(chunk, recognizer, options, batch_size):
-            if kept is not None and not page.error:
-                kept.write(page)
+            if kept is not None:
+                keep(page, kept)
             yield page
+
+
+def keep(page: TranscribedPage, kept: KeptPages) -> None:
+    """Keeps a page; of one that could not be read, nothing is left from earlier runs."""
+    if page.error:
+        kept.forget(page.source)
+    else:
+        kept.write(page)
 
 
 def software_name() -> str:

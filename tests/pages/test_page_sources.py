@@ -55,7 +55,8 @@ def test_a_pdf_that_is_no_scan_has_the_resolution_that_is_asked_for(tmp_path):
     content = b"BT /F1 24 Tf 20 40 Td (written) Tj ET"
     (tmp_path / "text.pdf").write_bytes(
         b"%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
-        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 144 72]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>endobj "
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 144 72]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>"
+        b"endobj "
         b"4 0 obj<</Length %d>>stream\n%s\nendstream endobj 5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
         b"endobj trailer<</Root 1 0 R>>" % (len(content), content)
     )
