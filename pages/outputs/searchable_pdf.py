@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import ExifTags, Image
@@ -228,7 +229,10 @@ def placed_line(line: TranscribedLine, scale: tuple[float, float], page_height: 
 
     words = [(word.text, on_page(word.polygon)) for word in words_or_line(line) if len(word.polygon) > 1]
     angle = -math.radians(line_angle(line))
-    return [placed_word(text, points, angle) for text, points in words]
+    heights = [np.ptp([upward(point, angle) for point in points]) for _, points in words]
+    # One height for all words of a line, or readers of PDFs would take them for words of different lines.
+    height = WORD_HEIGHT * float(np.median(heights)) if words else 0.0
+    return [placed_word(text, points, angle, height) for text, points in words]
 
 
 def line_angle(line: TranscribedLine) -> float:
@@ -239,15 +243,19 @@ def line_angle(line: TranscribedLine) -> float:
     return angle if abs(angle) > SLANTED else 0.0
 
 
-def placed_word(text: str, points: Sequence[Point], angle: float) -> Placed:
-    """A word within its outline, along a direction."""
+def placed_word(text: str, points: Sequence[Point], angle: float, height: float) -> Placed:
+    """A word in the middle of its outline, along a direction."""
     cos, sin = math.cos(angle), math.sin(angle)
     along = [x * cos + y * sin for x, y in points]
-    upward = [y * cos - x * sin for x, y in points]
-    width, full = max(along) - min(along), max(upward) - min(upward)
-    height = WORD_HEIGHT * full
-    begin, foot = min(along), min(upward) + (full - height) / 2 - DESCENT / EM * height
+    across = [upward(point, angle) for point in points]
+    begin, width = min(along), max(along) - min(along)
+    foot = (min(across) + max(across) - height) / 2 - DESCENT / EM * height
     return Placed(text, (begin * cos - foot * sin, begin * sin + foot * cos), (cos, sin), width, height)
+
+
+def upward(point: Point, angle: float) -> float:
+    """How far a point is from a line through the origin."""
+    return point[1] * math.cos(angle) - point[0] * math.sin(angle)
 
 
 def text_object(words: Sequence[Placed], number: int, font: str, codes: dict[str, int]) -> str:
