@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .layout import LineText, Page, PageLine
-from .outputs.whole_files import write_whole
 from .transcript import PageSource, TranscribedLine, TranscribedPage, Word
+from .whole_files import write_whole
 
 FOLDER = ".pages"
 VERSION = 1

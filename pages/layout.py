@@ -3,7 +3,7 @@
 """What PAGE XML and ALTO have in common: a page with lines, and an order to read them in."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from .geometry import Point
@@ -102,8 +102,8 @@ def whole_number(text: str | None) -> int:
         return 0
 
 
-def line_elements(page: Element) -> list[Element]:
-    """The lines of a page element in the order of the document, by which they are numbered."""
+def line_elements(page: Any) -> list[Any]:
+    """The lines of a page element (of ElementTree or lxml) in the order of the file, by which they are numbered."""
     return page.findall(".//{*}TextLine")
 
 

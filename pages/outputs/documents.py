@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..page_files import root_name
 from ..transcript import PageSource, TranscribedPage
+from ..whole_files import write_whole
 from .html_page import write_html
 from .picture_files import is_part_of_a_file, picture_file, relative_path, write_picture
 from .plain_text import plain_text
 from .searchable_pdf import write_pdf
-from .whole_files import write_whole
 from .writing_alto import new_alto, write_into_alto
 from .writing_page_xml import new_page_xml, write_into_page_xml
 

@@ -5,6 +5,7 @@
 import datetime
 import re
 from collections.abc import Iterable
+from typing import TypeGuard
 
 from lxml import etree
 
@@ -101,8 +102,8 @@ def remove(element: etree._Element) -> None:
     parent.remove(element)
 
 
-def is_layout(text: str | None) -> bool:
-    return bool(text) and not text.strip() and "\n" in text  # type: ignore[union-attr]
+def is_layout(text: str | None) -> TypeGuard[str]:
+    return text is not None and not text.strip() and "\n" in text
 
 
 def last_line(whitespace: str) -> str:

@@ -14,8 +14,8 @@ from ..html_layout import page_template, picture
 from ..layout import Page
 from ..page_sources import open_source
 from ..transcript import TranscribedLine, TranscribedPage
+from ..whole_files import whole_file
 from .line_content import clean_text, line_confidence, line_outline, placed_words
-from .whole_files import whole_file
 
 SHOWN_HEIGHT = 1000
 HTML = page_template("""
@@ -124,7 +124,9 @@ def write_html(pages: Sequence[TranscribedPage], path: Path, now: datetime.datet
     Raises:
         OSError, ValueError: If a picture cannot be opened.
     """
-    stream = HTML.stream(title=pages[0].source.document.name, summary=summary(pages, now), pages=shown_pages(pages))
+    stream = HTML.stream(
+        title=clean_text(pages[0].source.document.name), summary=summary(pages, now), pages=shown_pages(pages)
+    )
     with whole_file(path) as temporary, temporary.open("wb") as file:
         stream.dump(file, "utf-8")
     return path

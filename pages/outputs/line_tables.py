@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..transcript import TranscribedLine, TranscribedPage
+from ..whole_files import whole_file
 from .line_content import (
     CONFIDENCE_DIGITS,
     clean_text,
@@ -19,7 +20,6 @@ from .line_content import (
     placed_words,
     whole_points,
 )
-from .whole_files import whole_file
 
 COLLECTION_FORMATS = ("csv", "jsonl")
 COLUMNS = (
@@ -40,15 +40,17 @@ def write_collection(pages: Iterable[TranscribedPage], formats: Sequence[str], f
     chosen = [name for name in COLLECTION_FORMATS if name in formats]
     paths = [folder / f"lines.{name}" for name in chosen]
     with ExitStack() as stack:
-        files = [
-            stack.enter_context(stack.enter_context(whole_file(path)).open("w", encoding="utf-8", newline=""))
-            for path in paths
-        ]
-        writers = [WRITERS[name](file) for name, file in zip(chosen, files, strict=True)]
+        writers = [WRITERS[name](open_table(path, stack)) for name, path in zip(chosen, paths, strict=True)]
         for row in (row for page in pages for row in line_rows(page)) if writers else ():
             for write in writers:
                 write(row)
     return paths
+
+
+def open_table(path: Path, stack: ExitStack):
+    """A file to be written whole; what is no Unicode in the name of a file is spelled out."""
+    temporary = stack.enter_context(whole_file(path))
+    return stack.enter_context(temporary.open("w", encoding="utf-8", errors="backslashreplace", newline=""))
 
 
 def json_writer(file):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..page_sources import open_source
 from ..transcript import PageSource, TranscribedPage
-from .whole_files import whole_file
+from ..whole_files import whole_file
 
 JPEG_QUALITY = 95
 PDF = ".pdf"

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import ExifTags, Image
@@ -27,13 +28,14 @@ from pypdf.generic import (
     TextStringObject,
 )
 
+from ...processing_htr_convtext import pillow_limit
 from ..geometry import Point, reading_angle
 from ..page_sources import open_source
 from ..transcript import TranscribedLine, TranscribedPage
+from ..whole_files import whole_file
 from .html_page import page_size
 from .line_content import clean_text, words_or_line
 from .picture_files import PDF
-from .whole_files import whole_file
 
 POINTS_PER_INCH = 72
 # A resolution outside these is that of a program which knew none; the page is then as long as A4.
@@ -65,32 +67,36 @@ def write_pdf(pages: Sequence[TranscribedPage], path: Path, now: datetime.dateti
     Writes a document as a searchable PDF.
 
     A PDF keeps its pages as they are, and all else that it has, with the words put over them; only a page that has a
-    text already becomes a picture first, or both texts would be found. Of other documents, each page is its picture:
-    a JPEG as it is, anything else compressed anew.
+    text already becomes a picture first, or both texts would be found. Of other documents, and of a PDF that is
+    encrypted or damaged, each page is its picture: a JPEG as it is, anything else compressed anew.
 
     Raises:
         OSError, ValueError: If a picture cannot be opened.
     """
-    original = pages[0].source.document.suffix.lower() == PDF
-    writer = clone(pages[0].source.document) if original else PdfWriter()
+    copied = copy_of(pages[0].source.document)
+    writer = copied or PdfWriter()
     codes = character_codes(pages)
     font = add_font(writer, codes)
     for page in pages:
-        sheet = writer.pages[page.source.number] if original else new_sheet(writer, page)
-        add_layers(writer, sheet, page, font, codes, keep=original and not has_text(sheet))
+        sheet = writer.pages[page.source.number] if copied else new_sheet(writer, page)
+        add_layers(writer, sheet, page, font, codes, keep=copied is not None and not has_text(sheet))
     date = now.astimezone(datetime.UTC).strftime("D:%Y%m%d%H%M%SZ")
-    made = {"/CreationDate": date, "/Creator": pages[0].software, "/Title": pages[0].source.document.name}
-    writer.add_metadata({"/ModDate": date} | ({} if original else made))
+    made = {"/CreationDate": date, "/Creator": pages[0].software, "/Title": clean_text(pages[0].source.document.name)}
+    writer.add_metadata({"/ModDate": date} | ({} if copied else made))
     with whole_file(path) as temporary, temporary.open("wb") as file:
         writer.write(file)
     return path
 
 
-def clone(path: Path) -> PdfWriter:
+def copy_of(document: Path) -> PdfWriter | None:
+    """A PDF to be written to; None if the document is none, or one that only its picture can be taken of."""
+    if document.suffix.lower() != PDF:
+        return None
     try:
-        return PdfWriter(clone_from=PdfReader(path))
-    except PyPdfError as error:
-        raise ValueError(f"{path} cannot be copied as a PDF ({error})") from error
+        reader = PdfReader(document)
+        return None if reader.is_encrypted else PdfWriter(clone_from=reader)
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError):  # What pypdf meets in a damaged one.
+        return None
 
 
 def has_text(sheet: PageObject) -> bool:
@@ -103,9 +109,11 @@ def has_text(sheet: PageObject) -> bool:
 
 def new_sheet(writer: PdfWriter, page: TranscribedPage) -> PageObject:
     """An empty page of the size that the picture had on paper, where that is told."""
-    with Image.open(page.source.image) as opened:
-        width, height = page_size(page.page, opened)
-        dpi = float(opened.info.get("dpi", (0, 0))[0] or 0) * max(width, height) / max(opened.size)
+    width, height, dpi = page.page.width, page.page.height, 0.0
+    if page.source.image.suffix.lower() != PDF:
+        with pillow_limit(None), Image.open(page.source.image) as opened:
+            width, height = page_size(page.page, opened)
+            dpi = float(opened.info.get("dpi", (0, 0))[0] or 0) * max(width, height) / max(opened.size)
     points = max(width, height) / dpi * POINTS_PER_INCH if CREDIBLE_DPI[0] <= dpi <= CREDIBLE_DPI[1] else A4_LENGTH
     scale = min(points, LONGEST_SIDE) / max(width, height)
     return writer.add_blank_page(width * scale, height * scale)
@@ -197,7 +205,7 @@ def picture_data(page: TranscribedPage) -> tuple[bytes, Image.Image]:
     """The compressed picture, and an image of its size and mode: a JPEG as it is, black and white without loss."""
     source = page.source
     if source.image.suffix.lower() != PDF:
-        with Image.open(source.image) as opened:
+        with pillow_limit(None), Image.open(source.image) as opened:
             upright = opened.getexif().get(ExifTags.Base.Orientation, 1) == 1
             if opened.format == "JPEG" and opened.mode in ("L", "RGB") and upright:
                 return source.image.read_bytes(), opened
@@ -221,7 +229,10 @@ def placed_line(line: TranscribedLine, scale: tuple[float, float], page_height: 
 
     words = [(word.text, on_page(word.polygon)) for word in words_or_line(line) if len(word.polygon) > 1]
     angle = -math.radians(line_angle(line))
-    return [placed_word(text, points, angle) for text, points in words]
+    heights = [np.ptp([upward(point, angle) for point in points]) for _, points in words]
+    # One height for all words of a line, or readers of PDFs would take them for words of different lines.
+    height = WORD_HEIGHT * float(np.median(heights)) if words else 0.0
+    return [placed_word(text, points, angle, height) for text, points in words]
 
 
 def line_angle(line: TranscribedLine) -> float:
@@ -232,15 +243,19 @@ def line_angle(line: TranscribedLine) -> float:
     return angle if abs(angle) > SLANTED else 0.0
 
 
-def placed_word(text: str, points: Sequence[Point], angle: float) -> Placed:
-    """A word within its outline, along a direction."""
+def placed_word(text: str, points: Sequence[Point], angle: float, height: float) -> Placed:
+    """A word in the middle of its outline, along a direction."""
     cos, sin = math.cos(angle), math.sin(angle)
     along = [x * cos + y * sin for x, y in points]
-    upward = [y * cos - x * sin for x, y in points]
-    width, full = max(along) - min(along), max(upward) - min(upward)
-    height = WORD_HEIGHT * full
-    begin, foot = min(along), min(upward) + (full - height) / 2 - DESCENT / EM * height
+    across = [upward(point, angle) for point in points]
+    begin, width = min(along), max(along) - min(along)
+    foot = (min(across) + max(across) - height) / 2 - DESCENT / EM * height
     return Placed(text, (begin * cos - foot * sin, begin * sin + foot * cos), (cos, sin), width, height)
+
+
+def upward(point: Point, angle: float) -> float:
+    """How far a point is from a line through the origin."""
+    return point[1] * math.cos(angle) - point[0] * math.sin(angle)
 
 
 def text_object(words: Sequence[Placed], number: int, font: str, codes: dict[str, int]) -> str:

@@ -85,7 +85,7 @@ def schema_version(root: etree._Element) -> str:
 
 def write_page(element: etree._Element, page: TranscribedPage, identifiers: Identifiers, version: str) -> None:
     elements = line_elements(element)
-    regions = {}
+    regions: dict[etree._Element, None] = {}  # Each once, in their order.
     for line in (line for line in page.lines if was_read(line)):
         if line.line.number is None or line.line.number >= len(elements):
             raise ValueError(f"has no line {line.line.identifier} any more; was it changed meanwhile?")

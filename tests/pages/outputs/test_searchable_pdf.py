@@ -243,6 +243,18 @@ def test_a_page_with_a_text_of_its_own_becomes_a_picture(tmp_path, transcribed, 
     assert np.abs(np.asarray(open_source(source, pages[0].page).convert("L"), int) - expected).mean() < 3
 
 
+def test_an_encrypted_pdf_that_opens_without_a_password_becomes_pictures(tmp_path, transcribed, scanned_book):
+    pages = scanned_book(0)
+    writer = PdfWriter(clone_from=tmp_path / "book.pdf")
+    writer.encrypt("", owner_password="owner", algorithm="RC4-128")
+    writer.write(tmp_path / "book.pdf")
+    (path,) = write_document(pages, ["pdf"], tmp_path, transcribed.NOW)
+    check_pdfium(path, pages)
+    shown = pypdfium2.PdfDocument(path)[0].render(scale=800 / 842).to_pil().convert("L").resize((800, 600))
+    expected = open_source(pages[0].source, pages[0].page).convert("L")
+    assert np.abs(np.asarray(shown, int) - np.asarray(expected, int)).mean() < 5
+
+
 def test_the_same_words_in_lines_that_overlap_are_all_found(tmp_path, transcribed):
     page = transcribed.drawn_page(tmp_path, [["same words"]])
     lines = []
