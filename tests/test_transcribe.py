@@ -164,3 +164,17 @@ def test_two_processes_share_the_pages(root, transcribe, letters, model_folder, 
 def readings(folder: Path) -> dict[str, str]:
     """Texts and where they are; confidences may differ in the last digit between batches."""
     return {name: text for name, text in results(folder).items() if name.endswith(".txt")}
+
+
+def test_results_may_go_into_the_files_that_came_in(transcribe, letters, model_folder):
+    options = (letters, "--model", model_folder, "--output", letters, "--format", "page", "alto", "jsonl")
+    before = (letters / "page_0.xml").read_text()
+    refused = transcribe(*options)
+    assert refused.status == 1 and "page_0.xml" in refused.said
+    assert (letters / "page_0.xml").read_text() == before
+    assert transcribe(*options, "--overwrite").status == 0
+    written = results(letters)
+    assert "<Unicode>" in written["page_0.xml"] and "<Unicode>" not in before
+    assert len(written["lines.jsonl"].splitlines()) == 6 * 3 + 1 + 2
+    assert transcribe(*options, "--resume").status == 0
+    assert results(letters) == written
