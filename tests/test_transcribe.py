@@ -57,7 +57,7 @@ def transcribe(root, monkeypatch, capfd):
 def results(folder: Path) -> dict[str, str]:
     """The files of a run by their name, without the dates in them."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-    paths = [path for path in paths if ".pages" not in path.parts and path.suffix not in (".png", ".jpg")]
+    paths = [path for path in paths if ".pages" not in path.parts and path.suffix not in (".png", ".jpg", ".tif")]
     return {str(path.relative_to(folder)): DATE.sub("", path.read_text(encoding="utf-8")) for path in paths}
 
 
