@@ -13,6 +13,8 @@ from .whole_files import write_whole
 
 FOLDER = ".pages"
 VERSION = 1
+# Of new files of one page; what comes in is written back under its own name.
+NEW_XML_SUFFIXES = (".page.xml", ".alto.xml")
 
 
 class KeptPages:
@@ -65,6 +67,24 @@ class KeptPages:
     def forget(self, source: PageSource) -> None:
         """Removes a page."""
         self.path(source).unlink(missing_ok=True)
+
+
+def is_result(path: Path, output: Path) -> bool:
+    """Whether a file in a folder of results was written there by an earlier run, and not read by it."""
+    path, output = path.resolve(), output.resolve()
+    if not path.is_relative_to(output):
+        return False
+    name = path.relative_to(output).as_posix()
+    stems = [name.removesuffix(suffix) for suffix in (*NEW_XML_SUFFIXES, path.suffix) if name.endswith(suffix)]
+    for stem in (page for stem in stems for page in (stem, f"{stem}_0001")):
+        try:
+            kept = json.loads((output / FOLDER / f"{stem}.json").read_text(encoding="utf-8"))
+            source = kept["page"]["source"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if path not in (Path(source["document"]).resolve(), Path(source["image"]).resolve()):
+            return True
+    return False
 
 
 def file_stamps(source: PageSource) -> list[list[int]]:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..processing_htr_convtext import full_frames, load_image, pillow_limit, to_grey
 from .finding_files import IMAGE_SUFFIXES, comparable, files_below
+from .kept_pages import is_result
 from .layout import Page
 from .page_files import PAGE_ROOTS, ImageFrame, claim, in_order_of_preference, read_pages, root_name
 from .page_images import find_page_image, open_page_image, plan_page_image
@@ -72,7 +73,8 @@ def find_pages(inputs: Sequence[str | Path], output: Path | None = None) -> Foun
 
     Args:
         inputs: Files and folders, which are searched to any depth; hidden files and folders are left out.
-        output: A folder that is left out where it is below one of the inputs: that of the results.
+        output: The folder of the results: left out where it is below one of the inputs; where it is one, what earlier
+            runs wrote into it is.
 
     Raises:
         FileNotFoundError: If one of the inputs does not exist.
@@ -109,7 +111,9 @@ def files_in(roots: Sequence[Path], output: Path | None) -> list[File]:
         top = root if root.is_dir() else root.parent
         left_out = output.resolve() if output is not None and output.resolve() != top.resolve() else None
         for path in files_below(root) if root.is_dir() else [root]:
-            if left_out is None or not path.resolve().is_relative_to(left_out):
+            if left_out is not None and path.resolve().is_relative_to(left_out):
+                continue
+            if output is None or not is_result(path, output):
                 found.setdefault(path.resolve(), (path, top))
     tops: dict[str, set[Path]] = {}
     for path, top in found.values():

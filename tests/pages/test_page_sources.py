@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from htr_convtext.pages import find_pages, open_source
+from htr_convtext.pages import Page, TranscribedPage, find_pages, open_source
+from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.page_sources import load_page
 
 
@@ -90,6 +91,24 @@ def test_results_below_an_input_are_not_read(tmp_path, drawn_pages):
     drawn_pages.write_page(tmp_path / "read", "1")
     drawn_pages.write_page(tmp_path / ".hidden", "1")
     assert [source.document.name for source in find_pages([tmp_path], tmp_path / "read").sources] == ["1.png"]
+
+
+def test_results_in_an_input_are_told_by_the_pages_that_are_kept(tmp_path, drawn_pages):
+    drawn_pages.write_page(tmp_path, "1")
+    drawn_pages.draw().save(tmp_path / "2.png")
+    drawn_pages.draw().save(tmp_path / "book.tif", save_all=True, append_images=[drawn_pages.draw()])
+    before = find_pages([tmp_path], tmp_path).sources
+    kept = KeptPages(tmp_path, {})
+    for source in before:
+        kept.write(TranscribedPage(source, Page("", 640, 400, []), (), "test"))
+    for name in ("1.alto.xml", "2.page.xml", "book_0001.alto.xml"):
+        drawn_pages.write_page(tmp_path / "other", "2").rename(tmp_path / name)
+    for name in ("1.pdf", "2.pdf", "book.pdf", "book_0002.png"):
+        drawn_pages.draw().save(tmp_path / name)
+    (tmp_path / "other" / "2.png").unlink()
+    assert find_pages([tmp_path], tmp_path).sources == before
+    drawn_pages.draw().save(tmp_path / "3.pdf")
+    assert names(find_pages([tmp_path], tmp_path)) == ["1", "2", "3", "book_0001", "book_0002"]
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_found(tmp_path, drawn_pages):
