@@ -76,7 +76,7 @@ def is_result(path: Path, output: Path) -> bool:
         return False
     name = path.relative_to(output).as_posix()
     stems = [name.removesuffix(suffix) for suffix in (*NEW_XML_SUFFIXES, path.suffix) if name.endswith(suffix)]
-    for stem in (page for stem in stems for page in (stem, f"{stem}_0001")):
+    for stem in (*stems, *(f"{stem}_0001" for stem in stems)):
         try:
             kept = json.loads((output / FOLDER / f"{stem}.json").read_text(encoding="utf-8"))
             source = kept["page"]["source"]
@@ -109,7 +109,7 @@ def words_to_json(line: TranscribedLine) -> list[dict[str, Any]]:
     return [word._asdict() for word in line.words]
 
 
-def page_from_json(content: Mapping[str, Any]) -> TranscribedPage:
+def page_from_json(content: dict[str, Any]) -> TranscribedPage:
     """
     The page of [`page_to_json`].
 
@@ -125,7 +125,7 @@ def page_from_json(content: Mapping[str, Any]) -> TranscribedPage:
     return TranscribedPage(**content | given)
 
 
-def line_from_json(content: Mapping[str, Any]) -> TranscribedLine:
+def line_from_json(content: dict[str, Any]) -> TranscribedLine:
     line = content["line"]
     line = PageLine(
         **line

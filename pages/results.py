@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run's results: what may be written over, outputs made of the pages that were kept, and what went wrong."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -56,7 +57,12 @@ def prepare_output(
 def write_outputs(
     document: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages
 ) -> Iterator[Problem]:
-    """Writes the outputs of a document from the pages of it that were read, and tells what keeps it from that."""
+    """
+    Writes the outputs of a document from the pages of it that were read, unless an earlier run has since they were;
+    and tells what keeps it from that.
+    """
+    if are_written(document, formats, folder, kept):
+        return
     pages = [page for page in map(kept.of_this_run, document) if page is not None]
     if not pages:
         return
@@ -67,8 +73,19 @@ def write_outputs(
         yield Problem(str(file), f"cannot be written ({type(error).__name__}: {error})", True)
         return
     if any(path.samefile(file) for path in written):  # The document is another file now, but its pages are read.
+        oldest = min(path.stat().st_mtime_ns for path in written)
         for page in pages:
             kept.write(page)
+            os.utime(kept.path(page.source), ns=(oldest, oldest))
+
+
+def are_written(document: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages) -> bool:
+    """Whether all outputs of a document are there, and none is older than a page of it."""
+    try:
+        read = max(kept.path(source).stat().st_mtime_ns for source in document)
+        return all(path.stat().st_mtime_ns >= read for path in document_files(document, formats, folder))
+    except FileNotFoundError:
+        return False
 
 
 def problems_of(page: TranscribedPage) -> Iterator[Problem]:

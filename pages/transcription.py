@@ -145,10 +145,11 @@ def transcribe(
     software = f"{software_name()} {model_name}".strip()
     prepared = prepare_pages(sources, recognizer, options, software, num_workers, kept)
     for chunk in chunks_of(prepared, BATCHES_TO_SORT * batch_size):
+        was_kept = [page.is_kept for page in chunk]
         if any(page.to_read for page in chunk):
             chunk = [with_lines_again(page, recognizer, options) for page in chunk]
-        for page in read_chunk(chunk, recognizer, options, batch_size):
-            if kept is not None:
+        for page, is_kept in zip(read_chunk(chunk, recognizer, options, batch_size), was_kept, strict=True):
+            if kept is not None and not is_kept:
                 keep(page, kept)
             yield page
 
@@ -296,10 +297,10 @@ def cut_page(
     page, picture, warning = load_page(source, options.dpi)
     odd = [oddity for oddity in (warning, *page.warnings, *page.problems) if oddity]
     if not is_xml(source):
-        lines = lines_of_image(picture, recognizer, options)
-        if isinstance(lines, PreparedLine):
-            return page_of_one_line(TranscribedPage(source, page, (), software), lines)
-        page = page._replace(lines=lines)
+        found = lines_of_image(picture, recognizer, options)
+        if isinstance(found, PreparedLine):
+            return page_of_one_line(TranscribedPage(source, page, (), software), found)
+        page = page._replace(lines=found)
     wanted = [line for line in page.lines if is_wanted(line, options)]
     if not wanted:
         types = "of the regions or tags that are to be read" if page.lines else "in its XML" if is_xml(source) else ""
