@@ -12,6 +12,7 @@ import threading
 import unicodedata
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -32,7 +33,8 @@ SOURCE_KEY = "htr_convtext_source"
 
 # Pillow refuses images of more than twice its limit.
 MAX_PIXELS = None if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS
-PILLOW_LIMIT = threading.Lock()
+# Pillow's own limit, while threads have it lifted.
+PILLOW_LIMIT = SimpleNamespace(lock=threading.Lock(), lifted=0, pixels=None)
 # Formats whose further "frames" belong to the first: a phone's previews (MPO) and layers (PSD).
 ONE_IMAGE_FORMATS = ("MPO", "PSD")
 TIFF_SUBFILE_TYPE, TIFF_PHOTOMETRIC = 254, 262
@@ -138,34 +140,39 @@ def download(url: str) -> bytes:
 def open_image(file, name: str, frame: int | None, max_pixels: int | None) -> Image.Image:
     if isinstance(file, str) and os.path.getsize(file) == 0:
         raise ValueError(f"{name}: the file is empty (0 bytes).")
-    try:
-        with pillow_limit(max_pixels):
+    with pillow_limit(max_pixels):
+        try:
             image = Image.open(file)
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{name}: the image is too large. {error}") from error
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{name}: not an image that Pillow can read.") from error
-    if max_pixels is not None and image.width * image.height > max_pixels:
-        raise ValueError(
-            f"{name}: the image is too large: {image.width}x{image.height} pixels are more than {max_pixels}."
-        )
-    return decode(image, name, frame)
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"{name}: the image is too large. {error}") from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{name}: not an image that Pillow can read.") from error
+        if max_pixels is not None and image.width * image.height > max_pixels:
+            raise ValueError(
+                f"{name}: the image is too large: {image.width}x{image.height} pixels are more than {max_pixels}."
+            )
+        return decode(image, name, frame)
 
 
 @contextlib.contextmanager
 def pillow_limit(max_pixels: int | None) -> Iterator[None]:
-    """Lifts Pillow's limit, which is global, for the opening of one file whose limit is another."""
+    """Lifts Pillow's limit, which is global, while a file whose limit is another is opened and decoded."""
     if max_pixels == MAX_PIXELS:
         yield
         return
-    with PILLOW_LIMIT:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+    with PILLOW_LIMIT.lock:
+        if not PILLOW_LIMIT.lifted:
+            PILLOW_LIMIT.pixels, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        PILLOW_LIMIT.lifted += 1
+    try:
+        yield
+    finally:
+        with PILLOW_LIMIT.lock:
+            PILLOW_LIMIT.lifted -= 1
+            if not PILLOW_LIMIT.lifted:
+                Image.MAX_IMAGE_PIXELS = PILLOW_LIMIT.pixels
 
 
 def decode(image: Image.Image, name: str, frame: int | None) -> Image.Image:

@@ -117,7 +117,7 @@ def read_splits(config: LineBuilderConfig, folder: Path) -> dict[str, list["Chun
     config.end(problems)
     splits = {split: chunks for split, chunks in splits.items() if chunks}
     if not splits:
-        raise LineDataError(config.root, problems.found or [f"{config.root}: no lines"])
+        raise LineDataError(config.root, problems.found or [f"{config.root}: no lines", *problems.warnings()])
     return splits
 
 

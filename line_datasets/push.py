@@ -54,13 +54,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_source_arguments(parser)
+    add_target_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def add_target_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say where lines go."""
     parser.add_argument("--folder", type=Path, required=True, help="new folder for the parquet files and the card")
     parser.add_argument("--license", required=True, help="licence of the lines, as the Hub calls it (cc-by-4.0)")
     parser.add_argument("--language", nargs="+", help="ISO 639 codes of the languages")
     parser.add_argument("--repo_id", help="OWNER/NAME of the dataset repository to upload to; default: no upload")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--lines_per_file", type=int, default=LINES_PER_FILE, help="lines in a parquet file at most")
-    return parser.parse_args(arguments)
 
 
 def how_made(options: argparse.Namespace) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from datasets import DatasetDict
 
+from ..pages.html_layout import page_template, picture
 from .examination import Findings, decode, undecoded
-from .html_layout import page_template, picture
 
 BINS = 12
 SHOWN_LINES = 24

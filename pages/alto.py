@@ -5,7 +5,16 @@
 from xml.etree.ElementTree import Element
 
 from .geometry import Point, parse_points
-from .layout import LineText, Page, PageLine, in_reading_order, ordered_references, page_side
+from .layout import (
+    LineText,
+    Page,
+    PageLine,
+    in_reading_order,
+    line_elements,
+    ordered_references,
+    page_side,
+    with_tags,
+)
 from .safe_xml import local_name
 
 HYPHEN, SOFT_HYPHEN = "-", "\u00ad"
@@ -28,7 +37,8 @@ def parse_alto(root: Element) -> list[Page]:
         raise ValueError("no element Page")
     names = [(name.text or "").strip() for name in root.findall(".//{*}sourceImageInformation/{*}fileName")]
     order = [ref.get("REF", "") for ref in ordered_references(root.find(".//{*}ReadingOrder"))]
-    parsed = [parse_one_page(page, order) for page in pages]
+    labels = {tag.get("ID", ""): tag.get("LABEL", "") for tag in root.findall(".//{*}Tags/*")}
+    parsed = [parse_one_page(page, order, labels) for page in pages]
     if len(names) == len(pages) or len(pages) == 1:
         names = names or [""]
         return [page._replace(image_name=name) for page, name in zip(parsed, names, strict=False)]
@@ -37,25 +47,32 @@ def parse_alto(root: Element) -> list[Page]:
     return [page._replace(image_name=name, frame=number) for number, page in enumerate(parsed)]
 
 
-def parse_one_page(page: Element, order: list[str]) -> Page:
+def parse_one_page(page: Element, order: list[str], labels: dict[str, str]) -> Page:
+    def own_tags(element: Element) -> tuple[str, ...]:
+        found = [labels.get(name, "") for name in element.get("TAGREFS", "").split()]
+        return tuple(filter(None, (element.get("TYPE", ""), *found)))
+
+    numbers = {line: number for number, line in enumerate(line_elements(page))}
     lines: list[PageLine] = []
     warnings = []
-    for number, block in enumerate(page.iter()):
+    for number, (block, tags) in enumerate(with_tags(page, own_tags)):
         of_block = block.findall("{*}TextLine")
         if of_block and block.get("ROTATION", "0").strip(" 0.+-"):
             warnings.append("blocks with a ROTATION, which only baselines can tell here")
-        lines.extend(parse_line(line, block.get("ID") or f"block {number}") for line in of_block)
+        name = block.get("ID") or f"block {number}"
+        for line in of_block:
+            lines.append(parse_line(line, name, (*tags, *own_tags(line)))._replace(number=numbers[line]))
     width, height = page_side(page.get("WIDTH")), page_side(page.get("HEIGHT"))
     return Page("", width, height, in_reading_order(lines, order), warnings=tuple(warnings))
 
 
-def parse_line(line: Element, block: str) -> PageLine:
+def parse_line(line: Element, block: str, tags: tuple[str, ...] = ()) -> PageLine:
     polygon, problem = outline(line)
     try:
         baseline = parse_points(line.get("BASELINE"))
     except ValueError:
         baseline = []
-    return PageLine(line.get("ID", "?"), block, line_text(line), polygon, baseline, problem=problem)
+    return PageLine(line.get("ID", "?"), block, line_text(line), polygon, baseline, problem=problem, tags=tags)
 
 
 def line_text(line: Element) -> LineText:

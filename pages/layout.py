@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What PAGE XML and ALTO have in common: a page with lines, and an order to read them in."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from .geometry import Point
@@ -40,6 +40,8 @@ class PageLine(NamedTuple):
         baseline: Points on the line that the letters stand on; may be empty.
         place: Its place in the region, where the file tells.
         problem: What is wrong with its outline; "" if nothing is. [`~geometry.wrong_outline`] says more.
+        tags: What the file calls it and its regions: PAGE's types and structures, the labels of ALTO's tags.
+        number: The place of its element among the lines of its page in the file, from 0; None if no file holds it.
     """
 
     identifier: str
@@ -49,6 +51,8 @@ class PageLine(NamedTuple):
     baseline: list[Point]
     place: int | None = None
     problem: str = ""
+    tags: tuple[str, ...] = ()
+    number: int | None = None
 
     @property
     def text(self) -> str:
@@ -98,12 +102,27 @@ def whole_number(text: str | None) -> int:
         return 0
 
 
+def line_elements(page: Any) -> list[Any]:
+    """The lines of a page element (of ElementTree or lxml) in the order of the file, by which they are numbered."""
+    return page.findall(".//{*}TextLine")
+
+
 def ordered_references(order: Element | None) -> list[Element]:
     """References of a ReadingOrder, groups unfolded, each group's members by their `index` where they have one."""
     if order is None:
         return []
     children = sorted(order, key=lambda child: whole_number(child.get("index")))
     return [ref for child in children for ref in (ordered_references(child) if len(child) else [child])]
+
+
+def with_tags(
+    element: Element, own_tags: Callable[[Element], tuple[str, ...]], inherited: tuple[str, ...] = ()
+) -> Iterator[tuple[Element, tuple[str, ...]]]:
+    """An element and those in it, as `Element.iter` gives them, each with its tags and those of what it is in."""
+    tags = (*inherited, *own_tags(element))
+    yield element, tags
+    for child in element:
+        yield from with_tags(child, own_tags, tags)
 
 
 def in_reading_order(lines: Sequence[PageLine], order: Sequence[str]) -> list[PageLine]:

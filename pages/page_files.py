@@ -3,7 +3,7 @@
 """Which files of a folder are PAGE XML or ALTO, and the pages in one."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -15,6 +15,8 @@ from .safe_xml import local_name, parse_xml
 
 HEAD_BYTES = 65536
 PAGE_ROOTS = ("PcGts", "alto")
+
+ImageFrame = tuple[Path, int | None]
 
 
 def has_pages(folder: Path) -> bool:
@@ -29,6 +31,40 @@ def root_name(path: Path) -> str:
     declarations = re.compile(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL)
     found = re.search(r"<(?:\w+:)?(\w+)", declarations.sub("", head))
     return found[1] if found else ""
+
+
+def in_order_of_preference(paths: Iterable[Path], note: Callable[[Path, str], None]) -> list[Path]:
+    """
+    PAGE files, then ALTO files, of each the ones with the shortest endings first; of several files for one image the
+    first is taken, see [`claim`]. XML of other kinds is left out; what is no XML is noted.
+    """
+    found = [(path, root_name(path)) for path in paths]
+    for path, name in found:
+        if not name:
+            note(path, "malformed XML (no element)")
+    pages = [(path, name) for path, name in found if name in PAGE_ROOTS]
+    return [path for path, name in sorted(pages, key=lambda pair: (pair[1] != "PcGts", len(pair[0].suffixes)))]
+
+
+def claim(taken: dict[ImageFrame, Path], image: Path, frame: int | None, path: Path) -> str | None:
+    """
+    Takes the image of a page for an XML file.
+
+    Args:
+        taken: The file that has taken each image; changed.
+        image: The image.
+        frame: Its frame.
+        path: The XML file.
+
+    Returns:
+        None if the image is this file's; else what is wrong with that, or "" if the other file tells the same page in
+        another format.
+    """
+    other = taken.setdefault((image, frame), path)
+    if other == path:
+        return None
+    twice = root_name(other) == root_name(path) and other.name.split(".")[0] != path.name.split(".")[0]
+    return f"its image is {image.name}, as is that of {other}" if twice else ""
 
 
 def read_pages(

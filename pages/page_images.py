@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import ExifTags, Image
 
-from ..processing_htr_convtext import load_image, to_grey
+from ..processing_htr_convtext import load_image, pillow_limit, to_grey
 from .finding_files import IMAGE_SUFFIXES, images_of_stem, locate
 from .layout import Page
 
@@ -62,8 +62,9 @@ def plan_page_image(file: Path | str | BytesIO, page: Page) -> PageImage:
             side of the image the XML means.
     """
     try:
-        opened = Image.open(file)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        with pillow_limit(None):  # A page may have more pixels than a line.
+            opened = Image.open(file)
+    except (OSError, SyntaxError) as error:
         raise ValueError(f"not a readable image ({error})") from error
     with opened:
         told = (page.width, page.height) if page.width and page.height else None
@@ -126,7 +127,7 @@ def open_page_image(file: Path | str | bytes, plan: PageImage) -> Image.Image:
     """
     page = load_image(file, frame=plan.frame, max_pixels=None)
     if plan.stored:
-        with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as opened:
+        with pillow_limit(None), Image.open(BytesIO(file) if isinstance(file, bytes) else file) as opened:
             page = page.transpose(UNDO_EXIF[opened.getexif()[ExifTags.Base.Orientation]])
     return page if page.mode in ("L", "RGB") and "transparency" not in page.info else to_grey(page)
 
@@ -216,7 +217,7 @@ def folders_upward(folder: Path, top: Path) -> Iterator[Path]:
 
 def image_size(path: Path) -> Size | None:
     try:
-        with Image.open(path) as opened:
+        with pillow_limit(None), Image.open(path) as opened:
             return opened.size
-    except (OSError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, SyntaxError):
         return None

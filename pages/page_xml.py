@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from .geometry import Point, parse_points
-from .layout import LineText, Page, PageLine, in_reading_order, ordered_references, page_side
+from .layout import (
+    LineText,
+    Page,
+    PageLine,
+    in_reading_order,
+    line_elements,
+    ordered_references,
+    page_side,
+    with_tags,
+)
 
 Reading = tuple[int | None, LineText]
 
@@ -34,10 +43,12 @@ def parse_page_xml(root: Element, text_index: int | None = None) -> list[Page]:
 
 def parse_one_page(page: Element, text_index: int | None) -> Page:
     order = [ref.get("regionRef", "") for ref in ordered_references(page.find("{*}ReadingOrder"))]
+    numbers = {line: number for number, line in enumerate(line_elements(page))}
     lines, warnings = [], []
-    for number, region in enumerate(page.iter()):
+    for number, (region, tags) in enumerate(with_tags(page, own_tags)):
         name = region.get("id") or f"region {number}"
-        of_region = [parse_line(line, name, text_index) for line in region.findall("{*}TextLine")]
+        elements = region.findall("{*}TextLine")
+        of_region = [parse_line(line, name, text_index, tags)._replace(number=numbers[line]) for line in elements]
         lines.extend(of_region)
         silent = all(line.transcription == LineText() for line in of_region)
         if of_region and silent and own_text(region).text.strip():
@@ -47,7 +58,13 @@ def parse_one_page(page: Element, text_index: int | None) -> Page:
     return Page(page.get("imageFilename", "").strip(), width, height, ordered, warnings=tuple(warnings))
 
 
-def parse_line(line: Element, region: str, text_index: int | None) -> PageLine:
+def own_tags(element: Element) -> tuple[str, ...]:
+    """The type of a region, and the structure that Transkribus and eScriptorium give a region or a line."""
+    structure = re.search(r"structure\s*\{[^}]*?type\s*:\s*([^;}]+)", element.get("custom", ""))
+    return tuple(filter(None, (element.get("type", ""), structure[1].strip() if structure else "")))
+
+
+def parse_line(line: Element, region: str, text_index: int | None, tags: tuple[str, ...] = ()) -> PageLine:
     index = re.search(r"readingOrder\s*\{\s*index\s*:\s*(\d+)", line.get("custom", ""))
     polygon, problem = element_points(line.find("{*}Coords"))
     baseline, _ = element_points(line.find("{*}Baseline"))
@@ -59,6 +76,7 @@ def parse_line(line: Element, region: str, text_index: int | None) -> PageLine:
         baseline,
         int(index[1]) if index else None,
         problem,
+        (*tags, *own_tags(line)),
     )
 
 

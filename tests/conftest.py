@@ -75,6 +75,12 @@ def miniatures() -> ModuleType:
     return load_module(TESTS / "line_datasets" / "miniatures.py")
 
 
+@pytest.fixture(scope="session")
+def drawn_pages() -> ModuleType:
+    """The module that draws pages with PAGE XML and ALTO."""
+    return load_module(TESTS / "pages" / "drawn_pages.py")
+
+
 @pytest.fixture
 def iam_release(tmp_path: Path, miniatures: ModuleType) -> Path:
     """A miniature of IAM, unpacked, with the papers' lists; `miniatures.IAM` are its lines."""

@@ -28,7 +28,7 @@ def processor(model_folder) -> HTRConvTextProcessor:
 
 @pytest.fixture(scope="module")
 def lines(root) -> list[Image.Image]:
-    """45 lines of many widths: the examples, and four pieces of each."""
+    """60 lines of many widths: the examples, and four pieces of each."""
     random_numbers = random.Random(0)
     found = []
     for path in sorted((root / "examples").glob("*.jpg")):
@@ -88,8 +88,8 @@ def assert_equal_to_one_thread(readings, expected):
 
 def test_the_lines_tell_readings_apart(lines, expected, processor):
     widths = {processor.image_processor.padded_width(line.height, line.width) for line in lines}
-    assert len(lines) == 45 and len(widths) >= 8
-    assert len({reading["generated_text"] for reading in expected}) > 40
+    assert len(lines) == 60 and len(widths) >= 8
+    assert len({reading["generated_text"] for reading in expected}) > 50
 
 
 def test_eight_threads(read, lines, expected, hasty_threads):

@@ -24,7 +24,7 @@ from ...pages import (
 )
 from ...pages.finding_files import files_below
 from ...pages.geometry import wrong_outline
-from ...pages.page_files import PAGE_ROOTS, root_name
+from ...pages.page_files import PAGE_ROOTS, ImageFrame, claim, in_order_of_preference, root_name
 from ...pages.page_images import PageImage
 from ..labels import right_to_left
 from ..line import Line, Lines, files_outside, split_folders
@@ -88,8 +88,8 @@ def folder_lines(
     edit: Callable[[Element], None] | None = None,
 ) -> Iterator[Line]:
     """Lines of all pages below one folder; for `text_index` and `edit` see [`~pages.read_pages`]."""
-    taken: dict[tuple[Path, int | None], Path] = {}
-    for path in page_files(folder, problems):
+    taken: dict[ImageFrame, Path] = {}
+    for path in in_order_of_preference(files_below(folder, ".xml"), problems.add):
         try:
             pages = read_pages(path, text_index, edit)
         except ValueError as error:
@@ -98,23 +98,15 @@ def folder_lines(
         for page in pages:
             if any(line.text.strip() or line.transcription.problem for line in page.lines):
                 yield from page_lines(path, page, folder, taken, problems, crop)
-
-
-def page_files(folder: Path, problems: Problems) -> list[Path]:
-    """PAGE files, then ALTO files; of each the ones with the shortest endings first."""
-    found = [(path, root_name(path)) for path in files_below(folder, ".xml")]
-    for path, name in found:
-        if not name:
-            problems.add(path, "malformed XML (no element)")
-    pages = [(path, name) for path, name in found if name in PAGE_ROOTS]
-    return [path for path, name in sorted(pages, key=lambda pair: (pair[1] != "PcGts", len(pair[0].suffixes)))]
+            elif page.lines:
+                problems.warn(path, "pages whose lines have no text yet, left out (transcribe.py reads them)")
 
 
 def page_lines(
     path: Path,
     page: Page,
     folder: Path,
-    taken: dict[tuple[Path, int | None], Path],
+    taken: dict[ImageFrame, Path],
     problems: Problems,
     crop: CropOptions,
 ) -> Iterator[Line]:
@@ -124,7 +116,9 @@ def page_lines(
     except ValueError as error:
         problems.add(path, str(error))
         return
-    if is_taken(image, path, page, taken, problems):
+    if wrong := claim(taken, image, page.frame, path):
+        problems.add(path, wrong)
+    if wrong is not None:
         return
     try:
         plan = plan_page_image(image, page)
@@ -136,16 +130,6 @@ def page_lines(
     prefix = line_prefix(path, image, folder) + (f"_{page.frame:03d}" if page.frame else "")
     for name, text, cut in cut_lines(page, plan, problems, str(path)):
         yield Line(f"{prefix}_{name}", text, PageCrop(image, plan, cut, crop), page=image.stem)
-
-
-def is_taken(
-    image: Path, path: Path, page: Page, taken: dict[tuple[Path, int | None], Path], problems: Problems
-) -> bool:
-    """Whether another file gave the lines of an image; a problem if it is no other form of the same page."""
-    other = taken.setdefault((image, page.frame), path)
-    if root_name(other) == root_name(path) and other.name.split(".")[0] != path.name.split(".")[0]:
-        problems.add(path, f"its image is {image.name}, as is that of {other}")
-    return other != path
 
 
 def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> Iterator[tuple[str, str, Cut]]:

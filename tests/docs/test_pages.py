@@ -21,7 +21,7 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/*.md", "recipes/*.md", "examples/*.md", "hub_upload/*/*.md", "benchmarks/results/*")
     for path in ROOT.glob(pattern)
 )
-READ_AND_RUN = ("README.md", "docs/data.md", "docs/inference.md")
+READ_AND_RUN = ("README.md", "docs/data.md", "docs/inference.md", "docs/pages.md")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # A command in running text, between backticks, or on a line of its own.

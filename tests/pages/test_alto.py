@@ -69,3 +69,12 @@ def test_every_page_of_a_file(version):
     ]
     found = read_pages(ALTO.format(version=version, names=NAME.format("book.tif"), pages=pages))
     assert [(page.image_name, page.frame) for page in found] == [("book.tif", 0), ("book.tif", 1)]
+
+
+def test_lines_have_the_labels_of_their_tags():
+    line = '<TextLine ID="l" TAGREFS="t2" HPOS="1" VPOS="1" WIDTH="9" HEIGHT="9"><String CONTENT="a"/></TextLine>'
+    tags = '<Tags><LayoutTag ID="t1" LABEL="MarginTextZone"/><OtherTag ID="t2" LABEL="DefaultLine"/></Tags>'
+    block = f'<ComposedBlock TYPE="Advert"><TextBlock ID="b" TAGREFS="t1 none">{line}</TextBlock></ComposedBlock>'
+    alto = f'<alto>{tags}<Layout><Page WIDTH="40" HEIGHT="20"><PrintSpace>{block}</PrintSpace></Page></Layout></alto>'
+    (page,) = read_pages(alto.encode())
+    assert page.lines[0].tags == ("Advert", "MarginTextZone", "DefaultLine")

@@ -116,3 +116,11 @@ def test_text_of_a_region_alone_is_a_warning():
     region = f'<TextRegion id="r"><TextLine id="l">{COORDS}</TextLine>{equivalent("text")}</TextRegion>'
     (page,) = read_pages(PAGE.format(version="2019-07-15", content=region))
     assert page.warnings == ("regions with a text whose lines have none, left out",)
+
+
+def test_lines_have_the_types_of_their_regions():
+    line = f'<TextLine id="l" custom="readingOrder {{index:0;}} structure {{type:heading;}}">{COORDS}</TextLine>'
+    inner = f'<TextRegion id="i" type="marginalia">{line}</TextRegion>'
+    outer = f'<TextRegion id="o" custom="structure {{score:1; type:note;}}">{inner}</TextRegion>'
+    (page,) = read_pages(PAGE.format(version="2019-07-15", content=outer).encode())
+    assert page.lines[0].tags == ("note", "marginalia", "heading")

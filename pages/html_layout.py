@@ -1,6 +1,6 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the reports have in common: one HTML file each, with its pictures in it, that needs no network."""
+"""What HTML pages made here have in common: one file each, with its pictures in it, that needs no network."""
 
 import base64
 from io import BytesIO

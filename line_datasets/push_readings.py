@@ -1,0 +1,127 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Lines that transcribe.py read, as a dataset of the Hub to be corrected: image, text, confidence.
+
+    python -m htr_convtext.line_datasets.push_readings read --license cc-by-4.0 --folder hub_readings
+    python -m htr_convtext.line_datasets.push_readings read --license cc-by-4.0 --folder hub_readings \\
+        --repo_id OWNER/NAME --private
+
+`read` is the `--output` of transcribe.py, and the pictures are where they were. Once its texts are corrected,
+`load_lines("lines", data_dir="hub_readings")` reads the dataset as lines to train on.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict, Features, Value
+
+from ..pages import CropOptions, TranscribedLine, TranscribedPage, cut_line, open_source, plan_cut
+from ..pages.kept_pages import FOLDER, page_from_json
+from .command_line import print_any_character
+from .formats.page_folders import as_png
+from .labels import normalize_text, right_to_left
+from .line import FEATURES
+from .push import add_target_arguments, upload
+from .writing_parquet import write_hub_folder
+
+READ_FEATURES = Features({**FEATURES, "confidence": Value("float64"), "doubtful": Value("bool")})
+MADE = (
+    "Read by {software}, not corrected. `confidence` is how sure the reading is, from 0 to 1; `doubtful` lines are "
+    "those below what was asked for."
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes the folder and uploads it; status 1 if there are no readings, or a picture of theirs is gone."""
+    print_any_character()
+    parser = argparse.ArgumentParser(
+        prog="python -m htr_convtext.line_datasets.push_readings",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("output", type=Path, help="folder that transcribe.py wrote to")
+    add_target_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        lines, software = load_readings(options.output)
+        folder = write_hub_folder(
+            DatasetDict(train=lines),
+            options.folder,
+            name=options.repo_id or options.folder.name,
+            license=options.license,
+            language=options.language,
+            made=MADE.format(software=software),
+            lines_per_file=options.lines_per_file,
+        )
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Folder: {folder}")
+    if options.repo_id:
+        print(f"Repository: {upload(folder, options.repo_id, options.private)}")
+    return 0
+
+
+def load_readings(output: Path) -> tuple[Dataset, str]:
+    """
+    The lines that were read, with the columns of [`load_lines`] and `confidence` and `doubtful`, and what read them.
+
+    Raises:
+        ValueError: If there are none.
+        OSError: If the picture of a page is not where it was.
+    """
+    files = sorted((output / FOLDER).rglob("*.json"))
+    software = {page.software: None for page in map(kept_page, files) if any(map(was_read, page.lines))}
+    if not software:
+        raise ValueError(f"{output}: no lines that transcribe.py read; is it the folder of its --output?")
+    stamps = [path.stat().st_mtime_ns for path in files]  # Else `datasets` would take the lines of an earlier time.
+    lines = Dataset.from_generator(
+        all_rows, features=READ_FEATURES, gen_kwargs={"files": tuple(files), "stamps": tuple(stamps)}
+    )
+    return lines, "; ".join(software)
+
+
+def kept_page(path: Path) -> TranscribedPage:
+    try:
+        return page_from_json(json.loads(path.read_text("utf-8"))["page"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a page as this version of transcribe.py keeps it; read it again") from error
+
+
+def was_read(line: TranscribedLine) -> bool:
+    return line.confidence is not None and bool(line.text)
+
+
+def all_rows(files: tuple[Path, ...], stamps: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    for path in files:
+        yield from page_rows(kept_page(path))
+
+
+def page_rows(page: TranscribedPage) -> Iterator[dict[str, Any]]:
+    """The lines of a page that were read and say something, cut out as they were for reading."""
+    lines = [(number, line) for number, line in enumerate(page.lines) if was_read(line)]
+    if not lines:
+        return
+    picture = open_source(page.source, page.page)
+    size = (page.page.width or picture.width, page.page.height or picture.height)
+    for number, line in lines:
+        cut, _ = plan_cut(line.line, size, right_to_left(line.text))
+        yield {
+            "image": {"bytes": as_png(cut_line(picture, cut, CropOptions())), "path": None},
+            "text": normalize_text(line.text),
+            "line_id": f"{page.source.name}_{number:03d}",
+            "source": page.source.document_name,
+            "page": page.source.name,
+            "writer": None,
+            "confidence": round(line.confidence or 0.0, 4),
+            "doubtful": line.doubtful,
+        }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Options of transcribe.py."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .cropping import CROPS, CropOptions
+from .outputs import COLLECTION_FORMATS, DOCUMENT_FORMATS
+from .transcription import BATCH_SIZE, IMAGES, ReadingOptions
+
+PROGRAM = "transcribe.py"
+BACKENDS = ("torch", "openvino", "onnx")
+DTYPES = ("float32", "bfloat16", "float16")
+DEFAULT_FORMATS = ("page", "txt")
+
+
+def parse_arguments(description: str | None, arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, with `reading`, the [`ReadingOptions`] made of them, and `mode`: "resume", "overwrite" or "new"."""
+    parser = argparse.ArgumentParser(
+        PROGRAM, description=description, formatter_class=ParagraphsAndDefaults, allow_abbrev=False
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files and folders, searched to any depth")
+    parser.add_argument("--model", required=True, help="folder of the model, or its name on the Hub")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    formats = (*DOCUMENT_FORMATS, *COLLECTION_FORMATS)
+    parser.add_argument("--format", nargs="+", choices=formats, default=list(DEFAULT_FORMATS), help="what to write")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="go on where an earlier run into OUTPUT ended")
+    existing.add_argument("--overwrite", action="store_true", help="replace files that are in OUTPUT already")
+    add_reading_options(parser)
+    add_running_options(parser)
+    options = parser.parse_args(arguments)
+    options.mode = "resume" if options.resume else "overwrite" if options.overwrite else "new"
+    try:
+        options.reading = ReadingOptions(
+            images=options.images,
+            crop=CropOptions(options.crop),
+            only_missing=options.only_missing,
+            regions=tuple(options.regions),
+            leave_out=tuple(options.leave_out),
+            threshold=options.threshold,
+            dpi=options.dpi,
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+class ParagraphsAndDefaults(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Help with the description as it is written, and the default of each option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default not in (None, False, []) else action.help
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    defaults = ReadingOptions()
+    group = parser.add_argument_group("what to read")
+    group.add_argument("--images", choices=IMAGES, default=defaults.images, help="what images without XML are")
+    group.add_argument("--only_missing", action="store_true", help="read only lines without a text, keep the others")
+    group.add_argument("--regions", nargs="+", default=[], metavar="TYPE", help="read only these types or tags")
+    group.add_argument("--leave_out", nargs="+", default=[], metavar="TYPE", help="leave these types or tags out")
+    group.add_argument("--threshold", type=float, metavar="CONFIDENCE", help="flag lines below it as doubtful")
+    group.add_argument("--crop", choices=CROPS, default=defaults.crop.crop, help="how lines are cut out of pages")
+    group.add_argument("--dpi", type=float, default=defaults.dpi, help="resolution of PDF pages that are no scans")
+
+
+def add_running_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how to run")
+    group.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0], help="what runs it; see export.convert")
+    group.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="type to compute in")
+    group.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="lines in one batch of the network")
+    group.add_argument("--num_workers", type=int, help="threads that prepare pages; default: one for each processor")
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What the reading of a page depends on beside the page; not how it is written."""
+    folder = Path(options.model)
+    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    stamps = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+    chosen = {name: getattr(options, name) for name in ("model", "backend", "dtype", "batch_size")}
+    return {**chosen, "files": stamps, "reading": dataclasses.asdict(options.reading)}

@@ -1,0 +1,140 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Pages that were read, each kept as a JSON file until all are: what a run that was ended goes on from."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .layout import LineText, Page, PageLine
+from .transcript import PageSource, TranscribedLine, TranscribedPage, Word
+from .whole_files import write_whole
+
+FOLDER = ".pages"
+VERSION = 1
+# Of new files of one page; what comes in is written back under its own name.
+NEW_XML_SUFFIXES = (".page.xml", ".alto.xml")
+
+
+class KeptPages:
+    """
+    Pages in a folder, written whole or not at all.
+
+    Args:
+        folder: The folder of the results, which gets a hidden one for them.
+        settings: What a page's reading depends on beside its files; with other settings it is read again.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]):
+        self.folder = folder / FOLDER
+        self.settings = json.loads(json.dumps(settings))
+
+    def path(self, source: PageSource) -> Path:
+        return self.folder / f"{source.name}.json"
+
+    def write(self, page: TranscribedPage) -> None:
+        """Keeps a page."""
+        content = {"version": VERSION, "settings": self.settings, "files": file_stamps(page.source)}
+        content["page"] = page_to_json(page)
+        write_whole(self.path(page.source), json.dumps(content, ensure_ascii=False).encode())
+
+    def read(self, source: PageSource) -> TranscribedPage | None:
+        """A page that was kept; None if there is none, or its files or the settings have changed since."""
+        try:
+            content = self.content(source)
+            same = content["settings"] == self.settings and content["files"] == file_stamps(source)
+            return page_from_json(content["page"])._replace(source=source) if same else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def of_this_run(self, source: PageSource) -> TranscribedPage | None:
+        """
+        A page that this run has read or found; None if it could not be read. Its file may have changed since: the
+        results may be written into it.
+        """
+        try:
+            return page_from_json(self.content(source)["page"])._replace(source=source)
+        except FileNotFoundError:
+            return None
+
+    def content(self, source: PageSource) -> dict[str, Any]:
+        content = json.loads(self.path(source).read_text(encoding="utf-8"))
+        if content["version"] != VERSION:
+            raise ValueError(f"kept by another version: {content['version']}")
+        return content
+
+    def forget(self, source: PageSource) -> None:
+        """Removes a page."""
+        self.path(source).unlink(missing_ok=True)
+
+
+def is_result(path: Path, output: Path) -> bool:
+    """Whether a file in a folder of results was written there by an earlier run, and not read by it."""
+    path, output = path.resolve(), output.resolve()
+    if not path.is_relative_to(output):
+        return False
+    name = path.relative_to(output).as_posix()
+    stems = [name.removesuffix(suffix) for suffix in (*NEW_XML_SUFFIXES, path.suffix) if name.endswith(suffix)]
+    for stem in (*stems, *(f"{stem}_0001" for stem in stems)):
+        try:
+            kept = json.loads((output / FOLDER / f"{stem}.json").read_text(encoding="utf-8"))
+            source = kept["page"]["source"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if path not in (Path(source["document"]).resolve(), Path(source["image"]).resolve()):
+            return True
+    return False
+
+
+def file_stamps(source: PageSource) -> list[list[int]]:
+    """Size and time of the last change of a page's files: the document, and its image."""
+    found = [path.stat() for path in dict.fromkeys((source.document, source.image))]
+    return [[status.st_size, status.st_mtime_ns] for status in found]
+
+
+def page_to_json(page: TranscribedPage) -> dict[str, Any]:
+    """A page as what JSON knows."""
+    source = {**page.source._asdict(), "document": str(page.source.document), "image": str(page.source.image)}
+    lines = [line._asdict() | {"line": line_to_json(line.line), "words": words_to_json(line)} for line in page.lines]
+    layout = page.page._asdict() | {"lines": []}  # They are those of `lines`.
+    return page._asdict() | {"source": source, "page": layout, "lines": lines}
+
+
+def line_to_json(line: PageLine) -> dict[str, Any]:
+    return line._asdict() | {"transcription": line.transcription._asdict()}
+
+
+def words_to_json(line: TranscribedLine) -> list[dict[str, Any]]:
+    return [word._asdict() for word in line.words]
+
+
+def page_from_json(content: dict[str, Any]) -> TranscribedPage:
+    """
+    The page of [`page_to_json`].
+
+    Raises:
+        KeyError, TypeError: If it is none.
+    """
+    source = content["source"]
+    source = PageSource(**source | {"document": Path(source["document"]), "image": Path(source["image"])})
+    lines = tuple(line_from_json(line) for line in content["lines"])
+    layout = content["page"] | {"lines": [line.line for line in lines]}
+    layout |= {name: tuple(layout[name]) for name in ("problems", "warnings")}
+    given = {"source": source, "page": Page(**layout), "lines": lines, "problems": tuple(content["problems"])}
+    return TranscribedPage(**content | given)
+
+
+def line_from_json(content: dict[str, Any]) -> TranscribedLine:
+    line = content["line"]
+    line = PageLine(
+        **line
+        | {"transcription": LineText(**line["transcription"]), "tags": tuple(line["tags"])}
+        | {name: as_points(line[name]) for name in ("polygon", "baseline")}
+    )
+    words = tuple(Word(**word | {"polygon": as_points(word["polygon"])}) for word in content["words"])
+    return TranscribedLine(**content | {"line": line, "words": words})
+
+
+def as_points(pairs: list[list[float]]) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in pairs]

@@ -1,0 +1,71 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What every output writes of a line: its text without what no file can hold, its words, its place."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from ..geometry import Point
+from ..layout import Page
+from ..transcript import TranscribedLine, Word
+
+# XML 1.0 has no place for these, whatever their form; tabs and line breaks are whitespace.
+UNWRITABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+WHITESPACE = re.compile("[ \t\n\v\f\r\x85\u2028\u2029]+")
+CONFIDENCE_DIGITS = 4
+
+
+def clean_text(text: str) -> str:
+    """A text in NFC on one line, with single spaces and without control characters."""
+    return WHITESPACE.sub(" ", UNWRITABLE.sub("", unicodedata.normalize("NFC", text))).strip(" ")
+
+
+def was_read(line: TranscribedLine) -> bool:
+    """Whether the text is a reading, rather than the file's own or none."""
+    return line.confidence is not None
+
+
+def line_confidence(line: TranscribedLine) -> float | None:
+    """How sure the text is: the reading, or else what the file told of its own text."""
+    return line.confidence if was_read(line) else line.line.transcription.confidence
+
+
+def placed_words(line: TranscribedLine) -> list[Word]:
+    """The words of a line if they make up its text, or else none."""
+    words = [word._replace(text=clean_text(word.text)) for word in line.words]
+    words = [word if word.polygon else word._replace(polygon=line.line.polygon) for word in words if word.text]
+    return words if " ".join(word.text for word in words) == clean_text(line.text) else []
+
+
+def words_or_line(line: TranscribedLine) -> list[Word]:
+    """The words of a line, or its text in one piece, for formats that make texts of words; none without text."""
+    text = clean_text(line.text)
+    confidence = line_confidence(line)
+    whole = [Word(text, 1.0 if confidence is None else confidence, line.line.polygon)] if text else []
+    return placed_words(line) or whole
+
+
+def written_confidence(confidence: float) -> str:
+    """A confidence as files hold it: between 0 and 1, with as many digits as mean anything."""
+    rounded = round(min(max(confidence, 0.0), 1.0), CONFIDENCE_DIGITS)
+    return f"{rounded:.{CONFIDENCE_DIGITS}f}".rstrip("0").rstrip(".")
+
+
+def whole_points(points: Sequence[Point], page: Page) -> list[tuple[int, int]]:
+    """Points in whole pixels on the page."""
+    right, bottom = page.width or float("inf"), page.height or float("inf")
+    return [(int(min(max(round(x), 0), right)), int(min(max(round(y), 0), bottom))) for x, y in points]
+
+
+def outline_box(points: Sequence[tuple[int, int]]) -> tuple[int, int, int, int]:
+    """Left, top, width and height of an outline in whole pixels; all 0 if it has no points."""
+    if not points:
+        return 0, 0, 0, 0
+    xs, ys = zip(*points, strict=True)
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+
+def line_outline(line: TranscribedLine, page: Page) -> list[tuple[int, int]]:
+    """The outline of a line, or its baseline where it has none; may be empty."""
+    return whole_points(line.line.polygon or line.line.baseline, page)

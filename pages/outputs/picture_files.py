@@ -1,0 +1,59 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of pages as files beside their PAGE or ALTO, which names one picture a page."""
+
+import os
+import shutil
+from pathlib import Path
+
+from ..page_sources import open_source
+from ..transcript import PageSource, TranscribedPage
+from ..whole_files import whole_file
+
+JPEG_QUALITY = 95
+PDF = ".pdf"
+
+
+def is_part_of_a_file(source: PageSource) -> bool:
+    """Whether a page is one of a PDF, or of an image with several frames, so that its picture is no file by itself."""
+    several = source.name != source.document_name
+    return source.image == source.document and (several or source.image.suffix.lower() == PDF)
+
+
+def picture_file(source: PageSource, folder: Path) -> Path:
+    """
+    Where the picture of a page is written: for a document that is XML at the place relative to it that it has now, if
+    that is within the folder; for others under the page's name.
+
+    Args:
+        source: The page's source.
+        folder: Folder of the outputs.
+    """
+    if source.image == source.document:
+        made = ".jpg" if source.image.suffix.lower() == PDF else ".png"
+        return folder / f"{source.name}{made if is_part_of_a_file(source) else source.image.suffix}"
+    beside = (folder / source.document_name).parent
+    mirrored = Path(os.path.normpath(beside / relative_path(source.image, source.document.parent)))
+    inside = mirrored.is_relative_to(Path(os.path.normpath(folder)))
+    return mirrored if inside else beside / source.image.name
+
+
+def write_picture(page: TranscribedPage, path: Path) -> Path:
+    """Copies the picture of a page, or makes one of a page that has no file of its own."""
+    if is_part_of_a_file(page.source):
+        image = open_source(page.source, page.page)
+        with whole_file(path) as temporary:
+            options = {"quality": JPEG_QUALITY} if path.suffix == ".jpg" else {}
+            image.save(temporary, "JPEG" if path.suffix == ".jpg" else "PNG", **options)
+    elif not (path.exists() and path.samefile(page.source.image)):
+        with whole_file(path) as temporary:
+            shutil.copyfile(page.source.image, temporary)
+    return path
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """A path seen from a folder, with `/`; the whole path where they are on two drives."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()

@@ -1,0 +1,25 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Plain text: one line a line in reading order, an empty line between regions, a form feed between pages."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from ..transcript import TranscribedPage
+from .line_content import clean_text
+
+PAGE_BREAK = "\f"  # As pdftotext and Tesseract have it.
+
+
+def plain_text(pages: Sequence[TranscribedPage]) -> str:
+    """The text of a document. Lines that say nothing are left out, for an empty line is the end of a region."""
+    return PAGE_BREAK.join(map(page_text, pages))
+
+
+def page_text(page: TranscribedPage) -> str:
+    regions = []
+    for _, lines in groupby(page.lines, lambda line: line.line.region):
+        texts = [text for line in lines if (text := clean_text(line.text))]
+        if texts:
+            regions.append("".join(f"{text}\n" for text in texts))
+    return "\n".join(regions)

@@ -1,0 +1,386 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A document as a PDF whose text can be searched and copied: the picture of each page under its invisible words."""
+
+import datetime
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from PIL import ExifTags, Image
+from pypdf import PageObject, PdfReader, PdfWriter
+from pypdf.errors import PyPdfError
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    IndirectObject,
+    NameObject,
+    NumberObject,
+    PdfObject,
+    StreamObject,
+    TextStringObject,
+)
+
+from ...processing_htr_convtext import pillow_limit
+from ..geometry import Point, reading_angle
+from ..page_sources import open_source
+from ..transcript import TranscribedLine, TranscribedPage
+from ..whole_files import whole_file
+from .html_page import page_size
+from .line_content import clean_text, words_or_line
+from .picture_files import PDF
+
+POINTS_PER_INCH = 72
+# A resolution outside these is that of a program which knew none; the page is then as long as A4.
+CREDIBLE_DPI = (100, 1200)
+A4_LENGTH = 842
+LONGEST_SIDE = 14400  # Of a page in a PDF.
+JPEG_QUALITY = 90
+# Each character is as wide as half of its height, and stands on a line a fifth above its foot.
+EM, ADVANCE, DESCENT = 1000, 500, -200
+FONT_NAME = "InvisibleWords"
+SLANTED = 5.0
+# Outlines of handwriting reach into the lines above and below, and what reads a PDF sorts words by their heights.
+WORD_HEIGHT = 0.7
+RIGHT_TO_LEFT = ("R", "AL")
+
+
+class Placed(NamedTuple):
+    """A word on the page as a PDF counts: in points, upwards from the lower left corner as it is shown."""
+
+    text: str
+    origin: Point
+    along: Point
+    width: float
+    height: float
+
+
+def write_pdf(pages: Sequence[TranscribedPage], path: Path, now: datetime.datetime) -> Path:
+    """
+    Writes a document as a searchable PDF.
+
+    A PDF keeps its pages as they are, and all else that it has, with the words put over them; only a page that has a
+    text already becomes a picture first, or both texts would be found. Of other documents, and of a PDF that is
+    encrypted or damaged, each page is its picture: a JPEG as it is, anything else compressed anew.
+
+    Raises:
+        OSError, ValueError: If a picture cannot be opened.
+    """
+    copied = copy_of(pages[0].source.document)
+    writer = copied or PdfWriter()
+    codes = character_codes(pages)
+    font = add_font(writer, codes)
+    for page in pages:
+        sheet = writer.pages[page.source.number] if copied else new_sheet(writer, page)
+        add_layers(writer, sheet, page, font, codes, keep=copied is not None and not has_text(sheet))
+    date = now.astimezone(datetime.UTC).strftime("D:%Y%m%d%H%M%SZ")
+    made = {"/CreationDate": date, "/Creator": pages[0].software, "/Title": clean_text(pages[0].source.document.name)}
+    writer.add_metadata({"/ModDate": date} | ({} if copied else made))
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        writer.write(file)
+    return path
+
+
+def copy_of(document: Path) -> PdfWriter | None:
+    """A PDF to be written to; None if the document is none, or one that only its picture can be taken of."""
+    if document.suffix.lower() != PDF:
+        return None
+    try:
+        reader = PdfReader(document)
+        return None if reader.is_encrypted else PdfWriter(clone_from=reader)
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError):  # What pypdf meets in a damaged one.
+        return None
+
+
+def has_text(sheet: PageObject) -> bool:
+    """Whether a page of a PDF has a text of its own, as after an earlier recognition."""
+    try:
+        return bool(sheet.extract_text().strip())
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError):  # Fonts that are not as they should be.
+        return True
+
+
+def new_sheet(writer: PdfWriter, page: TranscribedPage) -> PageObject:
+    """An empty page of the size that the picture had on paper, where that is told."""
+    width, height, dpi = page.page.width, page.page.height, 0.0
+    if page.source.image.suffix.lower() != PDF:
+        with pillow_limit(None), Image.open(page.source.image) as opened:
+            width, height = page_size(page.page, opened)
+            dpi = float(opened.info.get("dpi", (0, 0))[0] or 0) * max(width, height) / max(opened.size)
+    points = max(width, height) / dpi * POINTS_PER_INCH if CREDIBLE_DPI[0] <= dpi <= CREDIBLE_DPI[1] else A4_LENGTH
+    scale = min(points, LONGEST_SIDE) / max(width, height)
+    return writer.add_blank_page(width * scale, height * scale)
+
+
+def add_layers(
+    writer: PdfWriter,
+    sheet: PageObject,
+    page: TranscribedPage,
+    font: IndirectObject,
+    codes: dict[str, int],
+    keep: bool,
+) -> None:
+    """Puts the picture, unless what is there is kept, and the words on a page."""
+    width, height, matrix = shown_page(sheet)
+    resources = DictionaryObject(sheet.get("/Resources", DictionaryObject()).get_object() if keep else {})
+    fonts = DictionaryObject(resources.get("/Font", DictionaryObject()).get_object())
+    name = free_name(fonts)
+    fonts[NameObject(name)] = font
+    resources[NameObject("/Font")] = fonts
+    size = (page.page.width, page.page.height)
+    layers = []
+    if not keep:
+        picture, size = add_picture(writer, page)
+        resources[NameObject("/XObject")] = DictionaryObject({NameObject("/Page"): picture})
+        layers.append(f"q {numbers(width, 0, 0, height, 0, 0)} cm /Page Do Q")
+    scale = (width / size[0], height / size[1])
+    for number, line in enumerate(page.lines):
+        layers.append(text_object(placed_line(line, scale, height), number, name, codes))
+    content = f"q {numbers(*matrix)} cm\n" + "\n".join(layer for layer in layers if layer) + "\nQ"
+    before = contents(sheet) if keep else []
+    # What the page had may leave its graphics state changed.
+    guarded = [add_stream(writer, b"q"), *before, add_stream(writer, b"Q")] if before else []
+    sheet[NameObject("/Contents")] = ArrayObject([*guarded, add_stream(writer, content.encode("ascii"))])
+    sheet[NameObject("/Resources")] = resources
+
+
+def shown_page(sheet: PageObject) -> tuple[float, float, tuple[float, ...]]:
+    """Width and height of a page as it is shown, and the matrix from there to the page's own coordinates."""
+    left, bottom, right, top = (float(value) for value in sheet.cropbox)
+    width, height = right - left, top - bottom
+    return {
+        0: (width, height, (1, 0, 0, 1, left, bottom)),
+        90: (height, width, (0, 1, -1, 0, right, bottom)),
+        180: (width, height, (-1, 0, 0, -1, right, top)),
+        270: (height, width, (0, -1, 1, 0, left, top)),
+    }[int(sheet.rotation or 0) % 360 // 90 * 90]
+
+
+def contents(sheet: PageObject) -> list[IndirectObject]:
+    found = sheet.get("/Contents")
+    if found is None:
+        return []
+    inner = found.get_object()
+    return list(inner) if isinstance(inner, ArrayObject) else [sheet.raw_get("/Contents")]
+
+
+def free_name(fonts: DictionaryObject) -> str:
+    number = 0
+    while f"/Words{number}" in fonts:
+        number += 1
+    return f"/Words{number}"
+
+
+def add_stream(writer: PdfWriter, data: bytes, **entries) -> IndirectObject:
+    """A stream of the PDF; compressed here, unless its entries say how it is already."""
+    stream = StreamObject()
+    stream.set_data(data)
+    if "Filter" not in entries:
+        stream = stream.flate_encode()
+    for name, value in entries.items():
+        stream[NameObject(f"/{name}")] = value
+    return writer._add_object(stream)
+
+
+def add_picture(writer: PdfWriter, page: TranscribedPage) -> tuple[IndirectObject, tuple[int, int]]:
+    """The picture of a page as an object of the PDF, and the size that the page's places are counted in."""
+    data, image = picture_data(page)
+    bits, coding = (1, "FlateDecode") if image.mode == "1" else (8, "DCTDecode")
+    made = add_stream(
+        writer, data, Type=NameObject("/XObject"), Subtype=NameObject("/Image"), Filter=NameObject(f"/{coding}"),
+        Width=NumberObject(image.width), Height=NumberObject(image.height), BitsPerComponent=NumberObject(bits),
+        ColorSpace=NameObject("/DeviceRGB" if image.mode == "RGB" else "/DeviceGray"),
+    )  # fmt: skip
+    return made, page_size(page.page, image)
+
+
+def picture_data(page: TranscribedPage) -> tuple[bytes, Image.Image]:
+    """The compressed picture, and an image of its size and mode: a JPEG as it is, black and white without loss."""
+    source = page.source
+    if source.image.suffix.lower() != PDF:
+        with pillow_limit(None), Image.open(source.image) as opened:
+            upright = opened.getexif().get(ExifTags.Base.Orientation, 1) == 1
+            if opened.format == "JPEG" and opened.mode in ("L", "RGB") and upright:
+                return source.image.read_bytes(), opened
+            black_and_white = opened.mode == "1"
+    else:
+        black_and_white = False
+    image = open_source(source, page.page)
+    if black_and_white:
+        image = image.convert("1", dither=Image.Dither.NONE)
+        return StreamObject.initialize_from_dictionary({"__streamdata__": image.tobytes()}).flate_encode()._data, image
+    content = BytesIO()
+    image.save(content, "JPEG", quality=JPEG_QUALITY)
+    return content.getvalue(), image
+
+
+def placed_line(line: TranscribedLine, scale: tuple[float, float], page_height: float) -> list[Placed]:
+    """The words of a line, where they are; none of a line that has no place."""
+
+    def on_page(points: Sequence[Point]) -> list[Point]:
+        return [(x * scale[0], page_height - y * scale[1]) for x, y in points]
+
+    words = [(word.text, on_page(word.polygon)) for word in words_or_line(line) if len(word.polygon) > 1]
+    angle = -math.radians(line_angle(line))
+    heights = [np.ptp([upward(point, angle) for point in points]) for _, points in words]
+    # One height for all words of a line, or readers of PDFs would take them for words of different lines.
+    height = WORD_HEIGHT * float(np.median(heights)) if words else 0.0
+    return [placed_word(text, points, angle, height) for text, points in words]
+
+
+def line_angle(line: TranscribedLine) -> float:
+    """Degrees by which a line is turned; 0 for one that is nearly level."""
+    directions = [unicodedata.bidirectional(character) for character in clean_text(line.text)]
+    leftwards = sum(direction in RIGHT_TO_LEFT for direction in directions) > directions.count("L")
+    angle, _ = reading_angle(line.line.baseline, line.line.polygon, leftwards)
+    return angle if abs(angle) > SLANTED else 0.0
+
+
+def placed_word(text: str, points: Sequence[Point], angle: float, height: float) -> Placed:
+    """A word in the middle of its outline, along a direction."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    along = [x * cos + y * sin for x, y in points]
+    across = [upward(point, angle) for point in points]
+    begin, width = min(along), max(along) - min(along)
+    foot = (min(across) + max(across) - height) / 2 - DESCENT / EM * height
+    return Placed(text, (begin * cos - foot * sin, begin * sin + foot * cos), (cos, sin), width, height)
+
+
+def upward(point: Point, angle: float) -> float:
+    """How far a point is from a line through the origin."""
+    return point[1] * math.cos(angle) - point[0] * math.sin(angle)
+
+
+def text_object(words: Sequence[Placed], number: int, font: str, codes: dict[str, int]) -> str:
+    """
+    The operators that write the words of a line invisibly, each followed by a space.
+
+    Letters lie where they are seen: those of a word that is read from right to left in the order from the left, as
+    programs that read PDFs expect it.
+    """
+    pieces = []
+    # pdfium takes a word for the shadow of the same word in the line above if both have the very same size.
+    grown = 1 + 0.001 * (number % 2)
+    for word in words:
+        if word.width <= 0 or word.height <= 0:
+            continue
+        stretch = 100 * word.width / (len(word.text) * ADVANCE / EM * word.height)
+        (cos, sin), (x, y) = word.along, word.origin
+        shown = "".join(f"{codes[character]:04X}" for character in visual_order(word.text) + " ")
+        place = numbers(cos, sin, -sin, cos, x, y)
+        pieces.append(f"{font} {numbers(word.height * grown)} Tf {numbers(stretch)} Tz {place} Tm <{shown}> Tj")
+    return "\n".join(["BT 3 Tr", *pieces, "ET"]) if pieces else ""
+
+
+def visual_order(word: str) -> str:
+    """A word from left to right: one that is read from right to left is turned around, marks behind their letters."""
+    strong = next((way for each in word if (way := unicodedata.bidirectional(each)) in ("L", *RIGHT_TO_LEFT)), "L")
+    if strong == "L":
+        return word
+    clusters: list[str] = []
+    for character in word:
+        if clusters and unicodedata.combining(character):
+            clusters[-1] += character
+        else:
+            clusters.append(character)
+    return "".join(reversed(clusters))
+
+
+def numbers(*values: float) -> str:
+    return " ".join(f"{value:.3f}".rstrip("0").rstrip(".") for value in values)
+
+
+def character_codes(pages: Iterable[TranscribedPage]) -> dict[str, int]:
+    """A number for each character of a document, from 1."""
+    characters = {character for page in pages for line in page.lines for character in clean_text(line.text)}
+    return {character: code for code, character in enumerate(sorted(characters | {" "}), start=1)}
+
+
+def add_font(writer: PdfWriter, codes: dict[str, int]) -> IndirectObject:
+    """A font for any script whose characters have a width and a meaning, by which PDFs are searched."""
+    program = box_font()
+    descriptor = dictionary(
+        Type="/FontDescriptor", FontName=f"/{FONT_NAME}", Flags=5, ItalicAngle=0, StemV=80, CapHeight=EM + DESCENT,
+        Ascent=EM + DESCENT, Descent=DESCENT, FontBBox=[0, DESCENT, ADVANCE, EM + DESCENT],
+        FontFile2=add_stream(writer, program, Length1=NumberObject(len(program))),
+    )  # fmt: skip
+    all_boxes = b"\x00\x01" * (len(codes) + 1)
+    descendant = dictionary(
+        Type="/Font", Subtype="/CIDFontType2", BaseFont=f"/{FONT_NAME}", DW=ADVANCE,
+        FontDescriptor=writer._add_object(descriptor), CIDToGIDMap=add_stream(writer, all_boxes),
+    )  # fmt: skip
+    system = dictionary(Registry=TextStringObject("Adobe"), Ordering=TextStringObject("Identity"), Supplement=0)
+    descendant[NameObject("/CIDSystemInfo")] = system
+    return writer._add_object(
+        dictionary(
+            Type="/Font",
+            Subtype="/Type0",
+            BaseFont=f"/{FONT_NAME}",
+            Encoding="/Identity-H",
+            DescendantFonts=[writer._add_object(descendant)],
+            ToUnicode=add_stream(writer, unicode_map(codes)),
+        )  # fmt: skip
+    )
+
+
+def dictionary(**entries) -> DictionaryObject:
+    return DictionaryObject({NameObject(f"/{name}"): pdf_object(value) for name, value in entries.items()})
+
+
+def pdf_object(value):
+    """A name, a number, a list of those, or what is an object already."""
+    if isinstance(value, PdfObject):
+        return value
+    if isinstance(value, list):
+        return ArrayObject(map(pdf_object, value))
+    return NameObject(value) if isinstance(value, str) else NumberObject(value)
+
+
+def unicode_map(codes: dict[str, int]) -> bytes:
+    """The CMap from codes to characters; at most 100 are allowed in a block."""
+    pairs = [f"<{code:04X}> <{character.encode('utf-16-be').hex().upper()}>" for character, code in codes.items()]
+    blocks = [pairs[first : first + 100] for first in range(0, len(pairs), 100)]
+    lines = [
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap",
+        "/CIDSystemInfo << /Registry (Adobe) /Ordering (UCS) /Supplement 0 >> def",
+        "/CMapName /Adobe-Identity-UCS def /CMapType 2 def",
+        "1 begincodespacerange <0000> <FFFF> endcodespacerange",
+    ]
+    for block in blocks:
+        lines += [f"{len(block)} beginbfchar", *block, "endbfchar"]
+    lines.append("endcmap CMapName currentdict /CMap defineresource pop end end")
+    return "\n".join(lines).encode("ascii")
+
+
+@lru_cache(maxsize=1)
+def box_font() -> bytes:
+    """
+    A TrueType font whose only glyph is the box that a character takes, never seen since the words are invisible. With
+    an empty one, pdfium would take a word for the shadow of the same word in the line above, and drop it.
+    """
+    builder = FontBuilder(EM, isTTF=True)
+    names = [".notdef", "box"]
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, DESCENT))
+    for corner in ((0, EM + DESCENT), (ADVANCE, EM + DESCENT), (ADVANCE, DESCENT)):
+        pen.lineTo(corner)
+    pen.closePath()
+    builder.setupGlyphOrder(names)
+    builder.setupCharacterMap({0x20: "box"})
+    builder.setupGlyf(dict.fromkeys(names, pen.glyph()))
+    builder.setupHorizontalMetrics({name: (ADVANCE, 0) for name in names})
+    builder.setupHorizontalHeader(ascent=EM + DESCENT, descent=DESCENT)
+    builder.setupNameTable({"familyName": FONT_NAME, "styleName": "Regular", "psName": FONT_NAME})
+    builder.setupOS2(sTypoAscender=EM + DESCENT, sTypoDescender=DESCENT)
+    builder.setupPost()
+    builder.updateHead(created=0, modified=0)
+    content = BytesIO()
+    builder.save(content)
+    return content.getvalue()

@@ -1,0 +1,114 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A run's results: what may be written over, outputs made of the pages that were kept, and what went wrong."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from .kept_pages import KeptPages
+from .outputs import document_files, write_document
+from .transcript import PageSource, Problem, TranscribedPage
+
+SHOWN_PLACES = 5
+SHOWN_FILES = 3
+
+
+def documents_of(sources: Iterable[PageSource]) -> list[list[PageSource]]:
+    """The sources of each document."""
+    return [list(pages) for _, pages in groupby(sources, lambda source: source.document_name)]
+
+
+def prepare_output(
+    folder: Path, documents: Sequence[Sequence[PageSource]], formats: Sequence[str], kept: KeptPages, mode: str
+) -> None:
+    """
+    Sees to it that nothing is lost in the folder of the results.
+
+    Args:
+        folder: The folder.
+        documents: The documents that are to be read.
+        formats: The formats to be written.
+        kept: Pages of earlier runs; they are removed unless this run resumes.
+        mode: "resume", "overwrite" or "new", which refuses to write over any file.
+
+    Raises:
+        FileExistsError: If files would be written over that are not an earlier run's.
+    """
+    in_the_way = []
+    for document in documents:
+        earlier = mode == "resume" and any(kept.path(source).is_file() for source in document)
+        if mode != "overwrite" and not earlier:
+            in_the_way += [path for path in document_files(document, formats, folder) if path.exists()]
+    if in_the_way:
+        more = f" and {len(in_the_way) - SHOWN_FILES} more" if len(in_the_way) > SHOWN_FILES else ""
+        shown = ", ".join(map(str, in_the_way[:SHOWN_FILES]))
+        raise FileExistsError(
+            f"{shown}{more} there already: --resume goes on with an earlier run, --overwrite replaces them, or choose "
+            "another --output."
+        )
+    if mode != "resume":
+        for document in documents:
+            for source in document:
+                kept.forget(source)
+
+
+def write_outputs(
+    document: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages
+) -> Iterator[Problem]:
+    """
+    Writes the outputs of a document from the pages of it that were read, unless an earlier run has since they were;
+    and tells what keeps it from that.
+    """
+    if are_written(document, formats, folder, kept):
+        return
+    pages = [page for page in map(kept.of_this_run, document) if page is not None]
+    if not pages:
+        return
+    file = document[0].document
+    try:
+        written = write_document(pages, formats, folder)
+    except Exception as error:  # A document must not cost the others, whatever their libraries meet in it.
+        yield Problem(str(file), f"cannot be written ({type(error).__name__}: {error})", True)
+        return
+    if any(path.samefile(file) for path in written):  # The document is another file now, but its pages are read.
+        oldest = min(path.stat().st_mtime_ns for path in written)
+        for page in pages:
+            kept.write(page)
+            os.utime(kept.path(page.source), ns=(oldest, oldest))
+
+
+def are_written(document: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages) -> bool:
+    """Whether all outputs of a document are there, and none is older than a page of it."""
+    try:
+        read = max(kept.path(source).stat().st_mtime_ns for source in document)
+        return all(path.stat().st_mtime_ns >= read for path in document_files(document, formats, folder))
+    except FileNotFoundError:
+        return False
+
+
+def problems_of(page: TranscribedPage) -> Iterator[Problem]:
+    """What went wrong with a page and its lines, and what is odd about them."""
+    where = str(page.source.document)
+    if page.source.name != page.source.document_name:
+        where += f", page {page.source.number + 1}"
+    if page.error:
+        yield Problem(where, page.error, True)
+    for odd in page.problems:
+        yield Problem(where, odd, False)
+    for line in page.lines:
+        if line.problem:
+            yield Problem(f"{where}, line {line.line.identifier}", line.problem, False)
+
+
+def summary(problems: Iterable[Problem], ignored: Mapping[str, int]) -> Iterator[str]:
+    """Sentences on what went wrong, one for each problem; what many places have in common is one."""
+    places: dict[tuple[bool, str], list[str]] = {}
+    for where, what, is_failure in problems:
+        places.setdefault((not is_failure, what), []).append(where)
+    for (is_odd, what), found in sorted(places.items(), key=lambda item: item[0][0]):
+        more = f" and {len(found) - SHOWN_PLACES} more" if len(found) > SHOWN_PLACES else ""
+        yield f"{'look at' if is_odd else 'not read'}: {'; '.join(found[:SHOWN_PLACES])}{more}: {what}"
+    if ignored:
+        yield "ignored: " + ", ".join(f"{number} {suffix}" for suffix, number in sorted(ignored.items()))

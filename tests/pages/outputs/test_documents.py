@@ -1,0 +1,222 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Which files a document's outputs are, that they appear whole, and that what was written can be trained on."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from htr_convtext.line_datasets import load_lines
+from htr_convtext.pages import outputs
+from htr_convtext.pages.outputs import document_files, write_collection, write_document
+from htr_convtext.pages.page_sources import open_source
+from htr_convtext.pages.whole_files import whole_file, write_whole
+
+ALL = ("page", "alto", "txt", "html", "pdf", "image")
+PAGE = (
+    '<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"><Page imageFilename="{}" '
+    'imageWidth="400" imageHeight="200"><TextRegion id="r"><TextLine id="l">'
+    '<Coords points="10,10 200,10 200,40 10,40"/></TextLine></TextRegion></Page></PcGts>'
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def book(folder, transcribed, suffix: str) -> list:
+    """The two pages of a TIFF or PDF."""
+    pages = [transcribed.drawn_page(folder, [["page one"]], "a"), transcribed.drawn_page(folder, [["page two"]], "b")]
+    first, second = (Image.open(page.source.image) for page in pages)
+    path = folder / f"book{suffix}"
+    first.save(path, save_all=True, append_images=[second])
+    return [
+        page._replace(
+            source=page.source._replace(
+                name=f"box/book_000{number + 1}", document=path, image=path, number=number, frame=number,
+                document_name="box/book",
+            )
+        )
+        for number, page in enumerate(pages)
+    ]  # fmt: skip
+
+
+def names(paths, folder) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def test_the_files_of_an_image(tmp_path, transcribed):
+    page = transcribed.drawn_page(tmp_path, [["two words"]], "a.b")
+    out = tmp_path / "out"
+    written = write_document([page], ALL, out, transcribed.NOW)
+    assert names(written, out) == ["a.b.alto.xml", "a.b.html", "a.b.page.xml", "a.b.pdf", "a.b.png", "a.b.txt"]
+    assert set(written) == set(document_files([page.source], ALL, out)) == set(out.iterdir())
+    assert (out / "a.b.png").read_bytes() == page.source.image.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".pdf"])
+def test_the_files_of_a_book(tmp_path, transcribed, suffix):
+    pages, out = book(tmp_path, transcribed, suffix), tmp_path / "out"
+    written = write_document(pages, ("page", "txt", "pdf"), out, transcribed.NOW)
+    picture = ".png" if suffix == ".tif" else ".jpg"
+    expected = ["box/book.pdf", "box/book.txt"]
+    expected += [f"box/book_000{number}{end}" for number in (1, 2) for end in (".page.xml", picture)]
+    assert names(written, out) == sorted(expected)
+    assert set(document_files([page.source for page in pages], ("page", "txt", "pdf"), out)) == set(written)
+    assert (out / "box/book.txt").read_text() == "page one\n\fpage two\n"
+    read = Image.open(out / f"box/book_0002{picture}")
+    assert read.size == (800, 600)
+    assert np.abs(np.asarray(read.convert("L"), int) - np.asarray(Image.open(tmp_path / "b.png"), int)).mean() < 2
+    lines = load_lines("lines", data_dir=out)["train"]
+    assert sorted(lines["text"]) == ["page one", "page two"]
+
+
+def test_two_runs_differ_in_nothing_but_the_date(tmp_path, transcribed):
+    page = transcribed.drawn_page(tmp_path, [["two words", "\u1ec7"]])
+    first = write_document([page], ALL, tmp_path / "1", transcribed.NOW)
+    second = write_document([page], ALL, tmp_path / "2", transcribed.NOW)
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_plain_text_has_regions_apart_and_nothing_for_lines_that_were_not_read(tmp_path, transcribed):
+    page = transcribed.drawn_page(tmp_path, [["one", "two", "three"], ["margin"], ["not read"]])
+    lines = list(page.lines)
+    lines[1] = lines[1]._replace(text="", confidence=None, words=(), problem="has no outline")
+    lines[4] = lines[4]._replace(text="", confidence=None, words=(), problem="has no outline")
+    write_document([page._replace(lines=tuple(lines))], ["txt"], tmp_path, transcribed.NOW)
+    assert (tmp_path / "letter.txt").read_text(encoding="utf-8") == "one\nthree\n\nmargin\n"
+
+
+def test_tables_hold_every_line(tmp_path, transcribed):
+    good = transcribed.drawn_page(tmp_path, [["two words", 'quote " , comma'], ["m"]])
+    bad = transcribed.drawn_page(tmp_path, [["\u1ec7"]], "other", confidence=0.25)
+    kept = bad.lines[0]._replace(text="=kept\x00", confidence=None, words=(), doubtful=False)
+    nowhere = kept._replace(line=kept.line._replace(polygon=[], baseline=[]), text="", problem="has no outline")
+    pages = iter([good, bad._replace(lines=(*bad.lines, kept, nowhere))])
+    paths = write_collection(pages, ("page", "jsonl", "csv"), tmp_path / "out")
+    assert names(paths, tmp_path / "out") == ["lines.csv", "lines.jsonl"]
+    rows = [json.loads(row) for row in (tmp_path / "out/lines.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["text"] for row in rows] == ["two words", 'quote " , comma', "m", "\u1ec7", "=kept", ""]
+    assert [row["order"] for row in rows] == [1, 2, 3, 1, 2, 3]
+    assert [row["doubtful"] for row in rows] == [False, False, False, True, False, False]
+    assert [row["confidence"] for row in rows] == [0.875] * 3 + [0.25, None, None]
+    first = rows[0]
+    assert (first["box"], first["baseline"]) == ([60, 40, 168, 64], [[60, 58], [168, 58]])
+    assert first["words"][1] == {"text": "words", "confidence": 0.875, "box": [108, 40, 168, 64]}
+    assert (first["page"], first["region"], first["line"]) == (1, "region_1", "line_1_1")
+    assert rows[5]["box"] == [] and rows[5]["problem"] == "has no outline"
+    with (tmp_path / "out/lines.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["text"] for row in table] == [row["text"] for row in rows]
+    assert json.loads(table[0]["box"]) == first["box"] and json.loads(table[0]["words"]) == first["words"]
+    assert (table[3]["doubtful"], table[4]["confidence"]) == ("true", "")
+
+
+def test_pages_are_taken_one_by_one(tmp_path, transcribed):
+    page, open_pages = transcribed.drawn_page(tmp_path, [["a"]]), []
+
+    def pages():
+        for _ in range(3):
+            content = next((tmp_path / "out").glob(".lines.jsonl*")).stat().st_size
+            open_pages.append(content)
+            yield page._replace(lines=page.lines * 1000)
+
+    write_collection(pages(), ["jsonl"], tmp_path / "out")
+    assert open_pages[0] == 0 < open_pages[1] < open_pages[2]
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path, transcribed):
+    write_whole(tmp_path / "a.txt", b"before")
+    with pytest.raises(RuntimeError), whole_file(tmp_path / "a.txt") as path:
+        path.write_bytes(b"half")
+        raise RuntimeError
+    assert (tmp_path / "a.txt").read_bytes() == b"before" and os.listdir(tmp_path) == ["a.txt"]
+
+    def failing():
+        yield transcribed.drawn_page(tmp_path, [["a"]])
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_collection(failing(), ["csv", "jsonl"], tmp_path / "tables")
+    assert os.listdir(tmp_path / "tables") == []
+
+
+@pytest.mark.parametrize("format_", ["page", "alto"])
+@pytest.mark.parametrize("pictures", [("image",), ()])
+def test_what_was_written_and_corrected_is_training_data(tmp_path, transcribed, format_, pictures, capsys):
+    (tmp_path / "scans").mkdir()
+    page = transcribed.drawn_page(tmp_path / "scans", [["ein wort", "zwei"]])
+    out = tmp_path / "out"
+    write_document([page], (format_, *pictures), out, transcribed.NOW)
+    if pictures:
+        shutil.rmtree(tmp_path / "scans")
+    xml = out / f"letter.{format_}.xml"
+    content = xml.read_text(encoding="utf-8")
+    if format_ == "page":
+        content = content.replace("<Unicode>zwei</Unicode>", "<Unicode>drei</Unicode>")
+    xml.write_text(content.replace('CONTENT="zwei"', 'CONTENT="drei"'), encoding="utf-8")
+    lines = load_lines("lines", data_dir=out)["train"]
+    assert lines["text"] == ["ein wort", "drei"]
+    assert lines[0]["image"].size == (97, 25)
+
+
+@pytest.mark.parametrize(
+    ("folder", "image"), [("", "p.png"), ("page/", "../p.png"), ("", "img/p.png"), ("a/page/", "../Images/p.png")]
+)
+def test_pictures_are_copied_to_where_a_file_that_came_in_names_them(tmp_path, transcribed, folder, image):
+    place, out = tmp_path / "in" / folder, tmp_path / "out"
+    place.mkdir(parents=True)
+    (place / "p.xml").write_text(PAGE.format(image), encoding="utf-8")
+    picture = (place / image).resolve()
+    picture.parent.mkdir(exist_ok=True)
+    Image.linear_gradient("L").resize((400, 200)).save(picture)
+    (page,) = transcribed.transcribe(place / "p.xml", image=picture)
+    page = page._replace(source=page.source._replace(document_name=f"{folder}p", name=f"{folder}p"))
+    write_document([page], ("page", "image"), out, transcribed.NOW)
+    shutil.rmtree(tmp_path / "in")
+    assert load_lines("lines", data_dir=out)["train"]["text"] == ["reading 0"]
+    (page,) = transcribed.transcribe(out / folder / "p.xml", image=(out / folder / image).resolve())
+    assert open_source(page.source, page.page).size == (400, 200)
+
+
+def test_writing_in_place(tmp_path, transcribed):
+    (tmp_path / "p.xml").write_text(PAGE.format("p.png"), encoding="utf-8")
+    Image.linear_gradient("L").resize((400, 200)).save(tmp_path / "p.png")
+    before = (tmp_path / "p.png").read_bytes()
+    pages = transcribed.transcribe(tmp_path / "p.xml", image=tmp_path / "p.png")
+    write_document(pages, ("page", "image"), tmp_path, transcribed.NOW)
+    assert sorted(os.listdir(tmp_path)) == ["p.png", "p.xml"] and (tmp_path / "p.png").read_bytes() == before
+    assert "reading 0" in (tmp_path / "p.xml").read_text(encoding="utf-8")
+
+
+def test_the_other_xml_format_is_a_new_file(tmp_path, transcribed):
+    (tmp_path / "p.xml").write_text(PAGE.format("p.png"), encoding="utf-8")
+    pages = transcribed.transcribe(tmp_path / "p.xml", image=tmp_path / "p.png")
+    assert names(write_document(pages, ("alto",), tmp_path, transcribed.NOW), tmp_path) == ["p.alto.xml"]
+    assert "<fileName>p.png</fileName>" in (tmp_path / "p.alto.xml").read_text(encoding="utf-8")
+
+
+def test_the_names_of_the_formats():
+    assert outputs.DOCUMENT_FORMATS == ALL and outputs.COLLECTION_FORMATS == ("csv", "jsonl")
+
+
+def test_without_the_extra_lines_load_and_writing_names_it(root):
+    """In a process of its own, in which the libraries of [pages] cannot be imported."""
+    script = (
+        "import sys\nfor name in ('lxml', 'pypdf', 'fontTools', 'pypdfium2', 'rapidocr'): sys.modules[name] = None\n"
+        "import htr_convtext.line_datasets\nimport htr_convtext.pages.outputs"
+    )
+    made = subprocess.run([sys.executable, "-c", script], cwd=root.parent, capture_output=True, text=True)
+    assert made.returncode == 1
+    assert made.stderr.strip().splitlines()[-1] == (
+        "ImportError: Writing transcribed pages needs fontTools.fontBuilder, which is not here: "
+        "pip install htr-convtext[pages]"
+    )

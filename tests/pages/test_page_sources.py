@@ -1,0 +1,156 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Which pages there are in files and folders, and what they are called."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from htr_convtext.pages import Page, TranscribedPage, find_pages, open_source
+from htr_convtext.pages.kept_pages import KeptPages
+from htr_convtext.pages.page_sources import load_page
+
+
+def names(found) -> list[str]:
+    return [source.name for source in found.sources]
+
+
+def test_an_image_that_xml_names_is_one_page(tmp_path, drawn_pages):
+    drawn_pages.write_page(tmp_path / "letters", "1")
+    drawn_pages.write_page(tmp_path / "letters", "2", kind="alto")
+    drawn_pages.draw().save(tmp_path / "letters" / "3.png")
+    (tmp_path / "letters" / "3.txt").write_text("not a page")
+    found = find_pages([tmp_path])
+    assert names(found) == ["letters/1", "letters/2", "letters/3"]
+    assert [source.document.name for source in found.sources] == ["1.xml", "2.xml", "3.png"]
+    assert not found.problems and found.ignored == {".txt": 1}
+
+
+def test_of_page_and_alto_for_one_image_page_is_read(tmp_path, drawn_pages):
+    drawn_pages.write_page(tmp_path / "page", "1")
+    drawn_pages.write_page(tmp_path / "alto", "1", kind="alto")
+    (tmp_path / "alto" / "1.png").unlink()
+    shutil.move(tmp_path / "page" / "1.png", tmp_path / "1.png")
+    found = find_pages([tmp_path])
+    assert names(found) == ["page/1"] and not found.problems
+
+
+def test_tiffs_and_pdfs_of_several_pages(tmp_path, drawn_pages):
+    pages = [drawn_pages.draw().convert("RGB"), drawn_pages.draw_line("another size").convert("RGB")]
+    for suffix in ("tif", "pdf"):
+        pages[0].save(tmp_path / f"{suffix}s.{suffix}", save_all=True, append_images=pages[1:], resolution=200)
+    found = find_pages([tmp_path])
+    assert names(found) == ["pdfs_0001", "pdfs_0002", "tifs_0001", "tifs_0002"]
+    assert {source.document_name for source in found.sources} == {"pdfs", "tifs"}
+    for source, drawn in zip(found.sources, pages * 2, strict=True):
+        page, picture, _ = load_page(source, dpi=72)
+        assert picture.size == (page.width, page.height) == drawn.size, "a scan has its own resolution"
+        again = open_source(source, page)
+        assert again.size == drawn.size
+        assert np.abs(np.asarray(again.convert("L"), int) - np.asarray(drawn.convert("L"), int)).mean() < 4
+
+
+def test_a_pdf_that_is_no_scan_has_the_resolution_that_is_asked_for(tmp_path):
+    content = b"BT /F1 24 Tf 20 40 Td (written) Tj ET"
+    (tmp_path / "text.pdf").write_bytes(
+        b"%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 144 72]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>"
+        b"endobj "
+        b"4 0 obj<</Length %d>>stream\n%s\nendstream endobj 5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+        b"endobj trailer<</Root 1 0 R>>" % (len(content), content)
+    )
+    (source,) = find_pages([tmp_path]).sources
+    page, picture, _ = load_page(source, dpi=300)
+    assert (page.width, page.height) == picture.size == (600, 300)
+    assert open_source(source, page).size == (600, 300)
+    assert np.asarray(picture).min() < 60
+
+
+def test_two_folders_with_equal_names_are_told_apart(tmp_path, drawn_pages):
+    for folder in ("a", "b"):
+        drawn_pages.write_page(tmp_path / folder, "1")
+    drawn_pages.write_page(tmp_path / "b", "2")
+    found = find_pages([tmp_path / "a", tmp_path / "b", tmp_path / "b" / "2.xml"])
+    assert names(found) == ["2", "a/1", "b/1"] and not found.problems
+
+
+def test_two_files_of_one_name_are_named(tmp_path, drawn_pages):
+    drawn_pages.draw().save(tmp_path / "1.png")
+    drawn_pages.draw().save(tmp_path / "1.jpg")
+    drawn_pages.draw().save(tmp_path / "2.png")
+    found = find_pages([tmp_path])
+    assert names(found) == ["1", "2"]
+    (problem,) = found.problems
+    assert problem.where.endswith("1.png") and "1.jpg" in problem.what and problem.is_failure
+
+
+def test_results_below_an_input_are_not_read(tmp_path, drawn_pages):
+    drawn_pages.draw().save(tmp_path / "1.png")
+    drawn_pages.write_page(tmp_path / "read", "1")
+    drawn_pages.write_page(tmp_path / ".hidden", "1")
+    assert [source.document.name for source in find_pages([tmp_path], tmp_path / "read").sources] == ["1.png"]
+
+
+def test_results_in_an_input_are_told_by_the_pages_that_are_kept(tmp_path, drawn_pages):
+    drawn_pages.write_page(tmp_path, "1")
+    drawn_pages.draw().save(tmp_path / "2.png")
+    drawn_pages.draw().save(tmp_path / "book.tif", save_all=True, append_images=[drawn_pages.draw()])
+    before = find_pages([tmp_path], tmp_path).sources
+    kept = KeptPages(tmp_path, {})
+    for source in before:
+        kept.write(TranscribedPage(source, Page("", 640, 400, []), (), "test"))
+    for name in ("1.alto.xml", "2.page.xml", "book_0001.alto.xml"):
+        drawn_pages.write_page(tmp_path / "other", "2").rename(tmp_path / name)
+    for name in ("1.pdf", "2.pdf", "book.pdf", "book_0002.png"):
+        drawn_pages.draw().save(tmp_path / name)
+    (tmp_path / "other" / "2.png").unlink()
+    assert find_pages([tmp_path], tmp_path).sources == before
+    drawn_pages.draw().save(tmp_path / "3.pdf")
+    assert names(find_pages([tmp_path], tmp_path)) == ["1", "2", "3", "book_0001", "book_0002"]
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_found(tmp_path, drawn_pages):
+    drawn_pages.write_page(tmp_path, "good")
+    drawn_pages.write_page(tmp_path, "without_image")
+    (tmp_path / "without_image.png").unlink()
+    (tmp_path / "empty.xml").write_text("")
+    (tmp_path / "cut.xml").write_text(drawn_pages.page_xml("good.png", drawn_pages.LETTER, [""] * 3, (640, 400))[:-40])
+    (tmp_path / "mets.xml").write_text("<mets/>")
+    (tmp_path / "empty.pdf").write_bytes(b"")
+    (tmp_path / "no.pdf").write_bytes(b"not a PDF")
+    drawn_pages.draw().save(tmp_path / "locked.pdf")
+    lock_pdf(tmp_path / "locked.pdf")
+    found = find_pages([tmp_path])
+    assert names(found) == ["good"] and found.ignored == {".xml": 1}
+    problems = {problem.where.rpartition("/")[2]: problem.what for problem in found.problems}
+    assert set(problems) == {"without_image.xml", "empty.xml", "cut.xml", "empty.pdf", "no.pdf", "locked.pdf"}
+    assert "without_image.png is neither beside it" in problems["without_image.xml"]
+    assert "empty (0 bytes)" in problems["empty.pdf"]
+    assert "encrypted" in problems["locked.pdf"]
+    assert "not a readable PDF" in problems["no.pdf"]
+
+
+def lock_pdf(path) -> None:
+    from pypdf import PdfWriter
+
+    writer = PdfWriter(clone_from=path)
+    writer.encrypt("secret", algorithm="RC4-128")
+    writer.write(path)
+
+
+def test_no_pages_at_all_is_an_error_that_names_the_path(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(ValueError, match="no images, PDFs, PAGE XML or ALTO, only 1 .txt"):
+        find_pages([tmp_path])
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        find_pages([tmp_path / "nowhere"])
+
+
+def test_a_page_of_more_pixels_than_pillow_allows_is_read(tmp_path, drawn_pages, monkeypatch):
+    drawn_pages.write_page(tmp_path, "1")
+    drawn_pages.draw().save(tmp_path / "2.tif", save_all=True, append_images=[drawn_pages.draw()])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    found = find_pages([tmp_path])
+    assert [load_page(source, 300)[1].size for source in found.sources] == [(640, 400)] * 3

@@ -1,0 +1,200 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Pages read: which lines, at which places, in which order, and what a fault costs."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
+from htr_convtext.pages import CropOptions, ReadingOptions, cut_line, find_pages, plan_cut, read_pages, transcribe
+from htr_convtext.pages import transcription as module
+from htr_convtext.pages.kept_pages import KeptPages, page_from_json, page_to_json
+
+SIZE = (640, 400)
+
+
+@pytest.fixture(scope="module")
+def recognizer(model_folder):
+    processor = HTRConvTextProcessor.from_pretrained(model_folder)
+    return HTRConvTextForCTC.from_pretrained(model_folder).as_pipeline(processor)
+
+
+def texts(pages) -> list[list[str]]:
+    return [[line.text for line in page.lines] for page in pages]
+
+
+@pytest.mark.parametrize("kind", ["page", "alto"])
+def test_lines_read_as_the_line_pipeline_reads_the_crops_of_training(tmp_path, drawn_pages, recognizer, kind):
+    xml = drawn_pages.write_page(tmp_path, "1", kind=kind)
+    (page,) = transcribe(tmp_path, recognizer)
+    picture = Image.open(tmp_path / "1.png")
+    crops = [cut_line(picture, plan_cut(line, SIZE)[0], CropOptions()) for line in read_pages(xml)[0].lines]
+    expected = [reading for (reading,) in recognizer(crops, return_segments=True)]
+    assert len({reading["generated_text"] for reading in expected}) == 3
+    for line, reading in zip(page.lines, expected, strict=True):
+        assert line.text == reading["generated_text"]
+        assert line.confidence == pytest.approx(reading["score"], abs=1e-4)
+        assert [word.text for word in line.words] == [word["word"] for word in reading["words"]]
+    assert [line.line.identifier for line in page.lines] == ["l0", "l1", "l2"]
+    assert page.page.lines == [line.line for line in page.lines]
+    assert not page.error and not page.problems
+
+
+def test_words_lie_where_they_are_written(tmp_path, drawn_pages, recognizer):
+    drawn_pages.write_page(tmp_path, "1")
+    (page,) = transcribe(tmp_path, recognizer)
+    for line in page.lines:
+        left, top, right, bottom = line.line.box
+        starts = [word.polygon[0][0] for word in line.words]
+        assert starts == sorted(starts) and len(line.words) > 1
+        for word in line.words:
+            assert all(left <= x <= right + 1 and top <= y <= bottom + 1 for x, y in word.polygon)
+
+
+def test_batches_across_pages_change_nothing(tmp_path, drawn_pages, recognizer):
+    for number in range(5):
+        lines = [
+            drawn_pages.DrawnLine(f"page {number} {'long ' * number}end", 80, 120 + 80 * n) for n in range(number)
+        ]
+        drawn_pages.write_page(tmp_path, str(number), lines)
+    drawn_pages.draw_line("one line more").save(tmp_path / "6.png")
+    together = list(transcribe(tmp_path, recognizer, batch_size=2, num_workers=3))
+    alone = [page for source in find_pages([tmp_path]).sources for page in transcribe([source], recognizer)]
+    assert [page.source.name for page in together] == ["0", "1", "2", "3", "4", "6"]
+    assert texts(together) == texts(alone)
+    assert [len(page.lines) for page in together] == [0, 1, 2, 3, 4, 1]
+    assert together[0].problems == ("there are no lines in its XML",)
+
+
+def test_an_image_of_a_line_is_a_page_of_one(tmp_path, drawn_pages, recognizer):
+    image = drawn_pages.draw_line("a line by itself")
+    image.save(tmp_path / "line.png")
+    (page,) = transcribe(tmp_path / "line.png", recognizer)
+    ((reading,),) = recognizer([image])
+    (line,) = page.lines
+    assert line.text == reading["generated_text"]
+    assert line.line.box == (0, 0, *image.size) and line.words[0].polygon[0][1] == 0
+
+
+def test_lines_with_a_text_are_kept(tmp_path, drawn_pages, recognizer):
+    drawn_pages.write_page(tmp_path, "1", texts=["told"])
+    (kept,) = transcribe(tmp_path, recognizer, ReadingOptions(only_missing=True))
+    (read,) = transcribe(tmp_path, recognizer)
+    assert (kept.lines[0].text, kept.lines[0].confidence, kept.lines[0].words) == ("told", None, ())
+    assert kept.lines[1:] == read.lines[1:] and read.lines[0].text != "told"
+
+
+@pytest.mark.parametrize("kind", ["page", "alto"])
+def test_types_and_tags_are_left_out_or_alone_read(tmp_path, drawn_pages, recognizer, kind):
+    drawn_pages.write_page(tmp_path, "1", kind=kind)
+    names = []
+    for options in ({"leave_out": ("Heading",)}, {"regions": ("heading",)}, {"regions": ("none",)}):
+        (page,) = transcribe(tmp_path, recognizer, ReadingOptions(**options))
+        names.append([line.line.identifier for line in page.lines])
+        assert len(page.page.lines) == len(page.lines)
+    assert names == [["l1", "l2"], ["l0"], []]
+    assert page.problems == ("there are no lines of the regions or tags that are to be read",)
+
+
+def test_lines_below_the_threshold_are_doubtful(tmp_path, drawn_pages, recognizer):
+    drawn_pages.write_page(tmp_path, "1")
+    (page,) = transcribe(tmp_path, recognizer)
+    middle = sorted(line.confidence for line in page.lines)[1]
+    (page,) = transcribe(tmp_path, recognizer, ReadingOptions(threshold=middle))
+    assert [line.doubtful for line in page.lines] == [line.confidence < middle for line in page.lines]
+    assert sum(line.doubtful for line in page.lines) == 1
+
+
+def test_a_fault_costs_no_more_than_its_line_or_page(tmp_path, drawn_pages, recognizer):
+    drawn_pages.write_page(tmp_path, "1")
+    whole = next(transcribe(tmp_path, recognizer))
+    xml = (tmp_path / "1.xml").read_text()
+    left, top, right, bottom = drawn_pages.LETTER[1].box
+    corners = f'points="{left},{top} {right},{top} {right},{bottom} {left},{bottom}"/><Baseline'
+    broken = {"2": 'points="80,120 nonsense"/><Baseline', "3": 'points="9000,1 9900,1 9900,40"/><Baseline'}
+    for name, points in broken.items():
+        drawn_pages.draw().save(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.xml").write_text(xml.replace("1.png", f"{name}.png").replace(corners, points))
+    (tmp_path / "4.xml").write_text(xml.replace("1.png", "4.png"))
+    Image.new("L", (300, 300), 200).save(tmp_path / "4.png")
+    (tmp_path / "5.png").write_bytes(b"")
+    (tmp_path / "6.png").write_bytes((tmp_path / "1.png").read_bytes()[:900])
+    first, second, third, fourth, fifth, sixth = transcribe(tmp_path, recognizer)
+    assert first == whole
+    for page in (second, third):
+        assert [bool(line.problem) for line in page.lines] == [False, True, False]
+        assert [page.lines[n].text for n in (0, 2)] == [whole.lines[n].text for n in (0, 2)]
+    assert "broken outline" in second.lines[1].problem and "outside the page" in third.lines[1].problem
+    assert "300 x 300 pixels, but its XML says 640 x 400" in fourth.error
+    assert "empty" in fifth.error and "truncated" in sixth.error
+    assert not any(page.lines for page in (fourth, fifth, sixth))
+
+
+def test_a_page_without_the_extra_names_it_and_lines_are_read(tmp_path, drawn_pages, recognizer, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "rapidocr", None)
+    monkeypatch.setattr("htr_convtext.pages.finding_lines.THREAD", __import__("threading").local())
+    drawn_pages.draw().save(tmp_path / "page.png")
+    drawn_pages.draw_line("a line by itself").save(tmp_path / "line.png")
+    drawn_pages.write_page(tmp_path, "told")
+    line, page, told = transcribe(tmp_path, recognizer)
+    assert "rapidocr" in page.error and "pip install htr-convtext[pages]" in page.error
+    assert len(line.lines) == 1 and len(told.lines) == 3 and not line.error and not told.error
+
+
+def test_kept_pages_come_back_as_they_were(tmp_path, drawn_pages, recognizer):
+    drawn_pages.write_page(tmp_path, "1", texts=["told"])
+    (page,) = transcribe(tmp_path, recognizer, ReadingOptions(only_missing=True, threshold=0.5))
+    assert page_from_json(json.loads(json.dumps(page_to_json(page)))) == page
+
+
+def test_pages_are_read_again_only_where_something_changed(tmp_path, drawn_pages, recognizer, monkeypatch):
+    for name in ("1", "2", "3"):
+        drawn_pages.write_page(tmp_path / "in", name)
+    kept = KeptPages(tmp_path / "out", {"model": "tiny"})
+    first = list(transcribe(tmp_path / "in", recognizer, kept=kept))
+    read = []
+    cut_page = module.cut_page
+    monkeypatch.setattr(module, "cut_page", lambda source, *rest: read.append(source.name) or cut_page(source, *rest))
+    assert list(transcribe(tmp_path / "in", recognizer, kept=kept)) == first and read == []
+    drawn_pages.write_page(tmp_path / "in", "2", drawn_pages.LETTER[:2])
+    again = list(transcribe(tmp_path / "in", recognizer, kept=kept))
+    assert [len(page.lines) for page in again] == [3, 2, 3] and "2" in read
+    read.clear()
+    list(transcribe(tmp_path / "in", recognizer, kept=KeptPages(tmp_path / "out", {"model": "other"})))
+    assert read == ["1", "2", "3"]
+    (tmp_path / "out" / ".pages" / "3.json").write_text('{"version": 1, "sett')
+    assert kept.read(first[2].source) is None
+
+
+def test_an_interrupted_run_goes_on_in_the_same_batches(tmp_path, drawn_pages, recognizer, monkeypatch):
+    for number in range(6):
+        drawn_pages.write_page(tmp_path / "in", str(number))
+    batches = []
+    read = recognizer.read
+    monkeypatch.setattr(recognizer, "read", lambda lines, size: batches.append(len(lines)) or read(lines, size))
+    monkeypatch.setattr(module, "BATCHES_TO_SORT", 3)
+    whole = list(transcribe(tmp_path / "in", recognizer, batch_size=2))
+    assert batches == [6, 6, 6, 0]
+    kept = KeptPages(tmp_path / "out", {})
+    interrupted = transcribe(tmp_path / "in", recognizer, batch_size=2, kept=kept)
+    for _ in range(3):
+        next(interrupted)
+    interrupted.close()
+    batches.clear()
+    assert list(transcribe(tmp_path / "in", recognizer, batch_size=2, kept=kept)) == whole
+    assert batches == [0, 6, 6, 0], "the fourth page is read with the third, as before; the first two are not"
+
+
+def test_options_that_mean_nothing_are_refused():
+    for options in ({"images": "books"}, {"threshold": 3}, {"dpi": 0}):
+        with pytest.raises(ValueError):
+            ReadingOptions(**options)
+
+
+def test_reading_needs_no_gradients(tmp_path, drawn_pages, recognizer):
+    drawn_pages.write_page(tmp_path, "1")
+    with torch.enable_grad():
+        assert next(transcribe(tmp_path, recognizer)).lines[0].text
