@@ -45,6 +45,6 @@ $(VENV)/read.stamp: setup.cfg constraints.txt
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/read.stamp Makefile
-	$(PIP) install --quiet -e ".[train,export,test]" -c constraints.txt
+	$(PIP) install --quiet -e ".[train,export,lm,test]" -c constraints.txt
 	$(PIP) install --quiet --upgrade --no-deps --target $(VENV)/transformers-4.57 $(OLDEST)
 	touch $@

@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """CTC decoding: frames to token ids, and to text with scores and positions."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
+
+
+# What a score is of; each has a temperature that its probabilities are softened with, see `check_temperatures`.
+LEVELS = ("character", "word", "line")
 
 
 @dataclass
@@ -20,16 +25,42 @@ class CTCHypothesis:
     Args:
         token_ids: The characters' ids, without blanks.
         scores: Score of each character, 0 to 1.
+        word_scores: Score of each character as a part of its word, 0 to 1: the weakest is the word's.
         starts: First frame of each character.
         ends: The frame after each character's last one.
         frames: Frames of the line.
+        score: Score of the line, 0 to 1.
+        log_score: Logarithm of what a beam search ranks its readings by; greedy decoding has one reading, and none.
     """
 
     token_ids: list[int]
     scores: list[float]
+    word_scores: list[float]
     starts: list[int]
     ends: list[int]
     frames: int
+    score: float
+    log_score: float | None = None
+
+
+def check_temperatures(temperatures: Mapping[str, float] | None) -> dict[str, float]:
+    """
+    Temperatures of all levels. The network's probabilities are too sure of themselves; those of its logits divided by
+    a temperature, fitted on lines of other hands, are right as often as they say (Guo et al. 2017).
+
+    Args:
+        temperatures: One for "character", "word" and "line"; 1, which changes nothing, for those left out.
+
+    Raises:
+        ValueError: If there is no such level, or a temperature is not a positive number.
+    """
+    given = dict(temperatures or {})
+    for level, value in given.items():
+        if level not in LEVELS:
+            raise ValueError(f"There are temperatures of {', '.join(LEVELS)}. Got one of {level!r}.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            raise ValueError(f"The temperature of a {level} must be a positive number. Got {value!r}.")
+    return {level: float(given.get(level, 1.0)) for level in LEVELS}
 
 
 def collapse_frames(token_ids: torch.Tensor, blank_id: int = 0) -> torch.Tensor:
@@ -58,32 +89,87 @@ def frames_needed(label: Sequence) -> int:
     return len(label) + sum(first == second for first, second in pairwise(label))
 
 
-def decode_greedily(logits: torch.Tensor, blank_id: int = 0) -> list[CTCHypothesis]:
+def decode_greedily(
+    logits: torch.Tensor, blank_id: int = 0, temperatures: Mapping[str, float] | None = None
+) -> list[CTCHypothesis]:
     """
-    The best class of every frame, collapsed. A character's score is the highest probability in its frames.
+    The best class of every frame, collapsed.
 
     Args:
         logits: The network's logits of shape `(batch_size, frames, vocab_size)`.
         blank_id: The blank's id.
+        temperatures: Temperatures of the scores, see [`check_temperatures`].
     """
-    logits = logits.detach().float()
-    best = logits.max(-1)
-    scores = (best.values - logits.logsumexp(-1)).exp().cpu().numpy()
-    return [collapse_line(*line, blank_id) for line in zip(best.indices.cpu().numpy(), scores, strict=True)]
+    logits = logits.detach().float().cpu()
+    return score_paths(logits, logits.argmax(-1), blank_id, temperatures)
 
 
-def collapse_line(token_ids: np.ndarray, scores: np.ndarray, blank_id: int) -> CTCHypothesis:
+def score_paths(
+    logits: torch.Tensor, paths: torch.Tensor, blank_id: int = 0, temperatures: Mapping[str, float] | None = None
+) -> list[CTCHypothesis]:
+    """
+    Paths through the frames to characters with scores. A character's score is the highest probability that it has in
+    its frames; the line's is the probability of its text for each of its characters, see [`line_scores`].
+
+    Args:
+        logits: The network's logits of shape `(batch_size, frames, vocab_size)`, float32 on the CPU.
+        paths: A class for every frame, of shape `(batch_size, frames)`.
+        blank_id: The blank's id.
+        temperatures: Temperatures of the scores, see [`check_temperatures`].
+    """
+    of_level = check_temperatures(temperatures)
+    log_probs = {value: (logits / value).log_softmax(-1) for value in set(of_level.values())}
+    on_path = {value: frames.gather(-1, paths[..., None])[..., 0].exp() for value, frames in log_probs.items()}
+    scores = line_scores(log_probs[of_level["line"]], collapse_frames(paths, blank_id), blank_id)
+    return [
+        collapse_line(path.numpy(), of_characters.numpy(), of_words.numpy(), blank_id, score)
+        for path, of_characters, of_words, score in zip(
+            paths, on_path[of_level["character"]], on_path[of_level["word"]], scores.tolist(), strict=True
+        )
+    ]
+
+
+def line_scores(log_probs: torch.Tensor, token_ids: torch.Tensor, blank_id: int = 0) -> torch.Tensor:
+    """
+    Probability of each line's text, of all paths that collapse to it together (CTC's forward score), to the power of
+    1 / (characters + 1): a mean over its characters and its end. 0 where nothing was read.
+
+    Args:
+        log_probs: Log probabilities of shape `(batch_size, frames, vocab_size)`.
+        token_ids: Texts of shape `(batch_size, longest)`, padded on the right with the blank.
+        blank_id: The blank's id.
+    """
+    lengths = (token_ids != blank_id).sum(-1)
+    scores = torch.zeros(len(lengths))
+    read = lengths > 0
+    if read.any():
+        losses = torch.nn.functional.ctc_loss(
+            log_probs[read].transpose(0, 1),
+            token_ids[read],
+            torch.full_like(lengths[read], log_probs.shape[1]),
+            lengths[read],
+            blank=blank_id,
+            reduction="none",
+        )
+        scores[read] = (-losses / (lengths[read] + 1)).exp()
+    return scores
+
+
+def collapse_line(
+    token_ids: np.ndarray, scores: np.ndarray, word_scores: np.ndarray, blank_id: int, score: float
+) -> CTCHypothesis:
     """One line's frames, ids and their probabilities of shape `(frames,)`, to characters with their frames."""
     starts = np.flatnonzero(np.diff(token_ids, prepend=-1))
     ends = np.append(starts[1:], len(token_ids))
-    run_scores = np.maximum.reduceat(scores, starts)
     shown = token_ids[starts] != blank_id
     return CTCHypothesis(
         token_ids=token_ids[starts[shown]].tolist(),
-        scores=run_scores[shown].tolist(),
+        scores=np.maximum.reduceat(scores, starts)[shown].tolist(),
+        word_scores=np.maximum.reduceat(word_scores, starts)[shown].tolist(),
         starts=starts[shown].tolist(),
         ends=ends[shown].tolist(),
         frames=len(token_ids),
+        score=score,
     )
 
 
@@ -98,8 +184,8 @@ def describe_hypothesis(
         width: Width of the image in pixels; no position lies beyond it.
 
     Returns:
-        `text`; `score`, the mean of its characters' scores and 0 where nothing was read; `words` and `characters`
-        with their scores and their horizontal spans from `start` to `end` in pixels.
+        `text`; `score`, 0 where nothing was read; `words` and `characters` with their scores and their horizontal spans
+        from `start` to `end` in pixels.
     """
     described = [
         {"character": character, "score": score, "start": start, "end": end}
@@ -113,8 +199,8 @@ def describe_hypothesis(
     ]
     return {
         "text": "".join(characters),
-        "score": sum(hypothesis.scores) / len(hypothesis.scores) if hypothesis.scores else 0.0,
-        "words": words_of(described),
+        "score": hypothesis.score,
+        "words": words_of(described, hypothesis.word_scores),
         "characters": described,
     }
 
@@ -123,21 +209,33 @@ def to_pixels(frames: Sequence[int], pixels_per_frame: float, width: float) -> l
     return [min(float(frame * pixels_per_frame), width) for frame in frames]
 
 
-def words_of(characters: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Characters with positions to words with positions; the mean of the characters' scores is a word's."""
+def words_of(characters: Sequence[dict[str, Any]], word_scores: Sequence[float]) -> list[dict[str, Any]]:
+    """Characters with positions to words with positions; a word is as sure as its weakest character."""
     text = "".join(character["character"] for character in characters)
-    words = []
-    for match in re.finditer(r"[^ ]+", text):
-        members = characters[match.start() : match.end()]
-        words.append(
-            {
-                "word": match.group(),
-                "score": sum(member["score"] for member in members) / len(members),
-                "start": members[0]["start"],
-                "end": members[-1]["end"],
-            }
-        )
-    return words
+    return [
+        {
+            "word": match.group(),
+            "score": min(word_scores[match.start() : match.end()]),
+            "start": characters[match.start()]["start"],
+            "end": characters[match.end() - 1]["end"],
+        }
+        for match in re.finditer(r"[^ ]+", text)
+    ]
 
 
-__all__ = ["CTCHypothesis", "collapse_frames", "decode_greedily", "describe_hypothesis", "frames_needed"]
+def flag(reading: dict[str, Any], threshold: float) -> None:
+    """Adds `check` to a reading and to each of its words: whether its score is below the threshold."""
+    for item in (reading, *reading["words"]):
+        item["check"] = item["score"] < threshold
+
+
+__all__ = [
+    "CTCHypothesis",
+    "check_temperatures",
+    "collapse_frames",
+    "decode_greedily",
+    "describe_hypothesis",
+    "flag",
+    "frames_needed",
+    "score_paths",
+]
