@@ -3,7 +3,6 @@
 """CTC decoding: frames to token ids, and to text with scores and positions."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,7 +24,7 @@ class CTCHypothesis:
     Args:
         token_ids: The characters' ids, without blanks.
         scores: Score of each character, 0 to 1.
-        word_scores: Score of each character as a part of its word, 0 to 1: the weakest is the word's.
+        words: First character of each word, the one after its last, and its score, 0 to 1.
         starts: First frame of each character.
         ends: The frame after each character's last one.
         frames: Frames of the line.
@@ -35,7 +34,7 @@ class CTCHypothesis:
 
     token_ids: list[int]
     scores: list[float]
-    word_scores: list[float]
+    words: list[tuple[int, int, float]]
     starts: list[int]
     ends: list[int]
     frames: int
@@ -90,7 +89,10 @@ def frames_needed(label: Sequence) -> int:
 
 
 def decode_greedily(
-    logits: torch.Tensor, blank_id: int = 0, temperatures: Mapping[str, float] | None = None
+    logits: torch.Tensor,
+    blank_id: int = 0,
+    space_id: int | None = None,
+    temperatures: Mapping[str, float] | None = None,
 ) -> list[CTCHypothesis]:
     """
     The best class of every frame, collapsed.
@@ -98,66 +100,108 @@ def decode_greedily(
     Args:
         logits: The network's logits of shape `(batch_size, frames, vocab_size)`.
         blank_id: The blank's id.
+        space_id: Id of the character between words; `None` takes a line for one word.
         temperatures: Temperatures of the scores, see [`check_temperatures`].
     """
     logits = logits.detach().float().cpu()
-    return score_paths(logits, logits.argmax(-1), blank_id, temperatures)
+    return score_paths(logits, logits.argmax(-1), blank_id, space_id, temperatures)
 
 
 def score_paths(
-    logits: torch.Tensor, paths: torch.Tensor, blank_id: int = 0, temperatures: Mapping[str, float] | None = None
+    logits: torch.Tensor,
+    paths: torch.Tensor,
+    blank_id: int = 0,
+    space_id: int | None = None,
+    temperatures: Mapping[str, float] | None = None,
 ) -> list[CTCHypothesis]:
     """
-    Paths through the frames to characters with scores. A character's score is the highest probability that it has in
-    its frames; the line's is the probability of its text for each of its characters, see [`line_scores`].
+    Paths through the frames to characters with scores. A character's is the highest probability that it has in its
+    frames. A word's is the probability of its text in the frames between its neighbours, a line's that of its text for
+    each of its characters: both are sums over all paths, CTC's forward scores.
 
     Args:
         logits: The network's logits of shape `(batch_size, frames, vocab_size)`, float32 on the CPU.
         paths: A class for every frame, of shape `(batch_size, frames)`.
         blank_id: The blank's id.
+        space_id: Id of the character between words; `None` takes a line for one word.
         temperatures: Temperatures of the scores, see [`check_temperatures`].
     """
     of_level = check_temperatures(temperatures)
-    log_probs = {value: (logits / value).log_softmax(-1) for value in set(of_level.values())}
-    on_path = {value: frames.gather(-1, paths[..., None])[..., 0].exp() for value, frames in log_probs.items()}
-    scores = line_scores(log_probs[of_level["line"]], collapse_frames(paths, blank_id), blank_id)
-    return [
-        collapse_line(path.numpy(), of_characters.numpy(), of_words.numpy(), blank_id, score)
-        for path, of_characters, of_words, score in zip(
-            paths, on_path[of_level["character"]], on_path[of_level["word"]], scores.tolist(), strict=True
-        )
-    ]
+    by_value = {value: (logits / value).log_softmax(-1) for value in set(of_level.values())}
+    log_probs = {level: by_value[value] for level, value in of_level.items()}
+    on_path = log_probs["character"].gather(-1, paths[..., None])[..., 0].exp().numpy()
+    hypotheses = [collapse_line(*line, blank_id) for line in zip(paths.numpy(), on_path, strict=True)]
+    set_line_scores(hypotheses, log_probs["line"], blank_id)
+    set_word_scores(hypotheses, log_probs["word"], blank_id, space_id)
+    return hypotheses
 
 
-def line_scores(log_probs: torch.Tensor, token_ids: torch.Tensor, blank_id: int = 0) -> torch.Tensor:
+def set_line_scores(hypotheses: Sequence[CTCHypothesis], log_probs: torch.Tensor, blank_id: int) -> None:
     """
-    Probability of each line's text, of all paths that collapse to it together (CTC's forward score), to the power of
-    1 / (characters + 1): a mean over its characters and its end. 0 where nothing was read.
+    Gives each line that says something the probability of its text to the power of 1 / (characters + 1): a mean over
+    its characters and its end.
+
+    Args:
+        hypotheses: The lines.
+        log_probs: Log probabilities of shape `(batch_size, frames, vocab_size)`.
+        blank_id: The blank's id.
+    """
+    spans = [(line, 0, hypothesis.frames) for line, hypothesis in enumerate(hypotheses) if hypothesis.token_ids]
+    texts = [hypotheses[line].token_ids for line, *_ in spans]
+    for (line, *_), text, log_prob in zip(spans, texts, forward_scores(log_probs, spans, texts, blank_id), strict=True):
+        hypotheses[line].score = math.exp(log_prob / (len(text) + 1))
+
+
+def set_word_scores(
+    hypotheses: Sequence[CTCHypothesis], log_probs: torch.Tensor, blank_id: int, space_id: int | None
+) -> None:
+    """Finds each line's words, and gives them the probability of their text in the frames up to their neighbours."""
+    spans, texts, places = [], [], []
+    for line, hypothesis in enumerate(hypotheses):
+        ids = hypothesis.token_ids
+        edges = [-1, *(place for place, token_id in enumerate(ids) if token_id == space_id), len(ids)]
+        for before, after in pairwise(edges):
+            if after - before > 1:
+                first = hypothesis.ends[before] if before >= 0 else 0
+                last = hypothesis.starts[after] if after < len(ids) else hypothesis.frames
+                spans.append((line, first, last))
+                texts.append(ids[before + 1 : after])
+                places.append((line, before + 1, after))
+    scores = forward_scores(log_probs, spans, texts, blank_id)
+    for (line, start, end), log_prob in zip(places, scores, strict=True):
+        hypotheses[line].words.append((start, end, math.exp(log_prob)))
+
+
+def forward_scores(
+    log_probs: torch.Tensor, spans: Sequence[tuple[int, int, int]], texts: Sequence[list[int]], blank_id: int
+) -> list[float]:
+    """
+    Log probability of texts in parts of lines, over all paths that collapse to each.
 
     Args:
         log_probs: Log probabilities of shape `(batch_size, frames, vocab_size)`.
-        token_ids: Texts of shape `(batch_size, longest)`, padded on the right with the blank.
+        spans: Line, first frame, and the frame after the last one, of each text.
+        texts: Token ids of each.
         blank_id: The blank's id.
     """
-    lengths = (token_ids != blank_id).sum(-1)
-    scores = torch.zeros(len(lengths))
-    read = lengths > 0
-    if read.any():
-        losses = torch.nn.functional.ctc_loss(
-            log_probs[read].transpose(0, 1),
-            token_ids[read],
-            torch.full_like(lengths[read], log_probs.shape[1]),
-            lengths[read],
-            blank=blank_id,
-            reduction="none",
-        )
-        scores[read] = (-losses / (lengths[read] + 1)).exp()
-    return scores
+    if not spans:
+        return []
+    lines, first, last = torch.tensor(spans).T
+    lengths = torch.tensor([len(text) for text in texts])
+    frames = (first + torch.arange(int((last - first).max()))[:, None]).clamp(max=log_probs.shape[1] - 1)
+    targets = torch.nn.utils.rnn.pad_sequence([torch.tensor(text) for text in texts], batch_first=True)
+    losses = torch.nn.functional.ctc_loss(
+        log_probs[lines, frames],  # (frames, texts, vocab_size)
+        targets,
+        last - first,
+        lengths,
+        blank=blank_id,
+        reduction="none",
+    )
+    return (-losses).tolist()
 
 
-def collapse_line(
-    token_ids: np.ndarray, scores: np.ndarray, word_scores: np.ndarray, blank_id: int, score: float
-) -> CTCHypothesis:
+def collapse_line(token_ids: np.ndarray, scores: np.ndarray, blank_id: int) -> CTCHypothesis:
     """One line's frames, ids and their probabilities of shape `(frames,)`, to characters with their frames."""
     starts = np.flatnonzero(np.diff(token_ids, prepend=-1))
     ends = np.append(starts[1:], len(token_ids))
@@ -165,11 +209,11 @@ def collapse_line(
     return CTCHypothesis(
         token_ids=token_ids[starts[shown]].tolist(),
         scores=np.maximum.reduceat(scores, starts)[shown].tolist(),
-        word_scores=np.maximum.reduceat(word_scores, starts)[shown].tolist(),
+        words=[],
         starts=starts[shown].tolist(),
         ends=ends[shown].tolist(),
         frames=len(token_ids),
-        score=score,
+        score=0.0,
     )
 
 
@@ -200,7 +244,7 @@ def describe_hypothesis(
     return {
         "text": "".join(characters),
         "score": hypothesis.score,
-        "words": words_of(described, hypothesis.word_scores),
+        "words": words_of(described, hypothesis.words),
         "characters": described,
     }
 
@@ -209,17 +253,18 @@ def to_pixels(frames: Sequence[int], pixels_per_frame: float, width: float) -> l
     return [min(float(frame * pixels_per_frame), width) for frame in frames]
 
 
-def words_of(characters: Sequence[dict[str, Any]], word_scores: Sequence[float]) -> list[dict[str, Any]]:
-    """Characters with positions to words with positions; a word is as sure as its weakest character."""
-    text = "".join(character["character"] for character in characters)
+def words_of(
+    characters: Sequence[dict[str, Any]], words: Sequence[tuple[int, int, float]]
+) -> list[dict[str, Any]]:
+    """Words of characters with positions, with theirs."""
     return [
         {
-            "word": match.group(),
-            "score": min(word_scores[match.start() : match.end()]),
-            "start": characters[match.start()]["start"],
-            "end": characters[match.end() - 1]["end"],
+            "word": "".join(character["character"] for character in characters[start:end]),
+            "score": score,
+            "start": characters[start]["start"],
+            "end": characters[end - 1]["end"],
         }
-        for match in re.finditer(r"[^ ]+", text)
+        for start, end, score in words
     ]
 
 

@@ -201,7 +201,9 @@ class HTRConvTextDecoder:
     def _decode_line(self, logits: torch.Tensor, blank_id: int, readings: int) -> list[CTCHypothesis]:
         ranked = self.rank(self.search(logits))[:readings]
         paths = torch.tensor([path for path, *_ in ranked], dtype=torch.long).reshape(len(ranked), len(logits))
-        hypotheses = score_paths(logits[None].expand(len(ranked), -1, -1), paths, blank_id, self.temperatures)
+        space_id = self.alphabet.find(" ") + 1 or None
+        expanded = logits[None].expand(len(ranked), -1, -1)
+        hypotheses = score_paths(expanded, paths, blank_id, space_id, self.temperatures)
         for hypothesis, (_, _, log_score) in zip(hypotheses, ranked, strict=True):
             hypothesis.log_score = log_score
         return hypotheses

@@ -1066,7 +1066,9 @@ class HTRConvTextProcessor(ProcessorMixin):
         blank_id = self.tokenizer.pad_token_id
         search = self.resolve_decoder(decoder)
         if search is None:
-            hypotheses = [[line] for line in decode_greedily(outputs.logits, blank_id, self.temperatures)]
+            space_id = self.tokenizer.get_vocab().get(" ")
+            lines = decode_greedily(outputs.logits, blank_id, space_id, self.temperatures)
+            hypotheses = [[line] for line in lines]
         else:
             hypotheses = search.decode(outputs.logits, blank_id, 1 + alternatives)
         if target_sizes is not None and len(target_sizes) != len(hypotheses):
