@@ -368,7 +368,9 @@ def check_arpa(arpa: bytes, alphabet: str, name: str) -> None:
     for order, section in sections.items():
         number = section.count(b"\n")
         if number != counts[order]:
-            raise ValueError(f"{name} is damaged: it has {number} n-grams of order {order} instead of {counts[order]}.")
+            raise ValueError(
+                f"{name} is damaged: it has {number} n-grams of order {order} instead of {counts[order]}."
+            )
     lines = sections[1].decode("utf-8", errors="replace").splitlines()
     tokens = {line.split("\t")[1] for line in lines if "\t" in line} - {"<s>", "</s>", "<unk>"}
     expected = set(map(token_of, alphabet))

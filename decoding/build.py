@@ -25,7 +25,11 @@ from .ngrams import estimate, write_arpa
 from .reading import load_split
 
 # Signs that stand for each other; the alphabet's first one is taken.
-ALIKE = ("'\u2019\u02bc\u2018`\u00b4", '"\u201c\u201d\u201e\u00ab\u00bb', "-\u2010\u2011\u2012\u2013\u2014\u2212\u00ac")
+ALIKE = (
+    "'\u2019\u02bc\u2018`\u00b4",
+    '"\u201c\u201d\u201e\u00ab\u00bb',
+    "-\u2010\u2011\u2012\u2013\u2014\u2212\u00ac",
+)
 # A text with more characters outside the alphabet than this share is another language, or in another normal form.
 MOST_UNKNOWN = 0.1
 PRUNING_STEPS = 40
@@ -40,14 +44,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write the decoder to")
     parser.add_argument("--order", type=int, default=6, help="characters of the longest n-grams")
     parser.add_argument(
-        "--prune", type=int, nargs="+", default=[0], help="leave out n-grams that occur no more often; of orders 1, 2, ..."
+        "--prune",
+        type=int,
+        nargs="+",
+        default=[0],
+        help="leave out n-grams that occur no more often; of orders 1, 2, ...",
     )
-    parser.add_argument("--max_megabytes", type=float, help="prune the longest n-grams further until the file is smaller")
+    parser.add_argument(
+        "--max_megabytes", type=float, help="prune the longest n-grams further until the file is smaller"
+    )
     parser.add_argument("--words", type=Path, help="file of words that a reading gets a bonus for")
     parser.add_argument("--line_length", type=int, default=60, help="characters of the longest lines of a text file")
     parser.add_argument("--normal_form", choices=NORMAL_FORMS, default="NFC")
     parser.add_argument(
-        "--replace", nargs=2, action="append", default=[], metavar=("OLD", "NEW"), help="in text files: \"'\" \"\u2019\""
+        "--replace", nargs=2, action="append", default=[], metavar=("OLD", "NEW"), help='in text files: "\'" "\u2019"'
     )
     options = parser.parse_args(arguments)
     if not options.text and options.data_dir is None:
@@ -116,7 +126,10 @@ def fit(lines: Iterable[str], alphabet: str, name: str) -> list[str]:
             f"{name}: {share:.0%} of its characters are not in the model's alphabet, most often {most}. Is it in another "
             "language, or the alphabet in another normal form (--normal_form)?"
         )
-    print(f"{name}: {len(fitted)} lines, {counts.total()} characters" + (f"; not in the alphabet: {most}" if most else ""))
+    print(
+        f"{name}: {len(fitted)} lines, {counts.total()} characters"
+        + (f"; not in the alphabet: {most}" if most else "")
+    )
     return fitted
 
 

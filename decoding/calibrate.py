@@ -69,7 +69,9 @@ class Calibration:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_line_options(parser)
-    parser.add_argument("--decoder", help="folder of a decoder whose readings' scores are to be fitted; default: greedy")
+    parser.add_argument(
+        "--decoder", help="folder of a decoder whose readings' scores are to be fitted; default: greedy"
+    )
     parser.add_argument("--plot", type=Path, help="picture of reliability diagrams and of what checking gives")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--write", action="store_true", help="write the temperatures")

@@ -56,9 +56,7 @@ class NgramModel:
     orders: list[Order]
 
 
-def estimate(
-    lines: Iterable[str], alphabet: str, order: int = 6, prune: Sequence[int] = ()
-) -> NgramModel:
+def estimate(lines: Iterable[str], alphabet: str, order: int = 6, prune: Sequence[int] = ()) -> NgramModel:
     """
     Args:
         lines: Texts; each begins and ends on its own.

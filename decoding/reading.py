@@ -101,7 +101,9 @@ def mean_over_hands(lines: Iterable[ReadLine]) -> dict[str, float]:
         )
         for own in hands.values()
     ]
-    return {name: sum(column) / len(rates) for name, column in zip(("cer", "wer"), zip(*rates, strict=True), strict=True)}
+    return {
+        name: sum(column) / len(rates) for name, column in zip(("cer", "wer"), zip(*rates, strict=True), strict=True)
+    }
 
 
 __all__ = ["NetworkLine", "add_line_options", "load_split", "mean_over_hands", "read_logits", "read_texts"]
