@@ -229,8 +229,8 @@ def describe_hypothesis(
         width: Width of the image in pixels; no position lies beyond it.
 
     Returns:
-        `text`; `score`, 0 where nothing was read; `words` and `characters` with their scores and their horizontal spans
-        from `start` to `end` in pixels.
+        `text`; `score`, 0 where nothing was read; `words` and `characters` with their scores and their horizontal
+        spans from `start` to `end` in pixels.
     """
     described = [
         {"character": character, "score": score, "start": start, "end": end}

@@ -6,10 +6,11 @@ Builds a character language model for a model's alphabet, from text files, from 
     python -m htr_convtext.decoding.build --model MODEL --data_dir LINES --output MODEL/language_model
     python -m htr_convtext.decoding.build book.txt --model MODEL --data_dir LINES --output DIR --max_megabytes 10
 
-Transcriptions come from the train split. Each line of a text file is a line; those that are longer than `--line_length`
-are broken between words. What the alphabet lacks is replaced by a sign like it (another apostrophe, quotation mark or
-dash) if the alphabet has one; no n-gram reaches over the other characters. Written into MODEL/language_model, the
-language model is the model's own, decoder=True; tune its weights next: python -m htr_convtext.decoding.tune.
+Transcriptions come from the train split. Each line of a text file is a line; those that are longer than
+`--line_length` are broken between words. What the alphabet lacks is replaced by a sign like it (another apostrophe,
+quotation mark or dash) if the alphabet has one; no n-gram reaches over the other characters. Written into
+MODEL/language_model, the language model is the model's own, decoder=True; tune its weights next:
+python -m htr_convtext.decoding.tune.
 """
 
 import argparse
@@ -48,11 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
         type=int,
         nargs="+",
         default=[0],
-        help="leave out n-grams that occur no more often; of orders 1, 2, ...",
+        help="leave out n-grams that are no more frequent; by order",
     )
-    parser.add_argument(
-        "--max_megabytes", type=float, help="prune the longest n-grams further until the file is smaller"
-    )
+    parser.add_argument("--max_megabytes", type=float, help="prune the longer n-grams until the file is smaller")
     parser.add_argument("--words", type=Path, help="file of words that a reading gets a bonus for")
     parser.add_argument("--line_length", type=int, default=60, help="characters of the longest lines of a text file")
     parser.add_argument("--normal_form", choices=NORMAL_FORMS, default="NFC")
@@ -123,8 +122,8 @@ def fit(lines: Iterable[str], alphabet: str, name: str) -> list[str]:
     most = ", ".join(f"{character!r} {number}" for character, number in unknown.most_common(20))
     if share > MOST_UNKNOWN:
         raise ValueError(
-            f"{name}: {share:.0%} of its characters are not in the model's alphabet, most often {most}. Is it in another "
-            "language, or the alphabet in another normal form (--normal_form)?"
+            f"{name}: {share:.0%} of its characters are not in the model's alphabet, most often {most}. Is it in "
+            "another language, or the alphabet in another normal form (--normal_form)?"
         )
     print(
         f"{name}: {len(fitted)} lines, {counts.total()} characters"

@@ -7,12 +7,12 @@ Fits the temperatures that make scores probabilities of being right, and shows h
     python -m htr_convtext.decoding.calibrate --model MODEL --decoder MODEL/language_model --data_dir LINES --write
     python -m htr_convtext.decoding.calibrate --model MODEL --data_dir LINES --split test --evaluate --plot scores.png
 
-Fit on lines of writers that the model was not trained on: on those it knows, it is right more often. Printed are, before
-(temperature 1, or with --evaluate the model's own temperatures) and after fitting, the expected calibration error of
-characters, words and lines, every writer weighing alike; after fitting, each half of the writers has the temperatures
-that were fitted on the other half. Then how well the lines' scores rank them by their CER, and what is left of the CER
-if the least sure lines are checked and corrected. --write puts the temperatures into the model's processor_config.json,
-or with --decoder into the decoder's configuration: its readings have scores of their own.
+Fit on lines of writers that the model was not trained on: on those it knows, it is right more often. Printed are the
+expected calibration errors of characters, words and lines, every writer weighing alike: at temperature 1, and as fitted,
+where each half of the writers has the temperatures that were fitted on the other half; with --evaluate, at the model's
+own. Then how well the lines' scores rank them by their CER, and what is left of the CER if the least sure lines are
+checked and corrected. --write puts the temperatures into the model's processor_config.json, or with --decoder into the
+decoder's configuration: its readings have scores of their own.
 """
 
 import argparse
@@ -69,9 +69,7 @@ class Calibration:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_line_options(parser)
-    parser.add_argument(
-        "--decoder", help="folder of a decoder whose readings' scores are to be fitted; default: greedy"
-    )
+    parser.add_argument("--decoder", help="folder of a decoder whose readings are meant; default: greedy")
     parser.add_argument("--plot", type=Path, help="picture of reliability diagrams and of what checking gives")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--write", action="store_true", help="write the temperatures")
@@ -149,7 +147,8 @@ def print_calibration(calibration: Calibration) -> None:
             expected_calibration_error(scores, own.right, own.weights) for scores in (at_temperature(own, 1.0), after)
         ]
         print(
-            f"  {level:10s} temperature {calibration.temperatures[level]:.3f}  error {errors[0]:.3f} -> {errors[1]:.3f}  "
+            f"  {level:10s} temperature {calibration.temperatures[level]:.3f}  "
+            f"error {errors[0]:.3f} -> {errors[1]:.3f}  "
             f"mean score {np.sum(own.weights * after):.3f}, right {np.sum(own.weights * own.right):.3f}"
         )
     print("area under the risk-coverage curve (risk: a line's CER), and the CER if the least sure lines are checked:")

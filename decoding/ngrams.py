@@ -80,7 +80,7 @@ def estimate(lines: Iterable[str], alphabet: str, order: int = 6, prune: Sequenc
     add_unseen(orders[0], len(alphabet))
     for length in range(1, order + 1):
         smooth(orders, length, thresholds[length - 1], bits)
-    return NgramModel(alphabet, bits, orders)
+    return NgramModel(alphabet, bits, [one for one in orders if len(one.keys)])
 
 
 def thresholds_of(prune: Sequence[int], order: int) -> list[int]:
@@ -153,9 +153,10 @@ def smooth(orders: list[Order], length: int, threshold: int, bits: int) -> None:
         lower = np.full(len(order.keys), 1 / len(order.keys))
     else:
         below = orders[length - 2]
-        kept &= np.isin(order.keys & low_bits((length - 1) * bits), below.keys)
-        places = np.searchsorted(below.keys, order.keys & low_bits((length - 1) * bits))
-        lower = below.probs[np.minimum(places, len(below.keys) - 1)]
+        suffixes = order.keys & low_bits((length - 1) * bits)
+        kept &= np.isin(suffixes, below.keys)
+        # What lies behind the last key was pruned, and so is what ends with it.
+        lower = np.append(below.probs, 0.0)[np.searchsorted(below.keys, suffixes)]
         set_backoffs(below, contexts, left_over, length)
     probs = own / totals[members] + left_over[members] * lower
     orders[length - 1] = Order(
