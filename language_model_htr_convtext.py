@@ -310,7 +310,7 @@ def find_file(
     for place in (name, f"{DECODER_FOLDER}/{name}"):
         try:
             path = cached_file(folder, place, **loading, **missing_is_none)
-        except ValueError:  # neither a folder nor a name that the Hub could have
+        except (OSError, ValueError):  # neither a folder nor a name that the Hub could have
             path = None
         if path is not None:
             return path

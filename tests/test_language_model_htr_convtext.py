@@ -7,23 +7,30 @@ import gzip
 import itertools
 import json
 import math
+import os
 import pickle
 import re
+import shutil
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from htr_convtext import (
     HTRConvTextDecoder,
+    HTRConvTextForCTC,
     HTRConvTextImageProcessor,
     HTRConvTextProcessor,
     HTRConvTextTokenizer,
     language_model_htr_convtext,
 )
+from htr_convtext.decoding.ngrams import estimate, write_arpa
 from htr_convtext.decoding_htr_convtext import decode_greedily
 from htr_convtext.language_model_htr_convtext import token_of
 
@@ -342,3 +349,61 @@ def test_tokens_never_are_white_space_or_two_alike():
     tokens = [token_of(character) for character in alphabet]
     assert len(set(tokens)) == len(alphabet) and not any(re.search(r"\s", token) for token in tokens)
     assert tokens[0] == "U+0020" and token_of("a") == "a"
+
+
+@pytest.fixture(scope="module")
+def folder_with_language_model(model_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("with_language_model") / "model"
+    shutil.copytree(model_folder, folder)
+    alphabet = HTRConvTextProcessor.from_pretrained(folder).tokenizer.alphabet
+    lines = ["the old mill by the river", "a river, by the mill", "And the miller's old mill"]
+    arpa = write_arpa(estimate(lines, alphabet, 4))
+    HTRConvTextDecoder(alphabet, arpa, lm_weight=2.0, beam_size=16).save_pretrained(folder / "language_model")
+    return folder
+
+
+def test_remote_code_of_both_transformers_reads_the_same(
+    folder_with_language_model, line_images, tmp_path, oldest_transformers
+):
+    answers = []
+    for path in ((), (str(oldest_transformers),)):
+        answer = tmp_path / f"{len(answers)}.json"
+        command = [sys.executable, str(Path(__file__).with_name("language_model_reader.py"))]
+        subprocess.run(
+            [*command, str(folder_with_language_model), str(answer), *line_images[:6]],
+            check=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "HF_MODULES_CACHE": str(tmp_path / "modules")},
+            cwd=tmp_path,
+        )
+        answers.append(json.loads(answer.read_text(encoding="utf-8")))
+    newest, oldest = answers
+    assert (newest["transformers"][0], oldest["transformers"][0]) == ("5", "4")
+    for answer in answers:
+        assert answer["copied"] == answer["read"] != answer["greedy"]
+        texts = [line[0]["generated_text"] for line in answer["read"]]
+        assert [line[0]["generated_text"] for line in answer["from_the_start"]] == texts
+        assert texts == [line[0]["generated_text"] for line in newest["read"]]
+        assert texts != [line[0]["generated_text"] for line in answer["greedy"]]
+    for (new,), (old,) in zip(newest["read"], oldest["read"], strict=True):
+        assert set(new) == {"generated_text", "score", "check", "words", "characters", "alternatives"}
+        assert len(new["alternatives"]) == 2
+        assert new["score"] == pytest.approx(old["score"], abs=1e-4)
+        assert [other["generated_text"] for other in new["alternatives"]] == [
+            other["generated_text"] for other in old["alternatives"]
+        ]
+
+
+def test_the_pipeline_joins_parts_and_reads_blank_lines(folder_with_language_model):
+    model = HTRConvTextForCTC.from_pretrained(folder_with_language_model)
+    read = model.as_pipeline(HTRConvTextProcessor.from_pretrained(folder_with_language_model))
+    white = Image.new("L", (600, 64), 255)
+    ((line,),) = read([white], decoder=True, alternatives=2, threshold=0.5, return_segments=True)
+    assert line["generated_text"] == "" and line["score"] == 0 and line["check"] and line["alternatives"] == []
+    pixels = np.full((64, 3000), 255, dtype=np.uint8)
+    pixels[20:44, 100:2900:7] = 0
+    with pytest.warns(UserWarning, match="read in"):
+        (long,) = read(Image.fromarray(pixels), decoder=True, alternatives=1, return_segments=True)
+    for text in (long, *long["alternatives"]):
+        assert all(0 <= item["start"] < item["end"] <= 3000 for item in text["characters"])
+    with pytest.raises(TypeError, match="decodr"):
+        read(white, decodr=True)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-
 # What a score is of; each has a temperature that its probabilities are softened with, see `check_temperatures`.
 LEVELS = ("character", "word", "line")
 
@@ -148,7 +147,9 @@ def set_line_scores(hypotheses: Sequence[CTCHypothesis], log_probs: torch.Tensor
     """
     spans = [(line, 0, hypothesis.frames) for line, hypothesis in enumerate(hypotheses) if hypothesis.token_ids]
     texts = [hypotheses[line].token_ids for line, *_ in spans]
-    for (line, *_), text, log_prob in zip(spans, texts, forward_scores(log_probs, spans, texts, blank_id), strict=True):
+    for (line, *_), text, log_prob in zip(
+        spans, texts, forward_scores(log_probs, spans, texts, blank_id), strict=True
+    ):
         hypotheses[line].score = math.exp(log_prob / (len(text) + 1))
 
 
@@ -228,8 +229,8 @@ def describe_hypothesis(
         width: Width of the image in pixels; no position lies beyond it.
 
     Returns:
-        `text`; `score`, 0 where nothing was read; `words` and `characters` with their scores and their horizontal spans
-        from `start` to `end` in pixels.
+        `text`; `score`, 0 where nothing was read; `words` and `characters` with their scores and their horizontal
+        spans from `start` to `end` in pixels.
     """
     described = [
         {"character": character, "score": score, "start": start, "end": end}
@@ -253,9 +254,7 @@ def to_pixels(frames: Sequence[int], pixels_per_frame: float, width: float) -> l
     return [min(float(frame * pixels_per_frame), width) for frame in frames]
 
 
-def words_of(
-    characters: Sequence[dict[str, Any]], words: Sequence[tuple[int, int, float]]
-) -> list[dict[str, Any]]:
+def words_of(characters: Sequence[dict[str, Any]], words: Sequence[tuple[int, int, float]]) -> list[dict[str, Any]]:
     """Words of characters with positions, with theirs."""
     return [
         {

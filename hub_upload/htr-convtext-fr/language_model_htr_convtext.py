@@ -33,7 +33,7 @@ LOADING = threading.Lock()
 
 
 def token_of(character: str) -> str:
-    """What a character is called in an ARPA file: itself, or its code point where it might be taken for white space."""
+    """What a character is called in an ARPA file: itself, or its code point if it may be taken for white space."""
     plain = character.isprintable() and not character.isspace() and not unicodedata.combining(character)
     return character if plain else f"U+{ord(character):04X}"
 
@@ -308,7 +308,10 @@ def find_file(
         "_raise_exceptions_for_gated_repo": False,
     }
     for place in (name, f"{DECODER_FOLDER}/{name}"):
-        path = cached_file(folder, place, **loading, **missing_is_none)
+        try:
+            path = cached_file(folder, place, **loading, **missing_is_none)
+        except (OSError, ValueError):  # neither a folder nor a name that the Hub could have
+            path = None
         if path is not None:
             return path
     if wanted_by is not None:
@@ -368,7 +371,9 @@ def check_arpa(arpa: bytes, alphabet: str, name: str) -> None:
     for order, section in sections.items():
         number = section.count(b"\n")
         if number != counts[order]:
-            raise ValueError(f"{name} is damaged: it has {number} n-grams of order {order} instead of {counts[order]}.")
+            raise ValueError(
+                f"{name} is damaged: it has {number} n-grams of order {order} instead of {counts[order]}."
+            )
     lines = sections[1].decode("utf-8", errors="replace").splitlines()
     tokens = {line.split("\t")[1] for line in lines if "\t" in line} - {"<s>", "</s>", "<unk>"}
     expected = set(map(token_of, alphabet))

@@ -262,9 +262,7 @@ class HTRConvTextPipeline(Pipeline):
             return {"reading": self.read([lines], **reading)[0]}
         return {"reading": self.read(lines, lines_at_once, **reading)}
 
-    def read(
-        self, lines: Sequence[PreparedLine], lines_at_once: int | None = None, **reading
-    ) -> list[dict[str, Any]]:
+    def read(self, lines: Sequence[PreparedLine], lines_at_once: int | None = None, **reading) -> list[dict[str, Any]]:
         """
         Args:
             lines: Prepared lines, whose widths may differ.

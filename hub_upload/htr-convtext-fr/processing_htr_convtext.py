@@ -911,8 +911,8 @@ class HTRConvTextProcessor(ProcessorMixin):
             if resolved is None:
                 name = self._source[0] if self._source else "this processor"
                 raise ValueError(
-                    f"decoder=True takes the model's own language model, and {name} has none ({DECODER_FOLDER}/). Pass "
-                    "the folder of one, or build one: python -m htr_convtext.decoding.build"
+                    f"decoder=True takes the model's own language model, and {name} has none ({DECODER_FOLDER}/). "
+                    "Pass the folder of one, or build one: python -m htr_convtext.decoding.build"
                 )
         elif isinstance(decoder, (str, os.PathLike)):
             name = os.fspath(decoder)
