@@ -11,8 +11,8 @@ Fit on lines of writers that the model was not trained on: on those it knows, it
 expected calibration errors of characters, words and lines, every writer weighing alike, at temperature 1 and as
 fitted; each half of the writers then has the temperatures that were fitted on the other half (with --evaluate, the
 model's own). Then how well the lines' scores rank them by their CER, and what is left of the CER if the least sure
-lines are checked and corrected. --write puts the temperatures into the model's processor_config.json, or with --decoder
-into the decoder's configuration: its readings have scores of their own.
+lines are checked and corrected. --write puts the temperatures into the model's processor_config.json, or with
+--decoder into the decoder's configuration: its readings have scores of their own.
 """
 
 import argparse
