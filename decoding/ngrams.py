@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..language_model_htr_convtext import token_of
+from ..language_model_htr_convtext import MAX_ORDER, token_of
 
 BEGIN, END, FIRST_CHARACTER = 0, 1, 2  # symbols; BEGIN must be 0: the sorted keys of n-grams that begin a line lead
 # Discounts where the text is too small to estimate them.
@@ -69,8 +69,9 @@ def estimate(lines: Iterable[str], alphabet: str, order: int = 6, prune: Sequenc
         ValueError: If there is no text, or the order is out of range, or the thresholds fall.
     """
     bits = max(1, int(len(alphabet) + FIRST_CHARACTER - 1).bit_length())
-    if not 2 <= order <= 64 // bits:
-        raise ValueError(f"order must be from 2 to {64 // bits} for an alphabet of {len(alphabet)}. Got {order}.")
+    longest = min(MAX_ORDER, 64 // bits)
+    if not 2 <= order <= longest:
+        raise ValueError(f"order must be from 2 to {longest} for an alphabet of {len(alphabet)}. Got {order}.")
     thresholds = thresholds_of(prune, order)
     symbols, places = encode(lines, alphabet)
     if not (symbols >= FIRST_CHARACTER).any():

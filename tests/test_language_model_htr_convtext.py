@@ -285,6 +285,20 @@ def test_a_damaged_configuration_is_named(tmp_path, text):
         HTRConvTextDecoder.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("damage", [(b"-0.1\ta b", b"0.1\ta b"), (b"-0.7\tb", b"--\tb")])
+def test_what_only_kenlm_sees_is_an_error_too(damage):
+    damaged = ARPA.replace(*damage)
+    assert damaged != ARPA
+    decoder = HTRConvTextDecoder(ALPHABET, damaged)
+    with pytest.raises(ValueError, match="KenLM says"):
+        decoder.decode(random_logits(1, 9, 4))
+
+
+def test_longer_ngrams_than_kenlm_reads_are_refused():
+    with pytest.raises(ValueError, match="order 7; KenLM reads at most 6"):
+        HTRConvTextDecoder(ALPHABET, ARPA.replace(b"ngram 2=4", b"ngram 2=4\nngram 7=1"))
+
+
 def test_a_missing_language_model_is_named(tmp_path):
     HTRConvTextDecoder(ALPHABET, ARPA).save_pretrained(tmp_path)
     (tmp_path / "characters.arpa.gz").unlink()

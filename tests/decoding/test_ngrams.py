@@ -185,7 +185,7 @@ def test_the_same_text_gives_the_same_bytes():
         ([], {}, "no text"),
         (["###"], {}, "no text"),
         (["ab"], {"order": 1}, "order must be from 2"),
-        (["ab"], {"order": 40}, "order must be from 2 to 32"),
+        (["ab"], {"order": 40}, "order must be from 2 to 6"),
         (["ab"], {"prune": [0, 2, 1]}, "must not fall"),
         (["ab"], {"prune": [-1]}, "at least 0"),
     ],
