@@ -1,7 +1,7 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Draws a line with what was read in it: each character at its place, the less sure the redder, and under it the character
+Draws a line with what was read in it: each character at its place, the less sure the redder, and under it the one
 that was second in its frames, the darker the nearer it came.
 
     python -m htr_convtext.decoding.draw examples/carnet_1.jpg --model hub_upload/htr-convtext-fr --output line.png
