@@ -25,6 +25,8 @@ DECODER_FOLDER = "language_model"  # beside the weights of the model that it is 
 DECODER_CONFIG = "decoder_config.json"
 DECODER_ARPA = "characters.arpa.gz"
 DECODER_WORDS = "words.txt"
+# KenLM is compiled for n-grams of at most this length in flashlight-text's wheels.
+MAX_ORDER = 6
 # Hypotheses that are worse than the best one of their frame by more than this (natural logarithm) are dropped.
 BEAM_THRESHOLD = 25.0
 WORD = re.compile(r"[^\W\d_]+")
@@ -290,7 +292,10 @@ def load_engine(alphabet: str, arpa: bytes | None) -> tuple[Any, Any]:
     with tempfile.TemporaryDirectory() as folder:  # KenLM reads files only
         path = os.path.join(folder, "characters.arpa")
         Path(path).write_bytes(arpa_text(arpa, "the language model"))
-        return decoder, KenLM(path, dictionary)
+        try:
+            return decoder, KenLM(path, dictionary)
+        except RuntimeError as error:
+            raise ValueError(f"The language model is damaged; KenLM says: {error}") from error
 
 
 def find_file(
@@ -367,6 +372,8 @@ def check_arpa(arpa: bytes, alphabet: str, name: str) -> None:
     counts = {int(order): int(count) for order, count in re.findall(rb"^ngram (\d+)=(\d+)\s*$", arpa, re.MULTILINE)}
     if not counts or not arpa.lstrip().startswith(b"\\data\\"):
         raise ValueError(f"{name} is no ARPA file: it does not begin with \\data\\ and its numbers of n-grams.")
+    if max(counts) > MAX_ORDER:
+        raise ValueError(f"{name} has n-grams of order {max(counts)}; KenLM reads at most {MAX_ORDER}.")
     sections = {order: section_of(arpa, order, name) for order in counts}
     for order, section in sections.items():
         number = section.count(b"\n")
