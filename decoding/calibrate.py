@@ -133,7 +133,8 @@ def read(
     for line in lines:
         (readings,) = plain.decode(line.logits[None], readings=plain.beam_size)
         best.append(readings[0])
-        shares.append(1 / np.exp([reading.log_score - readings[0].log_score for reading in readings]).sum())
+        log_scores = np.array([reading.log_score for reading in readings], dtype=float)
+        shares.append(1 / np.exp(log_scores - log_scores[0]).sum())
     return best, np.array(shares)
 
 

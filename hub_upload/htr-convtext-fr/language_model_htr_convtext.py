@@ -126,7 +126,7 @@ class HTRConvTextDecoder:
         )
         try:
             return cls(
-                arpa=arpa and Path(arpa).read_bytes(),
+                arpa=Path(arpa).read_bytes() if arpa else None,
                 words=Path(words).read_text(encoding="utf-8").split() if words else (),
                 **config,
             )

@@ -921,7 +921,7 @@ class HTRConvTextProcessor(ProcessorMixin):
             resolved = self._decoders[name]
         else:
             resolved = decoder
-        if not hasattr(resolved, "check_alphabet"):
+        if resolved is None or not hasattr(resolved, "check_alphabet"):
             raise ValueError(f"decoder must be an HTRConvTextDecoder, its folder, or True. Got {decoder!r}.")
         resolved.check_alphabet(self.tokenizer.alphabet, str(self._source[0]) if self._source else "the model")
         resolved.engine()
