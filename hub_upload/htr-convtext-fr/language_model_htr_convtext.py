@@ -47,7 +47,8 @@ class HTRConvTextDecoder:
         log p(text | image) + lm_weight * log p(text) + length_bonus * characters + word_bonus * letters in known words
 
     with natural logarithms: the first is CTC's forward score as far as it is within the beam, the second the language
-    model's, line end included. The search itself goes by the first two, and the bonuses rank what it ends with.
+    model's, line end included. The search itself goes by the first two, and the bonuses rank what it ends with. Scores
+    of a reading, its words and characters are the network's, without the language model.
 
     Args:
         alphabet: The characters of the classes 1, 2, ..., as the tokenizer has them.
