@@ -12,6 +12,7 @@ from transformers import (
 )
 
 from .configuration_htr_convtext import SIZES, HTRConvTextConfig
+from .language_model_htr_convtext import HTRConvTextDecoder
 from .modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextModel, HTRConvTextPreTrainedModel, HTRConvTextTCM
 from .pipeline_htr_convtext import HTRConvTextPipeline
 from .processing_htr_convtext import (
@@ -33,6 +34,7 @@ __all__ = [
     "ALPHABETS",
     "SIZES",
     "HTRConvTextConfig",
+    "HTRConvTextDecoder",
     "HTRConvTextForCTC",
     "HTRConvTextImageProcessor",
     "HTRConvTextModel",

@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """CTC decoding: frames to token ids, and to text with scores and positions."""
 
-import re
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
+
+# What a score is of; each has a temperature that its probabilities are softened with, see `check_temperatures`.
+LEVELS = ("character", "word", "line")
 
 
 @dataclass
@@ -20,16 +23,42 @@ class CTCHypothesis:
     Args:
         token_ids: The characters' ids, without blanks.
         scores: Score of each character, 0 to 1.
+        words: First character of each word, the one after its last, and its score, 0 to 1.
         starts: First frame of each character.
         ends: The frame after each character's last one.
         frames: Frames of the line.
+        score: Score of the line, 0 to 1.
+        log_score: Logarithm of what a beam search ranks its readings by; greedy decoding has one reading, and none.
     """
 
     token_ids: list[int]
     scores: list[float]
+    words: list[tuple[int, int, float]]
     starts: list[int]
     ends: list[int]
     frames: int
+    score: float
+    log_score: float | None = None
+
+
+def check_temperatures(temperatures: Mapping[str, float] | None) -> dict[str, float]:
+    """
+    Temperatures of all levels. The network's probabilities are too sure of themselves; those of its logits divided by
+    a temperature, fitted on lines of other hands, are right as often as they say (Guo et al. 2017).
+
+    Args:
+        temperatures: One for "character", "word" and "line"; 1, which changes nothing, for those left out.
+
+    Raises:
+        ValueError: If there is no such level, or a temperature is not a positive number.
+    """
+    given = dict(temperatures or {})
+    for level, value in given.items():
+        if level not in LEVELS:
+            raise ValueError(f"There are temperatures of {', '.join(LEVELS)}. Got one of {level!r}.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            raise ValueError(f"The temperature of a {level} must be a positive number. Got {value!r}.")
+    return {level: float(given.get(level, 1.0)) for level in LEVELS}
 
 
 def collapse_frames(token_ids: torch.Tensor, blank_id: int = 0) -> torch.Tensor:
@@ -58,32 +87,134 @@ def frames_needed(label: Sequence) -> int:
     return len(label) + sum(first == second for first, second in pairwise(label))
 
 
-def decode_greedily(logits: torch.Tensor, blank_id: int = 0) -> list[CTCHypothesis]:
+def decode_greedily(
+    logits: torch.Tensor,
+    blank_id: int = 0,
+    space_id: int | None = None,
+    temperatures: Mapping[str, float] | None = None,
+) -> list[CTCHypothesis]:
     """
-    The best class of every frame, collapsed. A character's score is the highest probability in its frames.
+    The best class of every frame, collapsed.
 
     Args:
         logits: The network's logits of shape `(batch_size, frames, vocab_size)`.
         blank_id: The blank's id.
+        space_id: Id of the character between words; `None` takes a line for one word.
+        temperatures: Temperatures of the scores, see [`check_temperatures`].
     """
-    logits = logits.detach().float()
-    best = logits.max(-1)
-    scores = (best.values - logits.logsumexp(-1)).exp().cpu().numpy()
-    return [collapse_line(*line, blank_id) for line in zip(best.indices.cpu().numpy(), scores, strict=True)]
+    logits = logits.detach().float().cpu()
+    return score_paths(logits, logits.argmax(-1), blank_id, space_id, temperatures)
+
+
+def score_paths(
+    logits: torch.Tensor,
+    paths: torch.Tensor,
+    blank_id: int = 0,
+    space_id: int | None = None,
+    temperatures: Mapping[str, float] | None = None,
+) -> list[CTCHypothesis]:
+    """
+    Paths through the frames to characters with scores. A character's is the highest probability that it has in its
+    frames. A word's is the probability of its text in the frames between its neighbours, a line's that of its text for
+    each of its characters: both are sums over all paths, CTC's forward scores.
+
+    Args:
+        logits: The network's logits of shape `(batch_size, frames, vocab_size)`, float32 on the CPU.
+        paths: A class for every frame, of shape `(batch_size, frames)`.
+        blank_id: The blank's id.
+        space_id: Id of the character between words; `None` takes a line for one word.
+        temperatures: Temperatures of the scores, see [`check_temperatures`].
+    """
+    of_level = check_temperatures(temperatures)
+    by_value = {value: (logits / value).log_softmax(-1) for value in set(of_level.values())}
+    log_probs = {level: by_value[value] for level, value in of_level.items()}
+    on_path = log_probs["character"].gather(-1, paths[..., None])[..., 0].exp().numpy()
+    hypotheses = [collapse_line(*line, blank_id) for line in zip(paths.numpy(), on_path, strict=True)]
+    set_line_scores(hypotheses, log_probs["line"], blank_id)
+    set_word_scores(hypotheses, log_probs["word"], blank_id, space_id)
+    return hypotheses
+
+
+def set_line_scores(hypotheses: Sequence[CTCHypothesis], log_probs: torch.Tensor, blank_id: int) -> None:
+    """
+    Gives each line that says something the probability of its text to the power of 1 / (characters + 1): a mean over
+    its characters and its end.
+
+    Args:
+        hypotheses: The lines.
+        log_probs: Log probabilities of shape `(batch_size, frames, vocab_size)`.
+        blank_id: The blank's id.
+    """
+    spans = [(line, 0, hypothesis.frames) for line, hypothesis in enumerate(hypotheses) if hypothesis.token_ids]
+    texts = [hypotheses[line].token_ids for line, *_ in spans]
+    for (line, *_), text, log_prob in zip(
+        spans, texts, forward_scores(log_probs, spans, texts, blank_id), strict=True
+    ):
+        hypotheses[line].score = math.exp(log_prob / (len(text) + 1))
+
+
+def set_word_scores(
+    hypotheses: Sequence[CTCHypothesis], log_probs: torch.Tensor, blank_id: int, space_id: int | None
+) -> None:
+    """Finds each line's words, and gives them the probability of their text in the frames up to their neighbours."""
+    spans, texts, places = [], [], []
+    for line, hypothesis in enumerate(hypotheses):
+        ids = hypothesis.token_ids
+        edges = [-1, *(place for place, token_id in enumerate(ids) if token_id == space_id), len(ids)]
+        for before, after in pairwise(edges):
+            if after - before > 1:
+                first = hypothesis.ends[before] if before >= 0 else 0
+                last = hypothesis.starts[after] if after < len(ids) else hypothesis.frames
+                spans.append((line, first, last))
+                texts.append(ids[before + 1 : after])
+                places.append((line, before + 1, after))
+    scores = forward_scores(log_probs, spans, texts, blank_id)
+    for (line, start, end), log_prob in zip(places, scores, strict=True):
+        hypotheses[line].words.append((start, end, math.exp(log_prob)))
+
+
+def forward_scores(
+    log_probs: torch.Tensor, spans: Sequence[tuple[int, int, int]], texts: Sequence[list[int]], blank_id: int
+) -> list[float]:
+    """
+    Log probability of texts in parts of lines, over all paths that collapse to each.
+
+    Args:
+        log_probs: Log probabilities of shape `(batch_size, frames, vocab_size)`.
+        spans: Line, first frame, and the frame after the last one, of each text.
+        texts: Token ids of each.
+        blank_id: The blank's id.
+    """
+    if not spans:
+        return []
+    lines, first, last = torch.tensor(spans).T
+    lengths = torch.tensor([len(text) for text in texts])
+    frames = (first + torch.arange(int((last - first).max()))[:, None]).clamp(max=log_probs.shape[1] - 1)
+    targets = torch.nn.utils.rnn.pad_sequence([torch.tensor(text) for text in texts], batch_first=True)
+    losses = torch.nn.functional.ctc_loss(
+        log_probs[lines, frames],  # (frames, texts, vocab_size)
+        targets,
+        last - first,
+        lengths,
+        blank=blank_id,
+        reduction="none",
+    )
+    return (-losses).tolist()
 
 
 def collapse_line(token_ids: np.ndarray, scores: np.ndarray, blank_id: int) -> CTCHypothesis:
     """One line's frames, ids and their probabilities of shape `(frames,)`, to characters with their frames."""
     starts = np.flatnonzero(np.diff(token_ids, prepend=-1))
     ends = np.append(starts[1:], len(token_ids))
-    run_scores = np.maximum.reduceat(scores, starts)
     shown = token_ids[starts] != blank_id
     return CTCHypothesis(
         token_ids=token_ids[starts[shown]].tolist(),
-        scores=run_scores[shown].tolist(),
+        scores=np.maximum.reduceat(scores, starts)[shown].tolist(),
+        words=[],
         starts=starts[shown].tolist(),
         ends=ends[shown].tolist(),
         frames=len(token_ids),
+        score=0.0,
     )
 
 
@@ -98,8 +229,8 @@ def describe_hypothesis(
         width: Width of the image in pixels; no position lies beyond it.
 
     Returns:
-        `text`; `score`, the mean of its characters' scores and 0 where nothing was read; `words` and `characters`
-        with their scores and their horizontal spans from `start` to `end` in pixels.
+        `text`; `score`, 0 where nothing was read; `words` and `characters` with their scores and their horizontal
+        spans from `start` to `end` in pixels.
     """
     described = [
         {"character": character, "score": score, "start": start, "end": end}
@@ -113,8 +244,8 @@ def describe_hypothesis(
     ]
     return {
         "text": "".join(characters),
-        "score": sum(hypothesis.scores) / len(hypothesis.scores) if hypothesis.scores else 0.0,
-        "words": words_of(described),
+        "score": hypothesis.score,
+        "words": words_of(described, hypothesis.words),
         "characters": described,
     }
 
@@ -123,21 +254,32 @@ def to_pixels(frames: Sequence[int], pixels_per_frame: float, width: float) -> l
     return [min(float(frame * pixels_per_frame), width) for frame in frames]
 
 
-def words_of(characters: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Characters with positions to words with positions; the mean of the characters' scores is a word's."""
-    text = "".join(character["character"] for character in characters)
-    words = []
-    for match in re.finditer(r"[^ ]+", text):
-        members = characters[match.start() : match.end()]
-        words.append(
-            {
-                "word": match.group(),
-                "score": sum(member["score"] for member in members) / len(members),
-                "start": members[0]["start"],
-                "end": members[-1]["end"],
-            }
-        )
-    return words
+def words_of(characters: Sequence[dict[str, Any]], words: Sequence[tuple[int, int, float]]) -> list[dict[str, Any]]:
+    """Words of characters with positions, with theirs."""
+    return [
+        {
+            "word": "".join(character["character"] for character in characters[start:end]),
+            "score": score,
+            "start": characters[start]["start"],
+            "end": characters[end - 1]["end"],
+        }
+        for start, end, score in words
+    ]
 
 
-__all__ = ["CTCHypothesis", "collapse_frames", "decode_greedily", "describe_hypothesis", "frames_needed"]
+def flag(reading: dict[str, Any], threshold: float) -> None:
+    """Adds `check` to a reading and to each of its words: whether its score is below the threshold."""
+    for item in (reading, *reading["words"]):
+        item["check"] = item["score"] < threshold
+
+
+__all__ = [
+    "CTCHypothesis",
+    "check_temperatures",
+    "collapse_frames",
+    "decode_greedily",
+    "describe_hypothesis",
+    "flag",
+    "frames_needed",
+    "score_paths",
+]

@@ -22,6 +22,7 @@ SCRIPTS = "scripts"
 ORDER = (
     ("configuration",),
     ("decoding",),
+    ("language_model",),
     ("generation",),
     ("modeling",),
     ("inference",),
@@ -31,6 +32,7 @@ ORDER = (
     ("pages",),
     ("line_datasets",),
     ("training",),
+    ("decoding_folder",),
     ("hub_upload", "export", "workbench"),
     (SCRIPTS, "benchmarks"),
 )
@@ -61,7 +63,12 @@ def room_files(root: Path) -> Iterator[tuple[str, Path]]:
     for folder in sorted(path.parent for path in root.glob("*/__init__.py")):
         for path in sorted(folder.rglob("*.py")):
             if not path.name.endswith(f"_{PACKAGE}.py"):  # copies of the root's files
-                yield folder.name, path
+                yield folder_room(folder.name, root), path
+
+
+def folder_room(name: str, root: Path) -> str:
+    """A folder's room; where a file at the root is a room of that name, the folder is another."""
+    return f"{name}_folder" if (root / f"{name}_{PACKAGE}.py").is_file() else name
 
 
 def imports(path: Path, root: Path) -> Iterator[tuple[str, int, bool]]:
@@ -101,7 +108,7 @@ def room_of(target: list[str], root: Path) -> str:
     if first.endswith(f"_{PACKAGE}"):
         return first.removesuffix(f"_{PACKAGE}")
     if (root / first / "__init__.py").is_file() and first:
-        return first
+        return folder_room(first, root)
     return SCRIPTS if (root / f"{first}.py").is_file() else PACKAGE
 
 

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from htr_convtext.decoding_htr_convtext import collapse_frames, decode_greedily, describe_hypothesis, frames_needed
+from htr_convtext.decoding_htr_convtext import (
+    check_temperatures,
+    collapse_frames,
+    decode_greedily,
+    describe_hypothesis,
+    flag,
+    frames_needed,
+    score_paths,
+)
 
 
 def slow_collapse(frames: list[int], blank_id: int = 0) -> list[int]:
@@ -54,10 +62,97 @@ def test_hypotheses_say_where_and_how_sure():
     assert list(zip(hypothesis.starts, hypothesis.ends, strict=True)) == [(1, 3), (4, 5), (5, 6)]
     expected = [probabilities[2, 1], probabilities[4, 1], probabilities[5, 2]]
     assert hypothesis.scores == pytest.approx([float(value) for value in expected])
-    reading = describe_hypothesis(hypothesis, ["a", " ", "b"], pixels_per_frame=4.0, width=22.0)
-    assert reading["text"] == "a b" and reading["score"] == pytest.approx(np.mean(hypothesis.scores))
+    reading = describe_hypothesis(hypothesis, ["a", "a", "b"], pixels_per_frame=4.0, width=22.0)
+    assert reading["text"] == "aab" and reading["score"] == hypothesis.score
     assert [(item["start"], item["end"]) for item in reading["characters"]] == [(4, 12), (16, 20), (20, 22)]
-    assert [(word["word"], word["start"], word["end"]) for word in reading["words"]] == [("a", 4, 12), ("b", 20, 22)]
+    assert [(word["word"], word["start"], word["end"]) for word in reading["words"]] == [("aab", 4, 22)]
+
+
+def probability_of_text(frames: np.ndarray, text: list[int]) -> float:
+    """Of all paths that collapse to a text; `frames` are probabilities of shape `(frames, vocab_size)`."""
+    paths = itertools.product(range(frames.shape[1]), repeat=len(frames))
+    return sum(
+        float(np.prod(frames[np.arange(len(frames)), path])) for path in paths if slow_collapse(list(path)) == text
+    )
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_a_line_scores_the_probability_of_its_text_for_each_character(temperature):
+    logits = 2 * torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(1))
+    logits[..., 0] -= 3
+    for line, hypothesis in zip(logits, decode_greedily(logits, temperatures={"line": temperature}), strict=True):
+        probability = probability_of_text((line / temperature).softmax(-1).numpy(), hypothesis.token_ids)
+        assert hypothesis.token_ids
+        assert hypothesis.score == pytest.approx(probability ** (1 / (len(hypothesis.token_ids) + 1)), rel=1e-5)
+
+
+def test_each_level_has_its_temperature():
+    logits = 3 * torch.randn(1, 12, 5, generator=torch.Generator().manual_seed(0))
+    (hypothesis,) = decode_greedily(logits, 0, 2, {"character": 2.0, "word": 3.0})
+    (plain,) = decode_greedily(logits)
+    assert hypothesis.score == plain.score
+    probabilities = (logits[0] / 2).softmax(-1).numpy()
+    spans = zip(hypothesis.token_ids, hypothesis.starts, hypothesis.ends, strict=True)
+    assert hypothesis.scores == pytest.approx([probabilities[start:end, index].max() for index, start, end in spans])
+    assert hypothesis.words == [
+        (start, end, pytest.approx(score)) for start, end, score in decode_greedily(logits / 3, 0, 2)[0].words
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_word_scores_the_probability_of_its_text_between_its_neighbours(seed):
+    """Several lines at once, whose words have parts of several lengths."""
+    space = 1
+    logits = 1.5 * torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(seed))
+    for line, hypothesis in zip(logits, decode_greedily(logits, 0, space), strict=True):
+        ids = hypothesis.token_ids
+        text = "".join(" " if token_id == space else str(token_id) for token_id in ids)
+        assert [text[start:end] for start, end, _ in hypothesis.words] == text.split()
+        for start, end, score in hypothesis.words:
+            first = hypothesis.ends[start - 1] if start else 0
+            last = hypothesis.starts[end] if end < len(ids) else 8
+            expected = probability_of_text(line[first:last].softmax(-1).numpy(), ids[start:end])
+            assert score == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_line_is_scored_alike_alone_and_among_others():
+    logits = 3 * torch.randn(5, 40, 8, generator=torch.Generator().manual_seed(2))
+    logits[2, :, 0] = 50  # reads nothing
+    together = [line.score for line in decode_greedily(logits)]
+    alone = [decode_greedily(line[None])[0].score for line in logits]
+    assert together == pytest.approx(alone) and together[2] == 0 and min(together[:2] + together[3:]) > 0
+
+
+def test_scores_of_another_path_than_the_best():
+    logits = torch.randn(1, 6, 4, generator=torch.Generator().manual_seed(3))
+    (hypothesis,) = score_paths(logits, torch.tensor([[1, 1, 0, 2, 2, 3]]), space_id=2)
+    assert (hypothesis.token_ids, hypothesis.starts, hypothesis.ends) == ([1, 2, 3], [0, 3, 5], [2, 5, 6])
+    probabilities = logits.softmax(-1)[0]
+    expected = [probabilities[:2, 1].max(), probabilities[3:5, 2].max(), probabilities[5, 3]]
+    assert hypothesis.scores == pytest.approx([float(value) for value in expected])
+    assert [word[:2] for word in hypothesis.words] == [(0, 1), (2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "message"),
+    [({"page": 1.0}, "'page'"), ({"word": 0}, "a word must be a positive"), ({"line": "2"}, "'2'"),
+     ({"line": float("nan")}, "nan"), ({"character": True}, "True")],
+)  # fmt: skip
+def test_wrong_temperatures_are_named(temperatures, message):
+    with pytest.raises(ValueError, match=message):
+        check_temperatures(temperatures)
+
+
+def test_unsure_words_and_lines_are_flagged():
+    logits = torch.full((1, 5, 4), -9.0)
+    for frame, (index, logit) in enumerate([(1, 9), (2, -8), (3, 9), (1, 9), (2, 9)]):
+        logits[0, frame, index] = logit
+    (hypothesis,) = decode_greedily(logits, 0, 3)
+    reading = describe_hypothesis(hypothesis, ["a", "b", " ", "a", "b"], 4.0, 20.0)
+    first, second = reading["words"]
+    assert (first["word"], second["word"]) == ("ab", "ab") and first["score"] < 0.5 < second["score"]
+    flag(reading, 0.5)
+    assert (first["check"], second["check"], reading["check"]) == (True, False, reading["score"] < 0.5)
 
 
 def test_an_empty_reading_scores_nothing():

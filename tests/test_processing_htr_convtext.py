@@ -5,6 +5,7 @@
 import base64
 import contextlib
 import io
+import itertools
 import json
 import random
 import struct
@@ -901,7 +902,7 @@ def test_greedy_reading(processor, frames, text):
     assert reading["text"] == text
     assert [word["word"] for word in reading["words"]] == text.split()
     assert "".join(character["character"] for character in reading["characters"]) == text
-    assert reading["score"] == pytest.approx(probability(5.0) if text else 0) and type(reading["score"]) is float
+    assert type(reading["score"]) is float and (0.9 < reading["score"] < 1 if text else reading["score"] == 0)
 
 
 def test_positions_in_the_network_input_and_in_the_image(processor):
@@ -940,8 +941,43 @@ def test_scores(processor):
     (reading,) = processor.post_process_text_recognition(outputs)
     scores = [character["score"] for character in reading["characters"]]
     assert scores == pytest.approx([probability(5.0), probability(1.0)])
-    assert reading["score"] == pytest.approx(sum(scores) / 2)
-    assert reading["words"][0]["score"] == pytest.approx(sum(scores) / 2)
+    # All paths that read "ab", the line's only word; the line counts it for two characters and the end.
+    frames = outputs.logits[0].double().softmax(-1).numpy()
+    paths = [path for path in itertools.product(range(5), repeat=4) if read_slowly(path) == [1, 2]]
+    word = sum(frames[range(4), path].prod() for path in paths)
+    assert reading["words"][0]["score"] == pytest.approx(word)
+    assert reading["score"] == pytest.approx(word ** (1 / 3))
+
+
+def read_slowly(path: tuple[int, ...]) -> list[int]:
+    return [index for index, _ in itertools.groupby(path) if index]
+
+
+def test_temperatures_are_kept_and_soften_scores(processor, tmp_path):
+    outputs = outputs_of("aa-b c-")
+    (before,) = processor.post_process_text_recognition(outputs)
+    HTRConvTextProcessor(
+        processor.image_processor, processor.tokenizer, temperatures={"word": 2.0, "line": 1.5}
+    ).save_pretrained(tmp_path)
+    loaded = HTRConvTextProcessor.from_pretrained(tmp_path)
+    assert loaded.temperatures == {"character": 1.0, "word": 2.0, "line": 1.5}
+    (after,) = loaded.post_process_text_recognition(outputs)
+    assert after["text"] == before["text"] and after["characters"] == before["characters"]
+    assert after["score"] < before["score"]
+    for word, softened in zip(before["words"], after["words"], strict=True):
+        assert softened["score"] < word["score"]
+    with pytest.raises(ValueError, match="The temperature of a word must be a positive number"):
+        HTRConvTextProcessor(processor.image_processor, processor.tokenizer, temperatures={"word": 0})
+
+
+def test_lines_and_words_below_a_threshold_are_flagged(processor):
+    outputs = outputs_of("aa-b c-")
+    outputs.logits[0, 3] *= 0.2
+    (reading,) = processor.post_process_text_recognition(outputs, threshold=0.8)
+    assert [(word["word"], word["check"]) for word in reading["words"]] == [("ab", True), ("c", False)]
+    assert reading["check"] is (reading["score"] < 0.8)
+    (plain,) = processor.post_process_text_recognition(outputs)
+    assert "check" not in plain and "check" not in plain["words"][0]
 
 
 def test_half_precision_outputs(processor):

@@ -100,13 +100,15 @@ def trained_model(
 
 def trained_processor(name: str) -> HTRConvTextProcessor:
     """
-    The processor of a folder, or of a repository of the Hub.
+    The processor of a folder, or of a repository of the Hub, without what was fitted to the weights there: the
+    temperatures of its scores and its decoder.
 
     Raises:
         OSError: If there is neither; transformers alone speaks of the Hub, even if a folder was meant.
     """
     try:
-        return HTRConvTextProcessor.from_pretrained(name)
+        processor = HTRConvTextProcessor.from_pretrained(name)
+        return HTRConvTextProcessor(processor.image_processor, processor.tokenizer)
     except (OSError, ValueError) as error:
         if Path(name).is_dir():
             raise

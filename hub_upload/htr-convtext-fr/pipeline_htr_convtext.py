@@ -17,13 +17,14 @@ from PIL import Image, ImageOps
 from transformers import Pipeline
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
+from .decoding_htr_convtext import flag
 from .generation_htr_convtext import check_greedy, check_names
 from .processing_htr_convtext import load_image, source_of, to_grey
 
 if TYPE_CHECKING:  # What the files above import: transformers 4.57 copies only what this file names.
     from .configuration_htr_convtext import HTRConvTextConfig  # noqa: F401
-    from .decoding_htr_convtext import collapse_frames  # noqa: F401
     from .inference_htr_convtext import optimize_for_inference  # noqa: F401
+    from .language_model_htr_convtext import HTRConvTextDecoder  # noqa: F401
     from .modeling_htr_convtext import HTRConvTextForCTC  # noqa: F401
 
 # Batches that are loaded together where lines have widths of their own, to fill batches of one width.
@@ -34,7 +35,10 @@ SINGLE_LINES = (dict, str, bytes, bytearray, np.ndarray, torch.Tensor)
 OPTIMIZING = threading.Lock()
 ON_ERROR = ("raise", "skip")
 # Options of a call. A timeout, which pipelines for images take, changes no reading.
-OPTIONS = ("batch_size", "num_workers", "return_segments", "on_error", "check_lines", "generate_kwargs", "timeout")
+OPTIONS = (
+    *("batch_size", "num_workers", "return_segments", "on_error", "check_lines", "generate_kwargs", "timeout"),
+    *("decoder", "alternatives", "threshold"),
+)
 
 # How lines are looked at. The numbers were chosen on whole pages and on 18,556 lines of some 250 hands, of which none
 # is turned or taken for blank and 5 are refused as several; a test counts those of two of the hands.
@@ -139,6 +143,10 @@ class HTRConvTextPipeline(Pipeline):
                 `[{"error": message}]` in the place of its result.
             check_lines: Whether to look whether each image is one line of dark ink on light ground. `False` for a
                 network that was trained on others.
+            decoder: Beam search with a language model: `True` for the model's own, the folder of one, or an
+                [`HTRConvTextDecoder`]. Greedy decoding without.
+            alternatives: Most further readings of each line to add as `alternatives`, which only a beam search has.
+            threshold: Score from 0 to 1; adds `check` to lines and words, whether their score is below it.
             generate_kwargs: Options of transformers' `generate`, also by their own names, for scripts written for
                 autoregressive recognisers: those that mean nothing to CTC, such as `max_new_tokens`, are ignored.
 
@@ -192,6 +200,9 @@ class HTRConvTextPipeline(Pipeline):
         lines_at_once: int | None = None,
         on_error: str | None = None,
         check_lines: bool | None = None,
+        decoder: Any = None,
+        alternatives: int | None = None,
+        threshold: float | None = None,
         generate_kwargs: Mapping[str, Any] | None = None,
         **kwargs,
     ):
@@ -201,9 +212,12 @@ class HTRConvTextPipeline(Pipeline):
         if on_error not in (None, *ON_ERROR):
             raise ValueError(f"on_error must be one of {', '.join(ON_ERROR)}. Got {on_error!r}.")
         preprocess = {"on_error": on_error, "check_lines": check_lines}
-        forward = {} if lines_at_once is None else {"lines_at_once": lines_at_once}
+        # Found out before the first line is read: a language model that is missing or of another alphabet.
+        decoder = None if decoder is None else self.processor.resolve_decoder(decoder) or False
+        reading = {"decoder": decoder, "alternatives": alternatives, "threshold": threshold}
+        forward = {"lines_at_once": lines_at_once, **reading}
         postprocess = {"return_segments": return_segments}
-        return without_none(preprocess), forward, without_none(postprocess)
+        return without_none(preprocess), without_none(forward), without_none(postprocess)
 
     def preprocess(self, inputs, on_error: str = "raise", check_lines: bool = True):
         try:
@@ -248,17 +262,18 @@ class HTRConvTextPipeline(Pipeline):
         starts = [*range(0, padded - part_width, part_width - overlap), padded - part_width]
         return [pixels[..., start : start + part_width] for start in starts], starts
 
-    def _forward(self, model_inputs, lines_at_once: int | None = None):
+    def _forward(self, model_inputs, lines_at_once: int | None = None, **reading):
         lines = model_inputs["line"]
         if isinstance(lines, PreparedLine):  # batch_size=1 comes uncollated
-            return {"reading": self.read([lines])[0]}
-        return {"reading": self.read(lines, lines_at_once)}
+            return {"reading": self.read([lines], **reading)[0]}
+        return {"reading": self.read(lines, lines_at_once, **reading)}
 
-    def read(self, lines: Sequence[PreparedLine], lines_at_once: int | None = None) -> list[dict[str, Any]]:
+    def read(self, lines: Sequence[PreparedLine], lines_at_once: int | None = None, **reading) -> list[dict[str, Any]]:
         """
         Args:
             lines: Prepared lines, whose widths may differ.
             lines_at_once: Most parts in one batch of the network; `None` is no limit.
+            reading: `decoder`, `alternatives` and `threshold` of the processor's `post_process_text_recognition`.
 
         Returns:
             Each line's reading, as the processor's `post_process_text_recognition` gives it, and its line as `line`.
@@ -269,7 +284,7 @@ class HTRConvTextPipeline(Pipeline):
         readings = []
         for line in lines:
             own, logits = logits[: len(line.parts)], logits[len(line.parts) :]
-            readings.append({**self.describe(line, own), "line": line})
+            readings.append({**self.describe(line, own, **reading), "line": line})
         return readings
 
     def enter_inference_mode(self) -> None:
@@ -288,35 +303,54 @@ class HTRConvTextPipeline(Pipeline):
                 logits[i] = line_logits
         return logits
 
-    def describe(self, line: PreparedLine, logits: Sequence[torch.Tensor]) -> dict[str, Any]:
+    def describe(self, line: PreparedLine, logits: Sequence[torch.Tensor], **reading) -> dict[str, Any]:
         """Logits of a line's parts to its reading, with positions in the pixels of its image."""
         if not logits:
-            return {"text": "", "score": 0.0, "words": [], "characters": []}
+            return self.describe_nothing(**reading)
         stride = self.model.config.frame_stride
         read = self.processor.post_process_text_recognition
         if len(logits) == 1:
             outputs = SimpleNamespace(logits=logits[0][None])
-            return read(outputs, [line.target_size], frame_stride=stride)[0]
+            return read(outputs, [line.target_size], frame_stride=stride, **reading)[0]
         joined = join_parts(logits, [start // stride for start in line.starts], self.processor.tokenizer.pad_token_id)
-        (reading,) = read(SimpleNamespace(logits=joined[None]), frame_stride=stride)
+        (described,) = read(SimpleNamespace(logits=joined[None]), frame_stride=stride, **reading)
         height, width = line.target_size
-        for item in (*reading["words"], *reading["characters"]):
-            for edge in ("start", "end"):
-                item[edge] = min(item[edge] * height / self.processor.image_processor.size["height"], float(width))
-        return reading
+        for text in (described, *described.get("alternatives", ())):
+            for item in (*text["words"], *text["characters"]):
+                for edge in ("start", "end"):
+                    item[edge] = min(item[edge] * height / self.processor.image_processor.size["height"], float(width))
+        return described
+
+    def describe_nothing(
+        self, decoder: Any = None, alternatives: int = 0, threshold: float | None = None
+    ) -> dict[str, Any]:
+        """The reading of a line without ink."""
+        described: dict[str, Any] = {"text": "", "score": 0.0, "words": [], "characters": []}
+        if alternatives:
+            described["alternatives"] = []
+        if threshold is not None:
+            flag(described, threshold)
+        return described
 
     def postprocess(self, model_outputs, return_segments: bool = False):
         reading = model_outputs["reading"]
         line = reading["line"]
         if line.error is not None:
             return [{"error": line.error}]
-        result = {"generated_text": reading["text"], "score": reading["score"]}
-        if return_segments:
-            result.update(words=reading["words"], characters=reading["characters"])
+        result = in_pipelines_words(reading, return_segments)
+        if "alternatives" in reading:
+            result["alternatives"] = [in_pipelines_words(other, return_segments) for other in reading["alternatives"]]
         if line.notes:
             result["notes"] = line.notes
             warnings.warn(f"{line.source}: {' '.join(line.notes)}", stacklevel=2)
         return [result]
+
+
+def in_pipelines_words(reading: Mapping[str, Any], return_segments: bool) -> dict[str, Any]:
+    """The processor's reading as pipelines name its parts."""
+    result = {"generated_text": reading["text"], "score": reading["score"]}
+    segments = ("words", "characters") if return_segments else ()
+    return {**result, **{name: reading[name] for name in ("check", *segments) if name in reading}}
 
 
 # Looking at lines

@@ -23,7 +23,8 @@ from transformers import PreTrainedTokenizer, ProcessorMixin
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.utils import TensorType, to_py_obj
 
-from .decoding_htr_convtext import collapse_frames, decode_greedily, describe_hypothesis
+from .decoding_htr_convtext import check_temperatures, collapse_frames, decode_greedily, describe_hypothesis, flag
+from .language_model_htr_convtext import DECODER_FOLDER, HTRConvTextDecoder
 
 BLANK_TOKEN = "<blank>"
 LABEL_PADDING = -100
@@ -360,6 +361,8 @@ LOADING_OPTIONS = (
     *("tp_plan", "tp_size", "device_mesh", "distributed_config", "use_kernels", "output_loading_info"),
     "adapter_kwargs",
 )
+# Those of finding a file, which a decoder beside the processor is found by too.
+FINDING_OPTIONS = ("cache_dir", "local_files_only", "revision", "token", "proxies", "subfolder")
 PADDINGS = {
     None: None,
     False: None,
@@ -850,6 +853,17 @@ class HTRConvTextProcessor(ProcessorMixin):
     Args:
         image_processor ([`HTRConvTextImageProcessor`]): Turns line images into `pixel_values`.
         tokenizer ([`HTRConvTextTokenizer`]): Turns transcriptions into `labels` and token ids into text.
+        temperatures: Temperatures of "character", "word" and "line" that make scores probabilities, as
+            `python -m htr_convtext.decoding.calibrate` fits them; 1, the network's own probabilities, for those left
+            out.
+
+    Attributes:
+        decoder ([`HTRConvTextDecoder`] or `None`): The model's own beam search with a language model, from the folder
+            `language_model` beside the processor's files. It is looked for when it is first asked for, and read only
+            then: greedy decoding needs neither it nor its library.
+
+    Raises:
+        ValueError: If a temperature is not a positive number.
     """
 
     if transformers.__version__.startswith("4."):  # Later versions look at __init__, and warn of the classes.
@@ -857,8 +871,74 @@ class HTRConvTextProcessor(ProcessorMixin):
         image_processor_class = "AutoImageProcessor"
         tokenizer_class = "AutoTokenizer"
 
-    def __init__(self, image_processor, tokenizer):
+    # Where the processor was loaded from, with options of finding files, and decoders by the name they were asked by.
+    _source: tuple[Any, dict[str, Any]] | None = None
+
+    def __init__(self, image_processor, tokenizer, temperatures: Mapping[str, float] | None = None):
         super().__init__(image_processor, tokenizer)
+        self.temperatures = check_temperatures(temperatures)
+        self._decoders: dict[Any, HTRConvTextDecoder | None] = {}
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):
+        """As every transformers processor; remembers where it came from, to find a decoder there."""
+        loaded = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        processor = loaded[0] if isinstance(loaded, tuple) else loaded
+        processor._source = (
+            pretrained_model_name_or_path,
+            {name: kwargs[name] for name in FINDING_OPTIONS if kwargs.get(name) is not None},
+        )
+        return loaded
+
+    def save_pretrained(self, save_directory, *args, **kwargs):
+        """Saves as every transformers processor does, and its decoder beside it."""
+        if self.decoder is not None:
+            self.decoder.save_pretrained(os.path.join(save_directory, DECODER_FOLDER))
+        return super().save_pretrained(save_directory, *args, **kwargs)
+
+    @property
+    def decoder(self) -> HTRConvTextDecoder | None:
+        if None not in self._decoders:
+            name, loading = self._source or (None, {})
+            self._decoders[None] = None if name is None else HTRConvTextDecoder.find(name, **loading)
+        return self._decoders[None]
+
+    @decoder.setter
+    def decoder(self, decoder: HTRConvTextDecoder | None) -> None:
+        self._decoders[None] = decoder
+
+    def resolve_decoder(self, decoder) -> HTRConvTextDecoder | None:
+        """
+        Args:
+            decoder: A decoder; its folder or name on the Hub; `True` for the model's own; `None` or `False` for none.
+
+        Raises:
+            ValueError: If there is none, or it is for another alphabet than the tokenizer's.
+            FileNotFoundError: If the folder has none.
+            ImportError: If its library is not installed.
+        """
+        if decoder is None or decoder is False:
+            return None
+        if decoder is True:
+            resolved = self.decoder
+            if resolved is None:
+                name = self._source[0] if self._source else "this processor"
+                raise ValueError(
+                    f"decoder=True takes the model's own language model, and {name} has none ({DECODER_FOLDER}/). "
+                    "Pass the folder of one, or build one: python -m htr_convtext.decoding.build"
+                )
+        elif isinstance(decoder, (str, os.PathLike)):
+            name = os.fspath(decoder)
+            if name not in self._decoders:
+                self._decoders[name] = HTRConvTextDecoder.from_pretrained(name)
+            resolved = self._decoders[name]
+        else:
+            resolved = decoder
+        if resolved is None or not hasattr(resolved, "check_alphabet"):
+            raise ValueError(f"decoder must be an HTRConvTextDecoder, its folder, or True. Got {decoder!r}.")
+        resolved.check_alphabet(self.tokenizer.alphabet, str(self._source[0]) if self._source else "the model")
+        resolved.engine()
+        return resolved
 
     @classmethod
     def for_dataset(cls, name: str) -> "HTRConvTextProcessor":
@@ -966,9 +1046,13 @@ class HTRConvTextProcessor(ProcessorMixin):
         outputs,
         target_sizes: Sequence[tuple[int, int]] | None = None,
         frame_stride: int | None = None,
+        decoder: HTRConvTextDecoder | str | os.PathLike | bool | None = None,
+        alternatives: int = 0,
+        threshold: float | None = None,
     ) -> list[dict[str, Any]]:
         """
-        Reads the CTC frames of lines greedily: the best class of each frame, without repeats and blanks.
+        Reads the CTC frames of lines: greedily, the best class of each frame without repeats and blanks, or with a
+        language model.
 
         Args:
             outputs: The model's output with `logits` of shape `(batch_size, frames, vocab_size)`.
@@ -976,24 +1060,48 @@ class HTRConvTextProcessor(ProcessorMixin):
                 of that image; without, of the network's input.
             frame_stride: Pixels of the network's input for each frame, `model.config.frame_stride`; the image
                 processor's if `None`.
+            decoder: Beam search with a language model instead of greedy decoding: see [`resolve_decoder`].
+            alternatives: Most further readings of each line, which only a beam search has.
+            threshold: Score from 0 to 1 below which lines and words are to be checked.
 
         Returns:
-            For each line a dictionary: `text`; `score`, the mean of its characters' scores, and 0 if nothing was
-            read; `characters`, each with `character`, `score` (its highest probability) and the horizontal span
-            `start` to `end` of the frames that show it; `words`, the same of the words with `word`.
+            For each line a dictionary: `text`; `score`, the probability that a character of the text is right, and 0
+            if nothing was read; `characters`, each with `character`, `score` and the horizontal span `start` to `end`
+            of the frames that show it; `words`, the same of the words with `word`. With `threshold` line and words
+            have `check`, whether their score is below it; with `alternatives` the line has them as `alternatives`,
+            the same dictionaries, the best first. Scores are probabilities of being right as far as the temperatures
+            were fitted.
         """
-        hypotheses = decode_greedily(outputs.logits, self.tokenizer.pad_token_id)
+        if alternatives < 0 or (alternatives and not decoder):
+            raise ValueError(f"alternatives={alternatives}: only a beam search has several readings. Pass decoder=...")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"threshold must be from 0 to 1. Got {threshold}.")
+        blank_id = self.tokenizer.pad_token_id
+        search = self.resolve_decoder(decoder)
+        if search is None:
+            space_id = self.tokenizer.get_vocab().get(" ")
+            lines = decode_greedily(outputs.logits, blank_id, space_id, self.temperatures)
+            hypotheses = [[line] for line in lines]
+        else:
+            hypotheses = search.decode(outputs.logits, blank_id, 1 + alternatives)
         if target_sizes is not None and len(target_sizes) != len(hypotheses):
             raise ValueError(f"target_sizes has {len(target_sizes)} sizes for {len(hypotheses)} lines.")
         stride = frame_stride or self.image_processor.frame_stride
         readings = []
-        for line, hypothesis in enumerate(hypotheses):
-            scale, width = float(stride), float(hypothesis.frames * stride)
+        for line, of_line in enumerate(hypotheses):
+            scale, width = float(stride), float(of_line[0].frames * stride)
             if target_sizes is not None:
                 scale, width = self._image_pixels(stride, *target_sizes[line])
-            characters = self.tokenizer.convert_ids_to_tokens(hypothesis.token_ids)
-            readings.append(describe_hypothesis(hypothesis, characters, scale, width))
+            described = [self._describe(hypothesis, scale, width, threshold) for hypothesis in of_line]
+            readings.append({**described[0], **({"alternatives": described[1:]} if alternatives else {})})
         return readings
+
+    def _describe(self, hypothesis, scale: float, width: float, threshold: float | None) -> dict[str, Any]:
+        characters = self.tokenizer.convert_ids_to_tokens(hypothesis.token_ids)
+        reading = describe_hypothesis(hypothesis, characters, scale, width)
+        if threshold is not None:
+            flag(reading, threshold)
+        return reading
 
     def _image_pixels(self, stride: int, height: int, width: int) -> tuple[float, float]:
         """Pixels of a line's image of `height x width` pixels for each frame, and its width."""

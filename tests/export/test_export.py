@@ -12,7 +12,8 @@ pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
 openvino = pytest.importorskip("openvino", reason="the extra [export] is not installed")
 pytest.importorskip("nncf", reason="the extra [export] is not installed")
 
-from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor  # noqa: E402
+from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextProcessor  # noqa: E402
+from htr_convtext.decoding.ngrams import estimate, write_arpa  # noqa: E402
 from htr_convtext.export import ExportedHTRConvText, convert, export_model, verify  # noqa: E402
 from htr_convtext.export.requirements import needing  # noqa: E402
 from htr_convtext.export.verify import SHAPES  # noqa: E402
@@ -164,3 +165,19 @@ def test_packages_that_are_missing_are_named_with_their_extra(extras):
 def test_unknown_formats_are_refused(model):
     with pytest.raises(ValueError, match="onnx.*openvino.*Got 'torchscript'"):
         export_model(model, "torchscript")
+
+
+def test_a_beam_search_reads_the_same_and_is_as_sure(model, exported, processor, line_images):
+    pytest.importorskip("flashlight.lib.text", reason="the extra [lm] is not installed")
+    alphabet = processor.tokenizer.alphabet
+    decoder = HTRConvTextDecoder(alphabet, write_arpa(estimate(["the old mill", "a river"], alphabet, 3)))
+    expected, found = (
+        network.as_pipeline(processor)(line_images[:4], decoder=decoder, return_segments=True)
+        for network in (model, exported)
+    )
+    for (one,), (other,) in zip(expected, found, strict=True):
+        assert one["generated_text"] == other["generated_text"]
+        assert one["score"] == pytest.approx(other["score"], abs=1e-3)
+        assert [word["score"] for word in one["words"]] == pytest.approx(
+            [word["score"] for word in other["words"]], abs=1e-3
+        )

@@ -1,0 +1,237 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Fits the temperatures that make scores probabilities of being right, and shows how right they are.
+
+    python -m htr_convtext.decoding.calibrate --model MODEL --data_dir LINES --split validation --write
+    python -m htr_convtext.decoding.calibrate --model MODEL --decoder MODEL/language_model --data_dir LINES --write
+    python -m htr_convtext.decoding.calibrate --model MODEL --data_dir LINES --split test --evaluate --plot scores.png
+
+Fit on lines of writers that the model was not trained on: on those it knows, it is right more often. Printed are the
+expected calibration errors of characters, words and lines, every writer weighing alike, at temperature 1 and as
+fitted; each half of the writers then has the temperatures that were fitted on the other half (with --evaluate, the
+model's own). Then how well the lines' scores rank them by their CER, and what is left of the CER if the least sure
+lines are checked and corrected. --write puts the temperatures into the model's processor_config.json, or with
+--decoder into the decoder's configuration: its readings have scores of their own.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.figure
+import numpy as np
+
+from ..decoding_htr_convtext import LEVELS, CTCHypothesis, decode_greedily
+from ..language_model_htr_convtext import HTRConvTextDecoder
+from ..modeling_htr_convtext import HTRConvTextForCTC
+from ..processing_htr_convtext import HTRConvTextProcessor
+from ..training.evaluation import ReadLine
+from .calibration import (
+    BINS,
+    Scored,
+    after_checking,
+    area_under_risk_coverage,
+    at_temperature,
+    cross_fitted,
+    expected_calibration_error,
+    fit_temperature,
+    path_of,
+    reliability,
+    score_lines,
+)
+from .reading import NetworkLine, add_line_options, load_split, read_logits
+
+CHECKED = (0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+@dataclass
+class Calibration:
+    """
+    Args:
+        temperatures: Those that were fitted, or with --evaluate those that the model has.
+        scored: Of each level, scores at every temperature, and outcomes.
+        after: Of each level, the scores at those temperatures, cross-fitted where they were fitted.
+        lines: The readings.
+        maxima: Mean of each line's characters' highest probabilities, what is compared with.
+        shares: Share of each line's reading among those that the beam search ended with; none of greedy decoding.
+    """
+
+    temperatures: dict[str, float]
+    scored: dict[str, Scored]
+    after: dict[str, np.ndarray]
+    lines: list[ReadLine]
+    maxima: np.ndarray
+    shares: np.ndarray | None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_line_options(parser)
+    parser.add_argument("--decoder", help="folder of a decoder whose readings are meant; default: greedy")
+    parser.add_argument("--plot", type=Path, help="picture of reliability diagrams and of what checking gives")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--write", action="store_true", help="write the temperatures")
+    what.add_argument("--evaluate", action="store_true", help="fit nothing; measure the temperatures that are there")
+    options = parser.parse_args(arguments)
+    try:
+        processor = HTRConvTextProcessor.from_pretrained(options.model)
+        decoder = processor.resolve_decoder(options.decoder)
+    except (ValueError, OSError, ImportError) as error:
+        raise SystemExit(str(error)) from error
+    model = HTRConvTextForCTC.from_pretrained(options.model)
+    split = load_split(options.dataset, options.data_dir, options.split, options.max_lines)
+    lines, _ = read_logits(model, processor, split, options.batch_size)
+    own = (processor if decoder is None else decoder).temperatures
+    calibration = calibrate(lines, processor, decoder, own if options.evaluate else None)
+    print_calibration(calibration)
+    if options.plot:
+        plot(calibration).savefig(options.plot, dpi=150)
+        print(f"Wrote {options.plot}.")
+    if options.write:
+        write(calibration.temperatures, options.model, processor, options.decoder, decoder)
+
+
+def calibrate(
+    lines: Sequence[NetworkLine],
+    processor: HTRConvTextProcessor,
+    decoder: HTRConvTextDecoder | None = None,
+    temperatures: Mapping[str, float] | None = None,
+) -> Calibration:
+    """
+    Args:
+        lines: The network's lines.
+        processor ([`HTRConvTextProcessor`]): Its processor.
+        decoder: What reads them; greedy decoding if `None`.
+        temperatures: Those to measure; fitted if `None`.
+    """
+    alphabet = processor.tokenizer.alphabet
+    readings, shares = read(lines, decoder)
+    texts = ["".join(alphabet[index - 1] for index in reading.token_ids) for reading in readings]
+    read_lines = [line.read_as(text) for line, text in zip(lines, texts, strict=True)]
+    numbers = {hand: number for number, hand in enumerate(dict.fromkeys(line.hand for line in read_lines))}
+    paths = [path_of(reading) for reading in readings]
+    scored = score_lines(lines, paths, alphabet, [numbers[line.hand] for line in read_lines], temperatures)
+    if temperatures is None:
+        after = {level: cross_fitted(own, len(numbers)) for level, own in scored.items()}
+        temperatures = {level: fit_temperature(own) for level, own in scored.items()}
+    else:
+        after = {level: own.scores[-1] for level, own in scored.items()}
+    maxima = np.array([np.mean(reading.scores) if reading.scores else 0.0 for reading in readings])
+    return Calibration(dict(temperatures), scored, after, read_lines, maxima, shares)
+
+
+def read(
+    lines: Sequence[NetworkLine], decoder: HTRConvTextDecoder | None
+) -> tuple[list[CTCHypothesis], np.ndarray | None]:
+    """Readings at temperature 1 and, of a beam search, each one's share among those that it ended with."""
+    if decoder is None:
+        return [decode_greedily(line.logits[None])[0] for line in lines], None
+    plain = decoder.with_options(temperatures=None)
+    best, shares = [], []
+    for line in lines:
+        (readings,) = plain.decode(line.logits[None], readings=plain.beam_size)
+        best.append(readings[0])
+        log_scores = np.array([reading.log_score for reading in readings], dtype=float)
+        shares.append(1 / np.exp(log_scores - log_scores[0]).sum())
+    return best, np.array(shares)
+
+
+def print_calibration(calibration: Calibration) -> None:
+    lines = calibration.lines
+    hands = len({line.hand for line in lines})
+    print(f"{len(lines)} lines, {hands} writers; temperatures and expected calibration errors:")
+    for level in LEVELS:
+        own, after = calibration.scored[level], calibration.after[level]
+        errors = [
+            expected_calibration_error(scores, own.right, own.weights) for scores in (at_temperature(own, 1.0), after)
+        ]
+        print(
+            f"  {level:10s} temperature {calibration.temperatures[level]:.3f}  "
+            f"error {errors[0]:.3f} -> {errors[1]:.3f}  "
+            f"mean score {np.sum(own.weights * after):.3f}, right {np.sum(own.weights * own.right):.3f}"
+        )
+    print("area under the risk-coverage curve (risk: a line's CER), and the CER if the least sure lines are checked:")
+    print(" " * 24 + "area   all" + "".join(f"{100 * share:6.0f} %" for share in CHECKED))
+    for name, scores in rankings(calibration).items():
+        print(f"  {name:20s} " + ranking_row(scores, lines))
+
+
+def rankings(calibration: Calibration) -> dict[str, np.ndarray]:
+    """What lines may be ranked by, surest highest."""
+    found = {"score": calibration.after["line"], "mean of maxima": calibration.maxima}
+    if calibration.shares is not None:
+        found["share of the beam"] = calibration.shares
+    errors = np.array([line.cer for line in calibration.lines])
+    return {**found, "by chance": np.zeros(len(errors)), "the CER itself": -errors}
+
+
+def ranking_row(scores: np.ndarray, lines: Sequence[ReadLine]) -> str:
+    risks = np.array([min(1.0, line.cer) for line in lines])
+    edits, lengths = (np.array(values, dtype=float) for values in zip(*map(edits_and_length, lines), strict=True))
+    by_chance = len(set(scores.tolist())) == 1
+    left = [
+        (1 - share) * edits.sum() / lengths.sum() if by_chance else after_checking(scores, edits, lengths, share)
+        for share in (0, *CHECKED)
+    ]
+    area = area_under_risk_coverage(scores, risks)
+    return f"{area:.4f}" + "".join(f"{100 * rate:8.2f}" for rate in left)
+
+
+def edits_and_length(line: ReadLine) -> tuple[int, int]:
+    return line.edits, len(line.reference)
+
+
+def plot(calibration: Calibration) -> matplotlib.figure.Figure:
+    """Reliability of each level before and after, and the CER that is left by how many lines are checked."""
+    figure = matplotlib.figure.Figure(figsize=(16, 4), layout="constrained")
+    axes = figure.subplots(1, len(LEVELS) + 1)
+    for axis, level in zip(axes, LEVELS, strict=False):
+        own = calibration.scored[level]
+        axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+        for name, scores in (("temperature 1", at_temperature(own, 1.0)), ("fitted", calibration.after[level])):
+            table = reliability(scores, own.right, own.weights)
+            axis.plot(table[:, 0], table[:, 1], marker="o", markersize=3, label=name)
+            axis.bar((np.arange(BINS) + 0.5) / BINS, table[:, 2] / table[:, 2].sum(), 1 / BINS, alpha=0.2)
+        right = "share of its characters right" if level == "line" else "share right"
+        axis.set(title=level, xlabel="score", ylabel=right, xlim=(0, 1), ylim=(0, 1))
+        axis.legend()
+    shares = np.linspace(0, 1, 51)
+    edits, lengths = (
+        np.array(values, dtype=float) for values in zip(*map(edits_and_length, calibration.lines), strict=True)
+    )
+    for name, scores in rankings(calibration).items():
+        if name != "by chance":
+            left = [100 * after_checking(scores, edits, lengths, share) for share in shares]
+            axes[-1].plot(100 * shares, left, label=name)
+    axes[-1].set(title="lines", xlabel="least sure lines corrected, %", ylabel="CER that is left, %", xlim=(0, 100))
+    axes[-1].set_ylim(bottom=0)
+    axes[-1].legend()
+    return figure
+
+
+def write(
+    temperatures: Mapping[str, float],
+    model: str,
+    processor: HTRConvTextProcessor,
+    decoder_folder: str | None,
+    decoder: HTRConvTextDecoder | None,
+) -> None:
+    """
+    Raises:
+        SystemExit: If the model or decoder is not a folder.
+    """
+    folder = Path(decoder_folder or model)
+    if not folder.is_dir():
+        raise SystemExit(f"--write needs a folder of this machine. Got {folder}.")
+    if decoder is not None:
+        decoder.with_options(temperatures=dict(temperatures)).save_pretrained(folder)
+    else:
+        processor.temperatures = dict(temperatures)
+        processor.to_json_file(folder / "processor_config.json")
+    print(f"Wrote {folder}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a network gives for the lines of a dataset, kept to be decoded many times."""
+
+import argparse
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from ..line_datasets import load_lines
+from ..modeling_htr_convtext import HTRConvTextForCTC
+from ..processing_htr_convtext import HTRConvTextProcessor
+from ..training.evaluation import ReadLine, grouped, score_line
+from ..training.metrics import align_words
+
+
+@dataclass
+class NetworkLine:
+    """
+    A line as the network sees it.
+
+    Args:
+        logits: Of shape `(frames, vocab_size)`.
+        text: Its transcription.
+        line_id: Its name in the dataset.
+        source: Dataset that it is from.
+        writer: Who wrote it, where the dataset knows.
+    """
+
+    logits: torch.Tensor
+    text: str
+    line_id: str = ""
+    source: str | None = None
+    writer: str | None = None
+
+    def read_as(self, prediction: str) -> ReadLine:
+        return score_line(self.line_id, self.text, prediction, self.writer, self.source)
+
+
+def add_line_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")
+    parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
+    parser.add_argument("--data_dir", nargs="+", help="folders of lines")
+    parser.add_argument("--split", default="validation", help="of hands that the model was not trained on")
+    parser.add_argument("--max_lines", type=int, help="at most, spread evenly over the split")
+    parser.add_argument("--batch_size", type=int, default=16)
+
+
+def load_split(dataset: str, data_dir: Sequence[str] | None, split: str, max_lines: int | None = None) -> Dataset:
+    """
+    Lines of a split, evenly spread if not all.
+
+    Raises:
+        SystemExit: If the dataset has no such split.
+    """
+    splits = load_lines(dataset, data_dir)
+    if split not in splits:
+        raise SystemExit(f"--split {split}: {dataset} has {', '.join(splits)}.")
+    lines = splits[split]
+    if max_lines is not None and max_lines < len(lines):
+        lines = lines.select([number * len(lines) // max_lines for number in range(max_lines)])
+    return lines
+
+
+@torch.no_grad()
+def read_logits(
+    model: HTRConvTextForCTC, processor: HTRConvTextProcessor, lines: Dataset, batch_size: int = 16
+) -> tuple[list[NetworkLine], float]:
+    """The network's logits of lines, and its milliseconds of processor time a line, on all threads together."""
+    pipe = model.as_pipeline(processor)
+    pipe.enter_inference_mode()
+    read, seconds = [], 0.0
+    for batch in lines.iter(8 * batch_size):
+        parts = [pipe.prepare(image, check_lines=False).parts[0] for image in batch["image"]]
+        begin = time.process_time()
+        logits = pipe.logits_of(parts, batch_size)
+        seconds += time.process_time() - begin
+        columns = zip(batch["text"], batch["line_id"], batch["source"], batch["writer"], strict=True)
+        read += [NetworkLine(own.float().cpu(), *column) for own, column in zip(logits, columns, strict=True)]
+    return read, 1000 * seconds / max(len(read), 1)
+
+
+def read_texts(lines: Sequence[NetworkLine], processor: HTRConvTextProcessor, **options: Any) -> list[ReadLine]:
+    """Lines as the processor reads them, with options of its `post_process_text_recognition`."""
+    read = processor.post_process_text_recognition
+    return [line.read_as(read(SimpleNamespace(logits=line.logits[None]), **options)[0]["text"]) for line in lines]
+
+
+def mean_over_hands(lines: Iterable[ReadLine]) -> dict[str, float]:
+    """`{"cer", "wer"}`, each the mean over the writers, who count alike however much they wrote."""
+    hands = grouped(lines, lambda line: line.hand)
+    rates = [
+        (
+            sum(line.edits for line in own) / max(sum(len(line.reference) for line in own), 1),
+            float(align_words([line.prediction for line in own], [line.reference for line in own]).wer),
+        )
+        for own in hands.values()
+    ]
+    return {
+        name: sum(column) / len(rates) for name, column in zip(("cer", "wer"), zip(*rates, strict=True), strict=True)
+    }
+
+
+__all__ = ["NetworkLine", "add_line_options", "load_split", "mean_over_hands", "read_logits", "read_texts"]

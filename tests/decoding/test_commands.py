@@ -1,0 +1,146 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that build, tune and calibrate, on a tiny network and a few lines."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from htr_convtext import HTRConvTextDecoder, HTRConvTextProcessor
+from htr_convtext.decoding import build, calibrate, tune
+
+TEXTS = ["the mill", "a mill by the river", "the river", "by the old mill", "old river", "a river by a mill"]
+
+
+@pytest.fixture
+def lines(line_images, tmp_path) -> Path:
+    """Six images with texts that they do not show, in two splits."""
+    folder = tmp_path / "lines"
+    for split in ("train", "validation"):
+        (folder / split).mkdir(parents=True)
+        for number, (image, text) in enumerate(zip(line_images, TEXTS, strict=False)):
+            shutil.copy(image, folder / split / f"{number}{Path(image).suffix}")
+            (folder / split / f"{number}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def model(model_folder, tmp_path) -> Path:
+    return Path(shutil.copytree(model_folder, tmp_path / "model"))
+
+
+def test_build_tune_and_calibrate(model, lines, tmp_path, capsys):
+    """One after the other, as a user does: the model's folder has it all in the end."""
+    (tmp_path / "words.txt").write_text("mill\nriver\n", encoding="utf-8")
+    of_model = ["--model", str(model)]
+    of_lines = ["--data_dir", str(lines)]
+    folder = model / "language_model"
+    (tmp_path / "book.txt").write_text(
+        "\ufeffIt stood by the mill \u2014 \u00ab the old one \u00bb.\n\n" + 30 * "the river "
+    )
+    build.main(
+        [str(tmp_path / "book.txt"), *of_model, *of_lines, "--output", str(folder), "--order", "4"]
+        + ["--words", str(tmp_path / "words.txt"), "--line_length", "40"]
+    )
+    printed = capsys.readouterr().out
+    assert "book.txt: 9 lines" in printed and "not in the alphabet" not in printed  # dashes and quotes are replaced
+    assert f"{lines}: 6 lines" in printed
+    assert HTRConvTextDecoder.from_pretrained(model).words == {"mill", "river"}
+
+    grid = [
+        "--lm_weights",
+        "0",
+        "3",
+        "--length_bonuses",
+        "0",
+        "2",
+        "--word_bonuses",
+        "0",
+        "1",
+        "--beam_sizes",
+        "4",
+        "8",
+    ]
+    tune.main([*of_model, *of_lines, *grid])
+    printed = capsys.readouterr().out
+    rows = [line for line in printed.splitlines() if line.startswith("lm_weight")]
+    assert len(rows) == 8 and "beam_size 8" in printed and "network" in printed
+    tuned = HTRConvTextDecoder.from_pretrained(folder)
+    best = min(float(line.split("WER")[1]) for line in rows)
+    (chosen,) = [line for line in printed.splitlines() if line.startswith("chosen")]
+    name = chosen.removeprefix("chosen: ").partition(" beam_size")[0]
+    assert any(line.startswith(name) and float(line.split("WER")[1]) == best for line in rows)
+    assert f"lm_weight {tuned.lm_weight:g} length_bonus {tuned.length_bonus:g}" in chosen
+
+    calibrate.main([*of_model, *of_lines, "--write", "--plot", str(tmp_path / "plot.png")])
+    printed = capsys.readouterr().out
+    assert "score" in printed and "mean of maxima" in printed and "10 %" in printed
+    temperatures = json.loads((model / "processor_config.json").read_text())["temperatures"]
+    assert HTRConvTextProcessor.from_pretrained(model).temperatures == temperatures
+    assert set(temperatures) == {"character", "word", "line"} and set(temperatures.values()) != {1.0}
+    assert (tmp_path / "plot.png").stat().st_size > 10_000
+
+    calibrate.main([*of_model, *of_lines, "--decoder", str(folder), "--write"])
+    assert "share of the beam" in capsys.readouterr().out
+    fitted = HTRConvTextDecoder.from_pretrained(folder)
+    assert fitted.temperatures != tuned.temperatures
+    assert {**fitted.to_dict(), "temperatures": 0} == {**tuned.to_dict(), "temperatures": 0}
+
+    calibrate.main([*of_model, *of_lines, "--evaluate"])
+    measured = capsys.readouterr().out
+    assert f"temperature {temperatures['word']:.3f}" in measured
+
+
+def test_the_file_gets_as_small_as_asked(model, tmp_path):
+    text = tmp_path / "text.txt"
+    words = [f"{first}{second}{third}" for first in "abcdefgh" for second in "aeiou" for third in "lmnrst"]
+    text.write_text("\n".join(" ".join(words[start::7]) for start in range(7)) + "\n" + "the mill\n" * 9)
+    sizes = []
+    for options in ([], ["--max_megabytes", "0.006"]):
+        build.main([str(text), "--model", str(model), "--output", str(tmp_path / "out"), *options])
+        sizes.append((tmp_path / "out" / "characters.arpa.gz").stat().st_size)
+    assert sizes[1] <= 6000 < sizes[0]
+    with pytest.raises(SystemExit, match="choose a lower --order"):
+        build.main([str(text), "--model", str(model), "--output", str(tmp_path / "x"), "--max_megabytes", "0.0001"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "\u0421\u0442\u0430\u0440\u0430\u044f \u043c\u0435\u043b\u044c\u043d\u0438\u0446\u0430".encode(),
+            "another language",
+        ),
+        ("le moulin pr\u00e8s".encode("latin-1"), "text.txt: not UTF-8 at byte 12"),
+        (b"", "no text"),
+    ],
+)
+def test_text_that_is_of_no_use_is_named(model, tmp_path, content, message):
+    (tmp_path / "text.txt").write_bytes(content)
+    with pytest.raises(SystemExit, match=message):
+        build.main([str(tmp_path / "text.txt"), "--model", str(model), "--output", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_text_in_another_normal_form_is_brought_into_the_alphabets(tmp_path):
+    from htr_convtext.decoding.build import fit, read_text
+
+    path = tmp_path / "text.txt"
+    path.write_text("e\u0301te\u0301, l'e\u0301t\u00e9", encoding="utf-8")
+    (line,) = fit(read_text(path, "NFC", 60, [("'", "\u2019")]), " ,lt\u00e9\u2019", str(path))
+    assert line == "\u00e9t\u00e9, l\u2019\u00e9t\u00e9"
+
+
+def test_what_is_missing_is_named(model, lines, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="no decoder"):
+        tune.main(["--model", str(model), "--data_dir", str(lines)])
+    with pytest.raises(SystemExit, match="--split dev: lines has train, validation"):
+        calibrate.main(["--model", str(model), "--data_dir", str(lines), "--split", "dev"])
+    with pytest.raises(SystemExit):
+        build.main(["--model", str(model), "--output", str(tmp_path / "out")])
+    assert "There is no text" in capsys.readouterr().err
+    HTRConvTextDecoder("abc").save_pretrained(tmp_path / "other")
+    with pytest.raises(SystemExit, match="alphabet is not that of"):
+        calibrate.main(["--model", str(model), "--data_dir", str(lines), "--decoder", str(tmp_path / "other")])
