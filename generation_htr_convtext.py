@@ -178,7 +178,7 @@ class HTRConvTextGenerationMixin(GenerationMixin):
 
         return is_optimized_for_inference(self)
 
-    def as_pipeline(self, processor: "HTRConvTextProcessor", **kwargs: Any) -> "HTRConvTextPipeline":
+    def as_pipeline(self: Any, processor: "HTRConvTextProcessor", **kwargs: Any) -> "HTRConvTextPipeline":
         """
         Args:
             processor ([`HTRConvTextProcessor`]): The model's processor.

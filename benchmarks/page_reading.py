@@ -85,7 +85,8 @@ def distance(truth: Sequence[str], read: Sequence[str]) -> tuple[int, int]:
 
 def total(rows) -> tuple[str, list[int], list[tuple[int, int]]]:
     counts = [sum(column) for column in zip(*(row[1] for row in rows), strict=True)]
-    errors = [tuple(map(sum, zip(*column, strict=True))) for column in zip(*(row[2] for row in rows), strict=True)]
+    columns = zip(*(row[2] for row in rows), strict=True)
+    errors = [(sum(wrong for wrong, _ in column), sum(told for _, told in column)) for column in columns]
     return "all", counts, errors
 
 

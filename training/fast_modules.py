@@ -50,8 +50,10 @@ def take_out_fast_modules(network: nn.Module) -> None:
     """Puts torch's modules back in their places."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, FastDropout | ProductConv2d):
-                parent._modules[name] = with_all_of(child, type(child).__base__)
+            if isinstance(child, FastDropout):
+                parent._modules[name] = with_all_of(child, nn.Dropout)
+            elif isinstance(child, ProductConv2d):
+                parent._modules[name] = with_all_of(child, nn.Conv2d)
 
 
 def give_strides_of_gradients(network: nn.Module) -> None:
@@ -95,6 +97,7 @@ class ProductConv2d(nn.Conv2d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         (rows, columns), (height, width) = self.stride, self.kernel_size
+        assert not isinstance(self.padding, str)
         above, beside = self.padding
         padded = nn.functional.pad(input, (beside, beside, above, above))
         pieces = padded.unfold(2, height, rows).unfold(3, width, columns)
