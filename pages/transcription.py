@@ -142,7 +142,7 @@ def transcribe(
     sources = [source for source in paths if isinstance(source, PageSource)]
     if len(sources) < len(paths) or not paths:
         sources = find_pages([path for path in paths if not isinstance(path, PageSource)]).sources + sources
-    software = f"{software_name()} {model_name}".strip()
+    software = ", model ".join(filter(None, (software_name(), Path(model_name).name)))
     prepared = prepare_pages(sources, recognizer, options, software, num_workers, kept)
     for chunk in chunks_of(prepared, BATCHES_TO_SORT * batch_size):
         was_kept = [page.is_kept for page in chunk]
