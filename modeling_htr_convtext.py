@@ -24,6 +24,7 @@ from .generation_htr_convtext import HTRConvTextGenerationMixin
 if TYPE_CHECKING:  # What the files above and below import: transformers 4.57 copies only what this file names.
     from .decoding_htr_convtext import collapse_frames  # noqa: F401
     from .inference_htr_convtext import optimize_for_inference  # noqa: F401
+    from .language_model_htr_convtext import HTRConvTextDecoder  # noqa: F401
     from .pipeline_htr_convtext import HTRConvTextPipeline  # noqa: F401
     from .processing_htr_convtext import HTRConvTextProcessor  # noqa: F401
 
@@ -37,8 +38,7 @@ class HTRConvTextCTCOutput(ModelOutput):
         last_hidden_state: Features after the last norm `(batch_size, frames, hidden_size)`.
         hidden_states: With `output_hidden_states=True`, the backbone's features, then each encoder layer's; the
             layers between down- and upsampling have half as many frames.
-        attentions: With `output_attentions=True` and eager attention, each encoder layer's attention weights
-            `(batch_size, heads, frames, frames)`.
+        attentions: With `output_attentions` and eager attention, each layer's `(batch, heads, frames, frames)`.
     """
 
     loss: torch.Tensor | None = None

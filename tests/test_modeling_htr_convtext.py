@@ -298,6 +298,7 @@ def test_torch_compile(shallow_model, pixel_values):
     torch.testing.assert_close(loss, model(pixel_values, labels=LABELS).loss)
 
 
+@pytest.mark.slow  # The exports of tests/export go through torch.export, too.
 def test_torch_export_with_dynamic_batch_and_width(shallow_model, pixel_values):
     batch, columns = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("columns", min=2, max=128)
     program = torch.export.export(

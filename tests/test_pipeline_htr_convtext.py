@@ -554,7 +554,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
 def test_workers_of_every_kind(model_folder, line_images, root, tmp_path, method):
     (tmp_path / "workers.py").write_text(WORKERS)
     command = [sys.executable, "workers.py", method, str(model_folder), *line_images[:4]]
