@@ -49,7 +49,8 @@ def test_words_lie_where_they_are_written(tmp_path, drawn_pages, recognizer):
     for line in page.lines:
         left, top, right, bottom = line.line.box
         starts = [word.polygon[0][0] for word in line.words]
-        assert starts == sorted(starts) and len(line.words) > 1
+        assert starts == sorted(starts) and [word.text for word in line.words] == line.text.split()
+        assert line.words
         for word in line.words:
             assert all(left <= x <= right + 1 and top <= y <= bottom + 1 for x, y in word.polygon)
 
