@@ -16,6 +16,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from datasets import DatasetDict
 from huggingface_hub import HfApi
 
 from .command_line import add_source_arguments, print_any_character, source_arguments
@@ -29,21 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         splits = load_lines(options.name, **source_arguments(options))
-        folder = write_hub_folder(
-            splits,
-            options.folder,
-            name=options.repo_id or options.folder.name,
-            license=options.license,
-            language=options.language,
-            made=how_made(options),
-            lines_per_file=options.lines_per_file,
-        )
+        folder = write_folder(splits, how_made(options), options)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Folder: {folder}")
-    if options.repo_id:
-        print(f"Repository: {upload(folder, options.repo_id, options.private)}")
+    upload_if_asked(folder, options)
     return 0
 
 
@@ -66,6 +57,25 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repo_id", help="OWNER/NAME of the dataset repository to upload to; default: no upload")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--lines_per_file", type=int, default=LINES_PER_FILE, help="lines in a parquet file at most")
+
+
+def write_folder(splits: DatasetDict, made: str, options: argparse.Namespace) -> Path:
+    """Writes lines as the options of [`add_target_arguments`] say; for errors see [`write_hub_folder`]."""
+    return write_hub_folder(
+        splits,
+        options.folder,
+        name=options.repo_id or options.folder.name,
+        license=options.license,
+        language=options.language,
+        made=made,
+        lines_per_file=options.lines_per_file,
+    )
+
+
+def upload_if_asked(folder: Path, options: argparse.Namespace) -> None:
+    print(f"Folder: {folder}")
+    if options.repo_id:
+        print(f"Repository: {upload(folder, options.repo_id, options.private)}")
 
 
 def how_made(options: argparse.Namespace) -> str:

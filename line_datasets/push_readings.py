@@ -26,8 +26,7 @@ from .command_line import print_any_character
 from .formats.page_folders import as_png
 from .labels import normalize_text, right_to_left
 from .line import FEATURES
-from .push import add_target_arguments, upload
-from .writing_parquet import write_hub_folder
+from .push import add_target_arguments, upload_if_asked, write_folder
 
 READ_FEATURES = Features({**FEATURES, "confidence": Value("float64"), "doubtful": Value("bool")})
 MADE = (
@@ -49,21 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         lines, software = load_readings(options.output)
-        folder = write_hub_folder(
-            DatasetDict(train=lines),
-            options.folder,
-            name=options.repo_id or options.folder.name,
-            license=options.license,
-            language=options.language,
-            made=MADE.format(software=software),
-            lines_per_file=options.lines_per_file,
-        )
+        folder = write_folder(DatasetDict(train=lines), MADE.format(software=software), options)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Folder: {folder}")
-    if options.repo_id:
-        print(f"Repository: {upload(folder, options.repo_id, options.private)}")
+    upload_if_asked(folder, options)
     return 0
 
 
@@ -103,7 +92,7 @@ def all_rows(files: tuple[Path, ...], stamps: tuple[int, ...]) -> Iterator[dict[
 
 
 def page_rows(page: TranscribedPage) -> Iterator[dict[str, Any]]:
-    """The lines of a page that were read and say something, cut out as they were for reading."""
+    """The lines of a page that were read and say something, cut out along their outline."""
     lines = [(number, line) for number, line in enumerate(page.lines) if was_read(line)]
     if not lines:
         return

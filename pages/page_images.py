@@ -129,7 +129,12 @@ def open_page_image(file: Path | str | bytes, plan: PageImage) -> Image.Image:
     if plan.stored:
         with pillow_limit(None), Image.open(BytesIO(file) if isinstance(file, bytes) else file) as opened:
             page = page.transpose(UNDO_EXIF[opened.getexif()[ExifTags.Base.Orientation]])
-    return page if page.mode in ("L", "RGB") and "transparency" not in page.info else to_grey(page)
+    return in_grey_or_rgb(page)
+
+
+def in_grey_or_rgb(picture: Image.Image) -> Image.Image:
+    """A picture as what everything here knows: as it is, or in grey if it has another mode or transparent parts."""
+    return picture if picture.mode in ("L", "RGB") and "transparency" not in picture.info else to_grey(picture)
 
 
 def find_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:

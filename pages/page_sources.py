@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ..processing_htr_convtext import full_frames, load_image, pillow_limit, to_grey
+from ..processing_htr_convtext import full_frames, load_image, pillow_limit
 from .finding_files import IMAGE_SUFFIXES, comparable, files_below
 from .kept_pages import is_result
 from .layout import Page
 from .page_files import PAGE_ROOTS, ImageFrame, claim, in_order_of_preference, read_pages, root_name
-from .page_images import find_page_image, open_page_image, plan_page_image
+from .page_images import find_page_image, in_grey_or_rgb, open_page_image, plan_page_image
 from .pdf_files import count_pdf_pages, render_pdf_page
 from .transcript import PageSource, Problem
 
@@ -237,8 +237,7 @@ def load_page(source: PageSource, dpi: float) -> tuple[Page, Image.Image, str]:
 
 
 def bare_picture(source: PageSource) -> Image.Image:
-    picture = load_image(source.image, frame=source.frame, max_pixels=None)
-    return picture if picture.mode in ("L", "RGB") and "transparency" not in picture.info else to_grey(picture)
+    return in_grey_or_rgb(load_image(source.image, frame=source.frame, max_pixels=None))
 
 
 def open_source(source: PageSource, page: Page) -> Image.Image:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..page_files import root_name
+from ..page_sources import is_xml
 from ..transcript import PageSource, TranscribedPage
 from ..whole_files import write_whole
 from .html_page import write_html
@@ -76,8 +77,7 @@ def document_files(sources: Sequence[PageSource], formats: Sequence[str], folder
 
 def xml_format(source: PageSource) -> str:
     """Which of the XML formats a document is, or ""."""
-    is_xml = source.document.suffix.lower() == ".xml"
-    return ROOTS.get(root_name(source.document), "") if is_xml else ""
+    return ROOTS.get(root_name(source.document), "") if is_xml(source) else ""
 
 
 def xml_file(source: PageSource, name: str, folder: Path) -> Path:

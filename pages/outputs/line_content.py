@@ -4,11 +4,12 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..geometry import Point
-from ..layout import Page
-from ..transcript import TranscribedLine, Word
+from ..layout import Page, line_elements
+from ..transcript import TranscribedLine, TranscribedPage, Word
 
 # XML 1.0 has no place for these, whatever their form; tabs and line breaks are whitespace.
 UNWRITABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -24,6 +25,31 @@ def clean_text(text: str) -> str:
 def was_read(line: TranscribedLine) -> bool:
     """Whether the text is a reading, rather than the file's own or none."""
     return line.confidence is not None
+
+
+def lines_to_write(
+    pages: Sequence[TranscribedPage], elements: Sequence[Any]
+) -> Iterator[tuple[TranscribedPage, list[tuple[Any, TranscribedLine]]]]:
+    """
+    The pages of an XML file, each with its lines that were read and their elements.
+
+    Args:
+        pages: Pages with lines that know their `number`.
+        elements: The file's elements of pages.
+
+    Raises:
+        ValueError: If the file is not the one that the pages were read from.
+    """
+    for page in pages:
+        if page.source.number >= len(elements):
+            raise ValueError(f"has no page {page.source.number + 1} any more; was it changed meanwhile?")
+        lines = line_elements(elements[page.source.number])
+        found = []
+        for line in filter(was_read, page.lines):
+            if line.line.number is None or line.line.number >= len(lines):
+                raise ValueError(f"has no line {line.line.identifier} any more; was it changed meanwhile?")
+            found.append((lines[line.line.number], line))
+        yield page, found
 
 
 def line_confidence(line: TranscribedLine) -> float | None:

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from lxml import etree
 
-from ..layout import Page, line_elements
+from ..layout import Page
 from ..transcript import TranscribedLine, TranscribedPage, Word
 from .editing_xml import (
     Identifiers,
@@ -27,6 +27,7 @@ from .editing_xml import (
 from .line_content import (
     line_confidence,
     line_outline,
+    lines_to_write,
     outline_box,
     was_read,
     whole_points,
@@ -65,14 +66,9 @@ def write_into_alto(content: bytes, pages: Sequence[TranscribedPage], now: datet
     version = major_version(root)
     identifiers = Identifiers(value for element in root.iter() if (value := element.get("ID")))
     elements = root.findall(".//{*}Page")
-    for page in pages:
-        if page.source.number >= len(elements):
-            raise ValueError(f"has no page {page.source.number + 1} any more; was it changed meanwhile?")
-        lines = line_elements(elements[page.source.number])
-        for line in (line for line in page.lines if was_read(line)):
-            if line.line.number is None or line.line.number >= len(lines):
-                raise ValueError(f"has no line {line.line.identifier} any more; was it changed meanwhile?")
-            write_line(lines[line.line.number], line, page.page, identifiers, version)
+    for page, lines in lines_to_write(pages, elements):
+        for target, line in lines:
+            write_line(target, line, page.page, identifiers, version)
     note_software(root, pages[0].software, now, version, identifiers)
     return serialize(tree, content)
 

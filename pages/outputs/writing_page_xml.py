@@ -9,7 +9,7 @@ from itertools import groupby
 
 from lxml import etree
 
-from ..layout import Page, in_reading_order, line_elements
+from ..layout import Page, in_reading_order
 from ..page_xml import parse_line
 from ..transcript import TranscribedLine, TranscribedPage
 from .editing_xml import (
@@ -29,6 +29,7 @@ from .line_content import (
     clean_text,
     line_confidence,
     line_outline,
+    lines_to_write,
     outline_box,
     placed_words,
     was_read,
@@ -69,10 +70,8 @@ def write_into_page_xml(content: bytes, pages: Sequence[TranscribedPage], now: d
     version = schema_version(root)
     identifiers = Identifiers(value for element in root.iter() if (value := element.get("id")))
     elements = root.findall("{*}Page")
-    for page in pages:
-        if page.source.number >= len(elements):
-            raise ValueError(f"has no page {page.source.number + 1} any more; was it changed meanwhile?")
-        write_page(elements[page.source.number], page, identifiers, version)
+    for page, lines in lines_to_write(pages, elements):
+        write_page(page.page, lines, identifiers, version)
     note_software(root, pages[0].software, now, version)
     return serialize(tree, content)
 
@@ -83,19 +82,17 @@ def schema_version(root: etree._Element) -> str:
     return found[1] if found else VERSION
 
 
-def write_page(element: etree._Element, page: TranscribedPage, identifiers: Identifiers, version: str) -> None:
-    elements = line_elements(element)
+def write_page(
+    page: Page, lines: Sequence[tuple[etree._Element, TranscribedLine]], identifiers: Identifiers, version: str
+) -> None:
     regions: dict[etree._Element, None] = {}  # Each once, in their order.
-    for line in (line for line in page.lines if was_read(line)):
-        if line.line.number is None or line.line.number >= len(elements):
-            raise ValueError(f"has no line {line.line.identifier} any more; was it changed meanwhile?")
-        target = elements[line.line.number]
-        write_line(target, line, page.page, identifiers, version)
-        regions[target.getparent()] = None
+    for element, line in lines:
+        write_line(element, line, page, identifiers, version)
+        regions[element.getparent()] = None
     for region in regions:
         if region.find("{*}TextEquiv") is not None:
-            lines = in_reading_order([parse_line(each, "", None) for each in region.findall("{*}TextLine")], [])
-            set_text(region, "\n".join(line.text.strip() for line in lines), None, version)
+            of_region = in_reading_order([parse_line(each, "", None) for each in region.findall("{*}TextLine")], [])
+            set_text(region, "\n".join(line.text.strip() for line in of_region), None, version)
 
 
 def write_line(
