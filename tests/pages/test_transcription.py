@@ -165,7 +165,7 @@ def test_pages_are_read_again_only_where_something_changed(tmp_path, drawn_pages
     assert [len(page.lines) for page in again] == [3, 2, 3] and "2" in read
     read.clear()
     list(transcribe(tmp_path / "in", recognizer, kept=KeptPages(tmp_path / "out", {"model": "other"})))
-    assert read == ["1", "2", "3"]
+    assert sorted(read) == ["1", "2", "3"]
     (tmp_path / "out" / ".pages" / "3.json").write_text('{"version": 1, "sett')
     assert kept.read(first[2].source) is None
 
