@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-# What a score is of; each has a temperature that its probabilities are softened with, see `check_temperatures`.
+# What a score is of; each level has a calibration of its own, see `check_calibration`.
 LEVELS = ("character", "word", "line")
+# A calibrated score stays this far from 0 and 1, where log odds have no end.
+SUREST = 1e-6
 
 
 @dataclass
@@ -41,24 +43,49 @@ class CTCHypothesis:
     log_score: float | None = None
 
 
-def check_temperatures(temperatures: Mapping[str, float] | None) -> dict[str, float]:
+def check_calibration(calibration: Mapping[str, Sequence[float]] | None) -> dict[str, list[float]]:
     """
-    Temperatures of all levels. The network's probabilities are too sure of themselves; those of its logits divided by
-    a temperature, fitted on lines of other hands, are right as often as they say (Guo et al. 2017).
+    Calibration of all levels. The network's probabilities are too sure of themselves; a straight line through their
+    log odds, fitted on lines of other hands, makes them right as often as they say (Platt 1999).
 
     Args:
-        temperatures: One for "character", "word" and "line"; 1, which changes nothing, for those left out.
+        calibration: Slope and offset of the log odds for "character", "word" and "line"; 1 and 0, which change
+            nothing, for those left out.
 
     Raises:
-        ValueError: If there is no such level, or a temperature is not a positive number.
+        ValueError: If there is no such level, or its numbers are not two, the first of them positive.
     """
-    given = dict(temperatures or {})
-    for level, value in given.items():
+    given = dict(calibration or {})
+    for level, numbers in given.items():
         if level not in LEVELS:
-            raise ValueError(f"There are temperatures of {', '.join(LEVELS)}. Got one of {level!r}.")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-            raise ValueError(f"The temperature of a {level} must be a positive number. Got {value!r}.")
-    return {level: float(given.get(level, 1.0)) for level in LEVELS}
+            raise ValueError(f"There are calibrations of {', '.join(LEVELS)}. Got one of {level!r}.")
+        if not are_numbers(numbers) or len(numbers) != 2 or numbers[0] <= 0:
+            raise ValueError(f"The calibration of a {level} is a positive slope and an offset. Got {numbers!r}.")
+    return {level: [float(number) for number in given.get(level, (1.0, 0.0))] for level in LEVELS}
+
+
+def are_numbers(values: Any) -> bool:
+    """Whether something is a list of finite numbers."""
+    return isinstance(values, (list, tuple)) and all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in values
+    )
+
+
+def calibrate(scores: Sequence[float], slope: float, offset: float) -> list[float]:
+    """Scores whose log odds are `slope` times those of `scores`, and `offset` more."""
+    if (slope, offset) == (1.0, 0.0) or not len(scores):
+        return list(scores)
+    kept = np.clip(np.asarray(scores, dtype=np.float64), SUREST, 1 - SUREST)
+    return (1 / (1 + np.exp(-slope * np.log(kept / (1 - kept)) - offset))).tolist()
+
+
+def calibrate_hypothesis(hypothesis: CTCHypothesis, calibration: Mapping[str, Sequence[float]]) -> None:
+    """Calibrates the scores of a reading, its words and its characters; that of an empty line stays 0."""
+    hypothesis.scores = calibrate(hypothesis.scores, *calibration["character"])
+    words = calibrate([score for *_, score in hypothesis.words], *calibration["word"])
+    hypothesis.words = [(start, end, score) for (start, end, _), score in zip(hypothesis.words, words, strict=True)]
+    if hypothesis.token_ids:
+        (hypothesis.score,) = calibrate([hypothesis.score], *calibration["line"])
 
 
 def collapse_frames(token_ids: torch.Tensor, blank_id: int = 0) -> torch.Tensor:
@@ -91,7 +118,7 @@ def decode_greedily(
     logits: torch.Tensor,
     blank_id: int = 0,
     space_id: int | None = None,
-    temperatures: Mapping[str, float] | None = None,
+    calibration: Mapping[str, Sequence[float]] | None = None,
 ) -> list[CTCHypothesis]:
     """
     The best class of every frame, collapsed.
@@ -100,18 +127,18 @@ def decode_greedily(
         logits: The network's logits of shape `(batch_size, frames, vocab_size)`.
         blank_id: The blank's id.
         space_id: Id of the character between words; `None` takes a line for one word.
-        temperatures: Temperatures of the scores, see [`check_temperatures`].
+        calibration: Calibration of the scores, see [`check_calibration`].
     """
     logits = logits.detach().float().cpu()
-    return score_paths(logits, logits.argmax(-1), blank_id, space_id, temperatures)
+    hypotheses = score_paths(logits, logits.argmax(-1), blank_id, space_id)
+    of_level = check_calibration(calibration)
+    for hypothesis in hypotheses:
+        calibrate_hypothesis(hypothesis, of_level)
+    return hypotheses
 
 
 def score_paths(
-    logits: torch.Tensor,
-    paths: torch.Tensor,
-    blank_id: int = 0,
-    space_id: int | None = None,
-    temperatures: Mapping[str, float] | None = None,
+    logits: torch.Tensor, paths: torch.Tensor, blank_id: int = 0, space_id: int | None = None
 ) -> list[CTCHypothesis]:
     """
     Paths through the frames to characters with scores. A character's is the highest probability that it has in its
@@ -123,15 +150,12 @@ def score_paths(
         paths: A class for every frame, of shape `(batch_size, frames)`.
         blank_id: The blank's id.
         space_id: Id of the character between words; `None` takes a line for one word.
-        temperatures: Temperatures of the scores, see [`check_temperatures`].
     """
-    of_level = check_temperatures(temperatures)
-    by_value = {value: (logits / value).log_softmax(-1) for value in set(of_level.values())}
-    log_probs = {level: by_value[value] for level, value in of_level.items()}
-    on_path = log_probs["character"].gather(-1, paths[..., None])[..., 0].exp().numpy()
+    log_probs = logits.log_softmax(-1)
+    on_path = log_probs.gather(-1, paths[..., None])[..., 0].exp().numpy()
     hypotheses = [collapse_line(*line, blank_id) for line in zip(paths.numpy(), on_path, strict=True)]
-    set_line_scores(hypotheses, log_probs["line"], blank_id)
-    set_word_scores(hypotheses, log_probs["word"], blank_id, space_id)
+    set_line_scores(hypotheses, log_probs, blank_id)
+    set_word_scores(hypotheses, log_probs, blank_id, space_id)
     return hypotheses
 
 
@@ -163,14 +187,19 @@ def set_word_scores(
         edges = [-1, *(place for place, token_id in enumerate(ids) if token_id == space_id), len(ids)]
         for before, after in pairwise(edges):
             if after - before > 1:
-                first = hypothesis.ends[before] if before >= 0 else 0
-                last = hypothesis.starts[after] if after < len(ids) else hypothesis.frames
-                spans.append((line, first, last))
+                spans.append((line, *frames_between(hypothesis, before + 1, after)))
                 texts.append(ids[before + 1 : after])
                 places.append((line, before + 1, after))
     scores = forward_scores(log_probs, spans, texts, blank_id)
     for (line, start, end), log_prob in zip(places, scores, strict=True):
         hypotheses[line].words.append((start, end, math.exp(log_prob)))
+
+
+def frames_between(hypothesis: CTCHypothesis, start: int, end: int) -> tuple[int, int]:
+    """First frame, and the one after the last, between the neighbours of the characters from `start` to `end`."""
+    first = hypothesis.ends[start - 1] if start > 0 else 0
+    last = hypothesis.starts[end] if end < len(hypothesis.token_ids) else hypothesis.frames
+    return first, last
 
 
 def forward_scores(
@@ -275,11 +304,14 @@ def flag(reading: dict[str, Any], threshold: float) -> None:
 
 __all__ = [
     "CTCHypothesis",
-    "check_temperatures",
+    "calibrate",
+    "calibrate_hypothesis",
+    "check_calibration",
     "collapse_frames",
     "decode_greedily",
     "describe_hypothesis",
     "flag",
+    "frames_between",
     "frames_needed",
     "score_paths",
 ]

@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizer, ProcessorMixin
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.utils import TensorType, to_py_obj
 
-from .decoding_htr_convtext import check_temperatures, collapse_frames, decode_greedily, describe_hypothesis, flag
+from .decoding_htr_convtext import check_calibration, collapse_frames, decode_greedily, describe_hypothesis, flag
 from .language_model_htr_convtext import DECODER_FOLDER, HTRConvTextDecoder
 
 BLANK_TOKEN = "<blank>"
@@ -853,9 +853,9 @@ class HTRConvTextProcessor(ProcessorMixin):
     Args:
         image_processor ([`HTRConvTextImageProcessor`]): Turns line images into `pixel_values`.
         tokenizer ([`HTRConvTextTokenizer`]): Turns transcriptions into `labels` and token ids into text.
-        temperatures: Temperatures of "character", "word" and "line" that make scores probabilities, as
-            `python -m htr_convtext.decoding.calibrate` fits them; 1, the network's own probabilities, for those left
-            out.
+        calibration: Slope and offset of the log odds of "character", "word" and "line" that make scores probabilities
+            of being right, as `python -m htr_convtext.decoding.calibrate` fits them; 1 and 0, the network's own
+            probabilities, for those left out.
 
     Attributes:
         decoder ([`HTRConvTextDecoder`] or `None`): The model's own beam search with a language model, from the folder
@@ -863,7 +863,7 @@ class HTRConvTextProcessor(ProcessorMixin):
             then: greedy decoding needs neither it nor its library.
 
     Raises:
-        ValueError: If a temperature is not a positive number.
+        ValueError: If a calibration is not two numbers.
     """
 
     if transformers.__version__.startswith("4."):  # Later versions look at __init__, and warn of the classes.
@@ -874,9 +874,9 @@ class HTRConvTextProcessor(ProcessorMixin):
     # Where the processor was loaded from, with options of finding files, and decoders by the name they were asked by.
     _source: tuple[Any, dict[str, Any]] | None = None
 
-    def __init__(self, image_processor, tokenizer, temperatures: Mapping[str, float] | None = None):
+    def __init__(self, image_processor, tokenizer, calibration: Mapping[str, Sequence[float]] | None = None):
         super().__init__(image_processor, tokenizer)
-        self.temperatures = check_temperatures(temperatures)
+        self.calibration = check_calibration(calibration)
         self._decoders: dict[Any, HTRConvTextDecoder | None] = {}
 
     @classmethod
@@ -1069,8 +1069,8 @@ class HTRConvTextProcessor(ProcessorMixin):
             if nothing was read; `characters`, each with `character`, `score` and the horizontal span `start` to `end`
             of the frames that show it; `words`, the same of the words with `word`. With `threshold` line and words
             have `check`, whether their score is below it; with `alternatives` the line has them as `alternatives`,
-            the same dictionaries, the best first. Scores are probabilities of being right as far as the temperatures
-            were fitted.
+            the same dictionaries, the best first. Scores are probabilities of being right as far as the calibration
+            was fitted.
         """
         if alternatives < 0 or (alternatives and not decoder):
             raise ValueError(f"alternatives={alternatives}: only a beam search has several readings. Pass decoder=...")
@@ -1080,7 +1080,7 @@ class HTRConvTextProcessor(ProcessorMixin):
         search = self.resolve_decoder(decoder)
         if search is None:
             space_id = self.tokenizer.get_vocab().get(" ")
-            lines = decode_greedily(outputs.logits, blank_id, space_id, self.temperatures)
+            lines = decode_greedily(outputs.logits, blank_id, space_id, self.calibration)
             hypotheses = [[line] for line in lines]
         else:
             hypotheses = search.decode(outputs.logits, blank_id, 1 + alternatives)

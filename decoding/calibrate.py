@@ -1,18 +1,18 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Fits the temperatures that make scores probabilities of being right, and shows how right they are.
+Fits the calibration that makes scores probabilities of being right, and shows how right they are.
 
     python -m htr_convtext.decoding.calibrate --model MODEL --data_dir LINES --split validation --write
     python -m htr_convtext.decoding.calibrate --model MODEL --decoder MODEL/language_model --data_dir LINES --write
     python -m htr_convtext.decoding.calibrate --model MODEL --data_dir LINES --split test --evaluate --plot scores.png
 
 Fit on lines of writers that the model was not trained on: on those it knows, it is right more often. Printed are the
-expected calibration errors of characters, words and lines, every writer weighing alike, at temperature 1 and as
-fitted; each half of the writers then has the temperatures that were fitted on the other half (with --evaluate, the
-model's own). Then how well the lines' scores rank them by their CER, and what is left of the CER if the least sure
-lines are checked and corrected. --write puts the temperatures into the model's processor_config.json, or with
---decoder into the decoder's configuration: its readings have scores of their own.
+expected calibration errors of characters, words and lines, every writer weighing alike, before and after; each half
+of the writers then has the calibration that was fitted on the other half (with --evaluate, the model's own). Then how
+well the lines' scores rank them by their CER, and what is left of the CER if the least sure lines are checked and
+corrected. --write puts the calibration into the model's processor_config.json, or with --decoder into the decoder's
+configuration: its readings have scores of their own.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 import matplotlib.figure
 import numpy as np
 
-from ..decoding_htr_convtext import LEVELS, CTCHypothesis, decode_greedily
+from ..decoding_htr_convtext import LEVELS, CTCHypothesis, calibrate, check_calibration, decode_greedily
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
@@ -33,11 +33,9 @@ from .calibration import (
     Scored,
     after_checking,
     area_under_risk_coverage,
-    at_temperature,
     cross_fitted,
     expected_calibration_error,
-    fit_temperature,
-    path_of,
+    fit_calibration,
     reliability,
     score_lines,
 )
@@ -50,15 +48,15 @@ CHECKED = (0.05, 0.1, 0.2, 0.3, 0.5)
 class Calibration:
     """
     Args:
-        temperatures: Those that were fitted, or with --evaluate those that the model has.
-        scored: Of each level, scores at every temperature, and outcomes.
-        after: Of each level, the scores at those temperatures, cross-fitted where they were fitted.
+        fitted: What was fitted, slope and offset of each level, or with --evaluate what the model has.
+        scored: Of each level, scores without a calibration, and outcomes.
+        after: Of each level, the calibrated scores, cross-fitted where it was fitted.
         lines: The readings.
         maxima: Mean of each line's characters' highest probabilities, what is compared with.
         shares: Share of each line's reading among those that the beam search ended with; none of greedy decoding.
     """
 
-    temperatures: dict[str, float]
+    fitted: dict[str, Sequence[float]]
     scored: dict[str, Scored]
     after: dict[str, np.ndarray]
     lines: list[ReadLine]
@@ -72,8 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--decoder", help="folder of a decoder whose readings are meant; default: greedy")
     parser.add_argument("--plot", type=Path, help="picture of reliability diagrams and of what checking gives")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="write the temperatures")
-    what.add_argument("--evaluate", action="store_true", help="fit nothing; measure the temperatures that are there")
+    what.add_argument("--write", action="store_true", help="write the calibration")
+    what.add_argument("--evaluate", action="store_true", help="fit nothing; measure the calibration that is there")
     options = parser.parse_args(arguments)
     try:
         processor = HTRConvTextProcessor.from_pretrained(options.model)
@@ -83,52 +81,52 @@ def main(arguments: list[str] | None = None) -> None:
     model = HTRConvTextForCTC.from_pretrained(options.model)
     split = load_split(options.dataset, options.data_dir, options.split, options.max_lines)
     lines, _ = read_logits(model, processor, split, options.batch_size)
-    own = (processor if decoder is None else decoder).temperatures
-    calibration = calibrate(lines, processor, decoder, own if options.evaluate else None)
+    own = (processor if decoder is None else decoder).calibration
+    calibration = measure(lines, processor, decoder, own if options.evaluate else None)
     print_calibration(calibration)
     if options.plot:
         plot(calibration).savefig(options.plot, dpi=150)
         print(f"Wrote {options.plot}.")
     if options.write:
-        write(calibration.temperatures, options.model, processor, options.decoder, decoder)
+        write(calibration.fitted, options.model, processor, options.decoder, decoder)
 
 
-def calibrate(
+def measure(
     lines: Sequence[NetworkLine],
     processor: HTRConvTextProcessor,
     decoder: HTRConvTextDecoder | None = None,
-    temperatures: Mapping[str, float] | None = None,
+    given: Mapping[str, Sequence[float]] | None = None,
 ) -> Calibration:
     """
     Args:
         lines: The network's lines.
         processor ([`HTRConvTextProcessor`]): Its processor.
         decoder: What reads them; greedy decoding if `None`.
-        temperatures: Those to measure; fitted if `None`.
+        given: The calibration to measure; fitted if `None`.
     """
     alphabet = processor.tokenizer.alphabet
-    readings, shares = read(lines, decoder)
+    readings, shares = read(lines, alphabet, decoder)
     texts = ["".join(alphabet[index - 1] for index in reading.token_ids) for reading in readings]
     read_lines = [line.read_as(text) for line, text in zip(lines, texts, strict=True)]
     numbers = {hand: number for number, hand in enumerate(dict.fromkeys(line.hand for line in read_lines))}
-    paths = [path_of(reading) for reading in readings]
-    scored = score_lines(lines, paths, alphabet, [numbers[line.hand] for line in read_lines], temperatures)
-    if temperatures is None:
+    scored = score_lines(lines, readings, alphabet, [numbers[line.hand] for line in read_lines])
+    if given is None:
         after = {level: cross_fitted(own, len(numbers)) for level, own in scored.items()}
-        temperatures = {level: fit_temperature(own) for level, own in scored.items()}
+        given = {level: fit_calibration(own) for level, own in scored.items()}
     else:
-        after = {level: own.scores[-1] for level, own in scored.items()}
+        after = {level: np.array(calibrate(own.scores, *given[level])) for level, own in scored.items()}
     maxima = np.array([np.mean(reading.scores) if reading.scores else 0.0 for reading in readings])
-    return Calibration(dict(temperatures), scored, after, read_lines, maxima, shares)
+    return Calibration(dict(given), scored, after, read_lines, maxima, shares)
 
 
 def read(
-    lines: Sequence[NetworkLine], decoder: HTRConvTextDecoder | None
+    lines: Sequence[NetworkLine], alphabet: str, decoder: HTRConvTextDecoder | None
 ) -> tuple[list[CTCHypothesis], np.ndarray | None]:
-    """Readings at temperature 1 and, of a beam search, each one's share among those that it ended with."""
+    """Readings without calibration and, of a beam search, each one's share among those that it ended with."""
     if decoder is None:
-        return [decode_greedily(line.logits[None])[0] for line in lines], None
-    plain = decoder.with_options(temperatures=None)
+        space_id = alphabet.find(" ") + 1 or None
+        return [decode_greedily(line.logits[None], 0, space_id)[0] for line in lines], None
+    plain = decoder.with_options(calibration=None)
     best, shares = [], []
     for line in lines:
         (readings,) = plain.decode(line.logits[None], readings=plain.beam_size)
@@ -141,14 +139,13 @@ def read(
 def print_calibration(calibration: Calibration) -> None:
     lines = calibration.lines
     hands = len({line.hand for line in lines})
-    print(f"{len(lines)} lines, {hands} writers; temperatures and expected calibration errors:")
+    print(f"{len(lines)} lines, {hands} writers; calibrations and expected calibration errors:")
     for level in LEVELS:
         own, after = calibration.scored[level], calibration.after[level]
-        errors = [
-            expected_calibration_error(scores, own.right, own.weights) for scores in (at_temperature(own, 1.0), after)
-        ]
+        slope, offset = calibration.fitted[level]
+        errors = [expected_calibration_error(scores, own.right, own.weights) for scores in (own.scores, after)]
         print(
-            f"  {level:10s} temperature {calibration.temperatures[level]:.3f}  "
+            f"  {level:10s} slope {slope:.3f} offset {offset:+.3f}  "
             f"error {errors[0]:.3f} -> {errors[1]:.3f}  "
             f"mean score {np.sum(own.weights * after):.3f}, right {np.sum(own.weights * own.right):.3f}"
         )
@@ -190,7 +187,7 @@ def plot(calibration: Calibration) -> matplotlib.figure.Figure:
     for axis, level in zip(axes, LEVELS, strict=False):
         own = calibration.scored[level]
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-        for name, scores in (("temperature 1", at_temperature(own, 1.0)), ("fitted", calibration.after[level])):
+        for name, scores in (("before", own.scores), ("after", calibration.after[level])):
             table = reliability(scores, own.right, own.weights)
             axis.plot(table[:, 0], table[:, 1], marker="o", markersize=3, label=name)
             axis.bar((np.arange(BINS) + 0.5) / BINS, table[:, 2] / table[:, 2].sum(), 1 / BINS, alpha=0.2)
@@ -212,7 +209,7 @@ def plot(calibration: Calibration) -> matplotlib.figure.Figure:
 
 
 def write(
-    temperatures: Mapping[str, float],
+    fitted: Mapping[str, Sequence[float]],
     model: str,
     processor: HTRConvTextProcessor,
     decoder_folder: str | None,
@@ -226,9 +223,9 @@ def write(
     if not folder.is_dir():
         raise SystemExit(f"--write needs a folder of this machine. Got {folder}.")
     if decoder is not None:
-        decoder.with_options(temperatures=dict(temperatures)).save_pretrained(folder)
+        decoder.with_options(calibration=dict(fitted)).save_pretrained(folder)
     else:
-        processor.temperatures = dict(temperatures)
+        processor.calibration = check_calibration(fitted)
         processor.to_json_file(folder / "processor_config.json")
     print(f"Wrote {folder}.")
 

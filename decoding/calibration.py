@@ -1,21 +1,22 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Fitting temperatures so that scores are right as often as they say, and measuring how well they do."""
+"""Fitting calibrations so that scores are right as often as they say, and measuring how well they do."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ..decoding_htr_convtext import LEVELS, CTCHypothesis, check_temperatures, collapse_frames, score_paths
+from ..decoding_htr_convtext import LEVELS, CTCHypothesis, calibrate
 from ..training.metrics import align_characters, align_words, words
 from .reading import NetworkLine
 
-# Temperatures that are tried, each a tenth above the one before; 1 changes nothing.
-TEMPERATURES = tuple(round(1.1**power, 3) for power in range(-6, 17))
 BINS = 10
-# Scores are kept from 0 and 1 by this, whose logarithm a single wrong one would make infinite.
+# Keeps a slope from growing without end where scores and outcomes agree in all items: weight of slope 1 and offset 0.
+PRIOR = 1e-3
+# Scores are kept from 0 and 1 by this, whose log odds a single wrong one would make infinite.
 SMALLEST = 1e-4
 
 
@@ -25,7 +26,7 @@ class Scored:
     Scores of one level, their outcomes, and the hands that they are of.
 
     Args:
-        scores: For each temperature tried and the level's own, of shape `(temperatures + 1, items)`.
+        scores: As the decoder gives them, of shape `(items,)`.
         right: Whether a character or word is right; of a line, the share of its characters. Shape `(items,)`.
         hands: Number of the hand of each item, of shape `(items,)`.
     """
@@ -36,7 +37,7 @@ class Scored:
 
     def of_hands(self, hands: Iterable[int]) -> "Scored":
         chosen = np.isin(self.hands, list(hands))
-        return Scored(self.scores[:, chosen], self.right[chosen], self.hands[chosen])
+        return Scored(self.scores[chosen], self.right[chosen], self.hands[chosen])
 
     @property
     def weights(self) -> np.ndarray:
@@ -46,55 +47,34 @@ class Scored:
 
 
 def score_lines(
-    lines: Sequence[NetworkLine],
-    paths: Sequence[torch.Tensor],
-    alphabet: str,
-    hands: Sequence[int],
-    temperatures: Mapping[str, float] | None = None,
+    lines: Sequence[NetworkLine], readings: Sequence[CTCHypothesis], alphabet: str, hands: Sequence[int]
 ) -> dict[str, Scored]:
     """
-    Characters, words and lines that were read, with their scores at every temperature of `TEMPERATURES`, and at last
-    at the level's own.
+    Characters, words and lines that were read, with their scores.
 
     Args:
         lines: The network's lines.
-        paths: What a decoder read in each: a class for every frame, of shape `(frames,)`.
+        readings: What a decoder read in each.
         alphabet: Characters of the classes 1, 2, ...
         hands: Number of the hand of each line.
-        temperatures: Each level's own; 1 if `None`.
     """
-    space_id = alphabet.find(" ") + 1 or None
-    own = check_temperatures(temperatures)
-    settings = [*(dict.fromkeys(LEVELS, value) for value in TEMPERATURES), own]
-    found: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {level: [] for level in LEVELS}
-    for line, path, hand in zip(lines, paths, hands, strict=True):
-        tried = [score_paths(line.logits[None], path[None], 0, space_id, setting)[0] for setting in settings]
-        text = "".join(alphabet[index - 1] for index in tried[0].token_ids)
-        found["line"].append((np.array([[one.score] for one in tried]), line_right(text, line.text), hand))
+    found: dict[str, list[tuple[Sequence[float], np.ndarray, int]]] = {level: [] for level in LEVELS}
+    for line, reading, hand in zip(lines, readings, hands, strict=True):
+        text = "".join(alphabet[index - 1] for index in reading.token_ids)
+        found["line"].append(([reading.score], line_right(text, line.text), hand))
         if text:
-            characters = np.array([one.scores for one in tried])
-            found["character"].append((characters, characters_right(text, line.text), hand))
-        if tried[0].words:
-            of_words = np.array([[score for *_, score in one.words] for one in tried])
-            found["word"].append((of_words, words_right(text, line.text), hand))
+            found["character"].append((reading.scores, characters_right(text, line.text), hand))
+        if reading.words:
+            found["word"].append(([score for *_, score in reading.words], words_right(text, line.text), hand))
     return {level: joined(items) for level, items in found.items()}
 
 
-def joined(items: Sequence[tuple[np.ndarray, np.ndarray, int]]) -> Scored:
+def joined(items: Sequence[tuple[Sequence[float], np.ndarray, int]]) -> Scored:
     if not items:
         raise ValueError("Nothing was read in these lines: there are no scores to fit.")
     scores, right, hands = zip(*items, strict=True)
     numbers = [np.full(len(own), hand) for own, hand in zip(right, hands, strict=True)]
-    return Scored(np.concatenate(scores, 1), np.concatenate(right), np.concatenate(numbers))
-
-
-def path_of(hypothesis: CTCHypothesis) -> torch.Tensor:
-    """A path through a line's frames that reads a hypothesis in its places, of shape `(frames,)`."""
-    path = torch.zeros(hypothesis.frames, dtype=torch.long)
-    for token_id, start, end in zip(hypothesis.token_ids, hypothesis.starts, hypothesis.ends, strict=True):
-        path[start:end] = token_id
-    assert collapse_frames(path[None])[0].tolist() == hypothesis.token_ids
-    return path
+    return Scored(np.concatenate(scores), np.concatenate(right), np.concatenate(numbers))
 
 
 def line_right(text: str, reference: str) -> np.ndarray:
@@ -125,33 +105,41 @@ def right_of(alignment, length: int) -> np.ndarray:
     return right
 
 
-def fit_temperature(scored: Scored) -> float:
-    """The temperature of `TEMPERATURES` with the least log loss, the mean over hands (Guo et al. 2017)."""
-    scores = np.clip(scored.scores, SMALLEST, 1 - SMALLEST)
-    scores = scores[: len(TEMPERATURES)]
-    losses = -(scored.right * np.log(scores) + (1 - scored.right) * np.log(1 - scores)) @ scored.weights
-    return TEMPERATURES[int(np.argmin(losses))]
+def fit_calibration(scored: Scored) -> tuple[float, float]:
+    """Slope and offset of the log odds with the least log loss, the mean over hands: logistic regression."""
+    scores, right, weights = map(torch.tensor, (scored.scores, scored.right, scored.weights))
+    log_odds = scores.clamp(SMALLEST, 1 - SMALLEST).logit()
+    prior = torch.tensor([1.0, 0.0], dtype=log_odds.dtype)
+    fitted = prior.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([fitted], max_iter=100, line_search_fn="strong_wolfe")
 
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        losses = binary_cross_entropy_with_logits(fitted[0] * log_odds + fitted[1], right, reduction="none")
+        value = (weights * losses).sum() + PRIOR * (fitted - prior).square().sum()
+        value.backward()
+        return value
 
-def at_temperature(scored: Scored, temperature: float) -> np.ndarray:
-    return scored.scores[TEMPERATURES.index(temperature)]
+    optimizer.step(loss)
+    slope, offset = fitted.tolist()
+    return max(slope, SMALLEST), offset
 
 
 def cross_fitted(scored: Scored, hands: int) -> np.ndarray:
     """
-    Scores of every item at the temperature that was fitted on the hands of the other half: what a hand that none was
-    fitted on gets. With one hand, at the temperature fitted on it.
+    Scores of every item by the calibration that was fitted on the hands of the other half: what a hand that none was
+    fitted on gets. With one hand, by that fitted on it.
     """
     order = np.random.default_rng(0).permutation(hands)
     halves = [set(order[0::2].tolist()), set(order[1::2].tolist())]
     if hands < 2:
-        return at_temperature(scored, fit_temperature(scored))
+        return np.array(calibrate(scored.scores, *fit_calibration(scored)))
     scores = np.zeros(len(scored.right))
     for own, others in (halves, halves[::-1]):
         other = scored.of_hands(others)
         if len(other.right):
             chosen = np.isin(scored.hands, list(own))
-            scores[chosen] = at_temperature(scored, fit_temperature(other))[chosen]
+            scores[chosen] = calibrate(scored.scores[chosen], *fit_calibration(other))
     return scores
 
 
@@ -192,4 +180,4 @@ def after_checking(scores: np.ndarray, edits: np.ndarray, lengths: np.ndarray, s
     return float(left / max(lengths.sum(), 1))
 
 
-__all__ = ["Scored", "area_under_risk_coverage", "expected_calibration_error", "fit_temperature", "score_lines"]
+__all__ = ["Scored", "area_under_risk_coverage", "expected_calibration_error", "fit_calibration", "score_lines"]

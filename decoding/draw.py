@@ -54,7 +54,7 @@ def read_with_runners_up(
     options = {"frame_stride": model.config.frame_stride, "decoder": decoder}
     (reading,) = processor.post_process_text_recognition(outputs, [(image.height, image.width)], **options)
     (in_frames,) = processor.post_process_text_recognition(outputs, **options)
-    probs = (outputs.logits[0].float() / processor.temperatures["character"]).softmax(-1)
+    probs = outputs.logits[0].float().softmax(-1)
     for shown, place in zip(reading["characters"], in_frames["characters"], strict=True):
         first, last = (round(place[edge] / model.config.frame_stride) for edge in ("start", "end"))
         best = probs[first:last].amax(0)

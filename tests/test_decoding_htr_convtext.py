@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from htr_convtext.decoding_htr_convtext import (
-    check_temperatures,
+    calibrate,
+    check_calibration,
     collapse_frames,
     decode_greedily,
     describe_hypothesis,
@@ -76,27 +77,36 @@ def probability_of_text(frames: np.ndarray, text: list[int]) -> float:
     )
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.0])
-def test_a_line_scores_the_probability_of_its_text_for_each_character(temperature):
+def test_a_line_scores_the_probability_of_its_text_for_each_character():
     logits = 2 * torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(1))
     logits[..., 0] -= 3
-    for line, hypothesis in zip(logits, decode_greedily(logits, temperatures={"line": temperature}), strict=True):
-        probability = probability_of_text((line / temperature).softmax(-1).numpy(), hypothesis.token_ids)
+    for line, hypothesis in zip(logits, decode_greedily(logits), strict=True):
+        probability = probability_of_text(line.softmax(-1).numpy(), hypothesis.token_ids)
         assert hypothesis.token_ids
         assert hypothesis.score == pytest.approx(probability ** (1 / (len(hypothesis.token_ids) + 1)), rel=1e-5)
 
 
-def test_each_level_has_its_temperature():
+def test_each_level_has_its_calibration():
     logits = 3 * torch.randn(1, 12, 5, generator=torch.Generator().manual_seed(0))
-    (hypothesis,) = decode_greedily(logits, 0, 2, {"character": 2.0, "word": 3.0})
-    (plain,) = decode_greedily(logits)
-    assert hypothesis.score == plain.score
-    probabilities = (logits[0] / 2).softmax(-1).numpy()
-    spans = zip(hypothesis.token_ids, hypothesis.starts, hypothesis.ends, strict=True)
-    assert hypothesis.scores == pytest.approx([probabilities[start:end, index].max() for index, start, end in spans])
-    assert hypothesis.words == [
-        (start, end, pytest.approx(score)) for start, end, score in decode_greedily(logits / 3, 0, 2)[0].words
-    ]
+    (plain,) = decode_greedily(logits, 0, 3)
+    (hypothesis,) = decode_greedily(logits, 0, 3, {"character": [0.5, 1.0], "word": (2.0, -0.5)})
+    assert hypothesis.score == plain.score and len(plain.words) > 1
+
+    def log_odds(scores):
+        return np.log(np.array(scores) / (1 - np.array(scores)))
+
+    assert log_odds(hypothesis.scores) == pytest.approx(0.5 * log_odds(plain.scores) + 1, abs=1e-4)
+    before, after = ([score for *_, score in read.words] for read in (plain, hypothesis))
+    assert log_odds(after) == pytest.approx(2 * log_odds(before) - 0.5, abs=1e-3)
+    assert [word[:2] for word in hypothesis.words] == [word[:2] for word in plain.words]
+
+
+def test_calibrated_scores_keep_their_order_and_an_empty_line_its_nothing():
+    assert calibrate([0.0, 0.5, 1.0], 2.0, 0.0) == pytest.approx([0, 0.5, 1], abs=1e-5)
+    assert sorted(calibrate([0.9, 0.2, 0.999], 0.3, -1)) == calibrate([0.2, 0.9, 0.999], 0.3, -1)
+    logits = torch.zeros(1, 5, 4)
+    logits[..., 0] = 9
+    assert decode_greedily(logits, calibration={"line": [1.0, 3.0]})[0].score == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -134,13 +144,14 @@ def test_scores_of_another_path_than_the_best():
 
 
 @pytest.mark.parametrize(
-    ("temperatures", "message"),
-    [({"page": 1.0}, "'page'"), ({"word": 0}, "a word must be a positive"), ({"line": "2"}, "'2'"),
-     ({"line": float("nan")}, "nan"), ({"character": True}, "True")],
+    ("calibration", "message"),
+    [({"page": [1.0, 0.0]}, "'page'"), ({"word": [0, 1]}, "a word is a positive slope"), ({"line": "2"}, "'2'"),
+     ({"line": [1.0, float("nan")]}, "nan"), ({"character": [True, 0]}, "True"), ({"word": [1.0]}, r"Got \[1.0\]"),
+     ({"word": 2.0}, "Got 2.0")],
 )  # fmt: skip
-def test_wrong_temperatures_are_named(temperatures, message):
+def test_wrong_calibrations_are_named(calibration, message):
     with pytest.raises(ValueError, match=message):
-        check_temperatures(temperatures)
+        check_calibration(calibration)
 
 
 def test_unsure_words_and_lines_are_flagged():

@@ -31,7 +31,7 @@ from htr_convtext import (
     language_model_htr_convtext,
 )
 from htr_convtext.decoding.ngrams import estimate, write_arpa
-from htr_convtext.decoding_htr_convtext import decode_greedily
+from htr_convtext.decoding_htr_convtext import decode_greedily, score_paths
 from htr_convtext.language_model_htr_convtext import token_of
 
 ALPHABET = " ab"
@@ -128,7 +128,8 @@ def test_without_a_language_model_the_forward_score_ranks():
         ((best,),) = decoder.decode(logits[None])
         text = "".join("ab"[i - 1] for i in best.token_ids)
         assert text == max(forward, key=forward.__getitem__)
-        assert best.score == pytest.approx(math.exp(forward[text] / (len(text) + 1)), rel=1e-4) if text else True
+        # A line of one word, which has all of the line's frames: its share of all texts.
+        assert best.score == pytest.approx(math.exp(forward[text]), rel=1e-4) if text else True
 
 
 def test_the_language_model_mends_what_the_image_leaves_open():
@@ -144,10 +145,49 @@ def test_places_and_scores_are_those_of_the_frames():
     logits = torch.full((1, 7, 4), -9.0)
     for frame, index in enumerate([0, 2, 2, 0, 3, 1, 3]):
         logits[0, frame, index] = 9
-    (greedy,) = decode_greedily(logits)
+    (greedy,) = decode_greedily(logits, 0, 1)
     ((found,),) = HTRConvTextDecoder(ALPHABET, ARPA).decode(logits)
     assert (found.token_ids, found.starts, found.ends) == (greedy.token_ids, greedy.starts, greedy.ends)
-    assert (found.scores, found.score) == (pytest.approx(greedy.scores), pytest.approx(greedy.score))
+    assert [word[:2] for word in found.words] == [word[:2] for word in greedy.words]
+    assert (found.scores, found.score) == (
+        pytest.approx(greedy.scores, abs=1e-4),
+        pytest.approx(greedy.score, abs=1e-4),
+    )
+
+
+@pytest.mark.parametrize("options", [{"lm_weight": 0.7, "length_bonus": 0.4}, {"lm_weight": 0.4, "word_bonus": 0.9}])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_word_scores_its_share_of_all_between_its_neighbours(options, seed, monkeypatch):
+    """ "b" and "ab", of 4 and 3 frames with the space between them: every path through each word's own."""
+    monkeypatch.setattr(language_model_htr_convtext, "BEAM_THRESHOLD", 1e3)
+    logits = random_logits(8, 4, seed=seed)
+    decoder = HTRConvTextDecoder(ALPHABET, ARPA, words=["ab"], beam_size=5000, beam_candidates=4, **options)
+    (reading,) = score_paths(logits[None], torch.tensor([[0, 3, 0, 0, 1, 2, 0, 3]]), space_id=1)
+    decoder.weigh(reading, logits)
+    for (_, _, score), before, span, after, word in zip(
+        reading.words, ([], [3, 1]), (slice(0, 4), slice(5, 8)), ([1, 2, 3], []), ("b", "ab"), strict=True
+    ):
+        sure = [10 * torch.nn.functional.one_hot(torch.tensor(ids, dtype=torch.long), 4) for ids in (before, after)]
+        forward = slow_forward(torch.cat([sure[0], logits[span], sure[1]]), ALPHABET)
+        around = ["".join(ALPHABET[index - 1] for index in ids) for ids in (before, after)]
+        weights = {
+            text: math.exp(log_prob + options["lm_weight"] * slow_language_model(text) + decoder.bonus(text))
+            for text, log_prob in forward.items()
+            if text.startswith(around[0]) and text.endswith(around[1])
+        }
+        assert score == pytest.approx(weights[around[0] + word + around[1]] / sum(weights.values()), abs=0.01)
+    assert reading.score == pytest.approx((reading.words[0][2] + 2 * reading.words[1][2]) / 3)
+
+
+def test_a_character_scores_the_share_of_the_words_that_have_it():
+    """Frames that leave "ab" and "bb" open, and nothing else: the second letter is sure."""
+    logits = torch.full((4, 4), -20.0)
+    for frame, index in enumerate([2, 0, 0, 3]):
+        logits[frame, index] = 5
+    logits[0, 3] = 5
+    ((reading,),) = HTRConvTextDecoder(ALPHABET, lm_weight=0.0).decode(logits[None])
+    assert reading.scores == [pytest.approx(0.5, abs=1e-3), pytest.approx(1, abs=1e-3)]
+    assert reading.words == [(0, 2, pytest.approx(0.5, abs=1e-3))]
 
 
 def test_the_processor_reads_with_it_and_gives_alternatives():
@@ -167,13 +207,13 @@ def test_the_processor_reads_with_it_and_gives_alternatives():
 
 def test_it_travels_with_the_processor(tmp_path):
     decoder = HTRConvTextDecoder(
-        ALPHABET, gzip.compress(ARPA), words=["ab"], lm_weight=0.6, length_bonus=0.1, temperatures={"word": 2.0}
+        ALPHABET, gzip.compress(ARPA), words=["ab"], lm_weight=0.6, length_bonus=0.1, calibration={"word": [2.0, 0.5]}
     )
-    processor = processor_of(temperatures={"line": 1.5})
+    processor = processor_of(calibration={"line": [1.5, 0.0]})
     processor.decoder = decoder
     processor.save_pretrained(tmp_path / "model")
     loaded = HTRConvTextProcessor.from_pretrained(tmp_path / "model")
-    assert loaded.temperatures == {"character": 1.0, "word": 1.0, "line": 1.5}
+    assert loaded.calibration == {"character": [1.0, 0.0], "word": [1.0, 0.0], "line": [1.5, 0.0]}
     loaded.save_pretrained(tmp_path / "again")
     for folder in ("model", "again", "again/language_model"):
         found = HTRConvTextDecoder.from_pretrained(tmp_path / folder)
@@ -237,13 +277,13 @@ def test_logits_of_another_alphabet_are_refused():
         ({"lm_weight": "1"}, "lm_weight must be a number"),
         ({"length_bonus": math.inf}, "length_bonus"),
         ({"normal_form": "NFX"}, "normal_form"),
-        ({"temperatures": {"word": -1}}, "positive"),
+        ({"calibration": {"word": [-1, 0]}}, "positive"),
     ],
 )
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         HTRConvTextDecoder(ALPHABET, ARPA, **options)
-    if "temperatures" not in options:
+    if "calibration" not in options:
         with pytest.raises(ValueError, match=message):
             HTRConvTextDecoder(ALPHABET, ARPA).with_options(**options)
 

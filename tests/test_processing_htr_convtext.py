@@ -953,21 +953,21 @@ def read_slowly(path: tuple[int, ...]) -> list[int]:
     return [index for index, _ in itertools.groupby(path) if index]
 
 
-def test_temperatures_are_kept_and_soften_scores(processor, tmp_path):
+def test_a_calibration_is_kept_and_changes_scores(processor, tmp_path):
     outputs = outputs_of("aa-b c-")
     (before,) = processor.post_process_text_recognition(outputs)
     HTRConvTextProcessor(
-        processor.image_processor, processor.tokenizer, temperatures={"word": 2.0, "line": 1.5}
+        processor.image_processor, processor.tokenizer, calibration={"word": [1.0, -1.0], "line": [0.5, 0.0]}
     ).save_pretrained(tmp_path)
     loaded = HTRConvTextProcessor.from_pretrained(tmp_path)
-    assert loaded.temperatures == {"character": 1.0, "word": 2.0, "line": 1.5}
+    assert loaded.calibration == {"character": [1.0, 0.0], "word": [1.0, -1.0], "line": [0.5, 0.0]}
     (after,) = loaded.post_process_text_recognition(outputs)
     assert after["text"] == before["text"] and after["characters"] == before["characters"]
     assert after["score"] < before["score"]
     for word, softened in zip(before["words"], after["words"], strict=True):
         assert softened["score"] < word["score"]
-    with pytest.raises(ValueError, match="The temperature of a word must be a positive number"):
-        HTRConvTextProcessor(processor.image_processor, processor.tokenizer, temperatures={"word": 0})
+    with pytest.raises(ValueError, match="The calibration of a word is a positive slope"):
+        HTRConvTextProcessor(processor.image_processor, processor.tokenizer, calibration={"word": [0, 0]})
 
 
 def test_lines_and_words_below_a_threshold_are_flagged(processor):

@@ -12,6 +12,7 @@ import threading
 import unicodedata
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,13 @@ import numpy as np
 import torch
 from transformers.utils import cached_file
 
-from .decoding_htr_convtext import CTCHypothesis, check_temperatures, collapse_frames, score_paths
+from .decoding_htr_convtext import (
+    CTCHypothesis,
+    calibrate_hypothesis,
+    check_calibration,
+    frames_between,
+    score_paths,
+)
 
 DECODER_FOLDER = "language_model"  # beside the weights of the model that it is for
 DECODER_CONFIG = "decoder_config.json"
@@ -29,6 +36,8 @@ DECODER_WORDS = "words.txt"
 MAX_ORDER = 6
 # Hypotheses that are worse than the best one of their frame by more than this (natural logarithm) are dropped.
 BEAM_THRESHOLD = 25.0
+# Characters on each side of a word between which it is searched again: as far as the longest n-grams see.
+CONTEXT = MAX_ORDER - 1
 WORD = re.compile(r"[^\W\d_]+")
 # A language model is loaded once, however many threads ask for it.
 LOADING = threading.Lock()
@@ -47,8 +56,9 @@ class HTRConvTextDecoder:
         log p(text | image) + lm_weight * log p(text) + length_bonus * characters + word_bonus * letters in known words
 
     with natural logarithms: the first is CTC's forward score as far as it is within the beam, the second the language
-    model's, line end included. The search itself goes by the first two, and the bonuses rank what it ends with. Scores
-    of a reading, its words and characters are the network's, without the language model.
+    model's, line end included. The search itself goes by the first two, and the bonuses rank what it ends with. A
+    word's score is its share among all words that a search finds in its frames, between the same neighbours; so is a
+    character's, and a line's is the mean of its words', by their length.
 
     Args:
         alphabet: The characters of the classes 1, 2, ..., as the tokenizer has them.
@@ -61,7 +71,7 @@ class HTRConvTextDecoder:
         beam_size: Hypotheses that are kept at each frame.
         beam_candidates: Classes that are tried at each frame, the most probable ones.
         normal_form: Unicode normal form of the alphabet and of the words.
-        temperatures: Temperatures of its readings' scores, see [`check_temperatures`].
+        calibration: Calibration of its readings' scores, see [`check_calibration`].
 
     Raises:
         ValueError: If an option cannot be followed, or the language model is damaged or of another alphabet.
@@ -80,14 +90,14 @@ class HTRConvTextDecoder:
         beam_size: int = 32,
         beam_candidates: int = 16,
         normal_form: str = "NFC",
-        temperatures: Mapping[str, float] | None = None,
+        calibration: Mapping[str, Sequence[float]] | None = None,
     ):
         self.alphabet = alphabet
         self.arpa = arpa
         self.lm_weight, self.length_bonus, self.word_bonus = lm_weight, length_bonus, word_bonus
         self.beam_size, self.beam_candidates = beam_size, beam_candidates
         self.normal_form = normal_form
-        self.temperatures = check_temperatures(temperatures)
+        self.calibration = check_calibration(calibration)
         check_options({name: getattr(self, name) for name in self.options})
         self.words = frozenset(normalize(word, normal_form) for word in words)
         self._engine: tuple[Any, Any] | None = None
@@ -156,15 +166,15 @@ class HTRConvTextDecoder:
             "has_language_model": self.arpa is not None,
             "has_words": bool(self.words),
             **{name: getattr(self, name) for name in self.options},
-            "temperatures": self.temperatures,
+            "calibration": self.calibration,
         }
 
     def with_options(self, **options: Any) -> "HTRConvTextDecoder":
-        """A copy with some of `options`, or `temperatures`, changed; the language model is loaded only once."""
+        """A copy with some of `options`, or `calibration`, changed; the language model is loaded only once."""
         other = object.__new__(type(self))
         vars(other).update({**vars(self), **options})
         check_options({name: getattr(other, name) for name in self.options})
-        other.temperatures = check_temperatures(other.temperatures)
+        other.calibration = check_calibration(other.calibration)
         return other
 
     def check_alphabet(self, alphabet: str, model: str = "the model") -> None:
@@ -205,11 +215,44 @@ class HTRConvTextDecoder:
         ranked = self.rank(self.search(logits))[:readings]
         paths = torch.tensor([path for path, *_ in ranked], dtype=torch.long).reshape(len(ranked), len(logits))
         space_id = self.alphabet.find(" ") + 1 or None
-        expanded = logits[None].expand(len(ranked), -1, -1)
-        hypotheses = score_paths(expanded, paths, blank_id, space_id, self.temperatures)
+        hypotheses = score_paths(logits[None].expand(len(ranked), -1, -1), paths, blank_id, space_id)
         for hypothesis, (_, _, log_score) in zip(hypotheses, ranked, strict=True):
             hypothesis.log_score = log_score
+            self.weigh(hypothesis, logits)
+            calibrate_hypothesis(hypothesis, self.calibration)
         return hypotheses
+
+    def weigh(self, hypothesis: CTCHypothesis, logits: torch.Tensor) -> None:
+        """
+        Scores a reading by network and language model together. The last beam of a line holds too few readings for
+        it: they differ at its end alone. So each word's frames are searched again, between its neighbours.
+
+        Args:
+            hypothesis: The reading, whose spaces keep the network's scores.
+            logits: The network's logits of shape `(frames, vocab_size)`.
+        """
+        hypothesis.words = [
+            (start, end, self.weigh_word(hypothesis, logits, start, end)) for start, end, _ in hypothesis.words
+        ]
+        if hypothesis.words:
+            lengths = [end - start for start, end, _ in hypothesis.words]
+            hypothesis.score = float(np.average([score for *_, score in hypothesis.words], weights=lengths))
+
+    def weigh_word(self, hypothesis: CTCHypothesis, logits: torch.Tensor, start: int, end: int) -> float:
+        """The score of the word from `start` to `end`; sets those of its characters."""
+        ids = hypothesis.token_ids
+        first, last = frames_between(hypothesis, start, end)
+        before = certain(ids[max(0, start - CONTEXT) : start], logits.shape[-1])
+        after = certain(ids[end : end + CONTEXT], logits.shape[-1])
+        ranked = self.rank(self.search(torch.cat([before, logits[first:last].log_softmax(-1), after])))
+        shares = np.exp([log_score - ranked[0][2] for *_, log_score in ranked])
+        shares /= shares.sum()
+        paths = np.array([path for path, *_ in ranked])[:, len(before) :]
+        for place in range(start, end):
+            around = slice(max(0, hypothesis.starts[place] - first - 1), hypothesis.ends[place] - first + 1)
+            hypothesis.scores[place] = float(shares @ (paths[:, around] == ids[place]).any(1))
+        word = self.text_of_ids(ids[max(0, start - CONTEXT) : end + CONTEXT])
+        return float(shares @ [text == word for _, text, _ in ranked])
 
     def search(self, logits: torch.Tensor) -> dict[str, tuple[list[int], float, float]]:
         """
@@ -259,8 +302,10 @@ class HTRConvTextDecoder:
         return self.length_bonus * len(text) + self.word_bonus * known
 
     def text_of(self, path: Sequence[int]) -> str:
-        (token_ids,) = collapse_frames(torch.tensor([path], dtype=torch.long).reshape(1, len(path)))
-        return "".join(self.alphabet[index - 1] for index in token_ids.tolist())
+        return self.text_of_ids(token_id for token_id, _ in groupby(path) if token_id)
+
+    def text_of_ids(self, token_ids: Iterable[int]) -> str:
+        return "".join(self.alphabet[token_id - 1] for token_id in token_ids)
 
     def engine(self) -> tuple[Any, Any]:
         """flashlight's decoder module and the language model, loaded once for all threads."""
@@ -272,6 +317,14 @@ class HTRConvTextDecoder:
     def __getstate__(self) -> dict[str, Any]:
         # C++ objects are not copied: worker processes and copies load the language model when they need it.
         return {**vars(self), "_engine": None}
+
+
+def certain(token_ids: Sequence[int], vocab_size: int) -> torch.Tensor:
+    """Log probabilities of frames that say nothing but these characters, of shape `(frames, vocab_size)`."""
+    frames = [own for before, own in pairwise([0, *token_ids]) for own in ([0, own] if own == before else [own])]
+    log_probs = torch.full((len(frames), vocab_size), -2 * BEAM_THRESHOLD)
+    log_probs[torch.arange(len(frames)), torch.tensor(frames, dtype=torch.long)] = 0.0
+    return log_probs
 
 
 def load_engine(alphabet: str, arpa: bytes | None) -> tuple[Any, Any]:

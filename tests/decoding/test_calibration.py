@@ -1,28 +1,26 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration errors, rankings and temperatures of cases whose answers are known."""
+"""Calibration errors, rankings and calibrations of cases whose answers are known."""
 
 import numpy as np
 import pytest
 import torch
 
 from htr_convtext.decoding.calibration import (
-    TEMPERATURES,
     Scored,
     after_checking,
     area_under_risk_coverage,
     characters_right,
     cross_fitted,
     expected_calibration_error,
-    fit_temperature,
+    fit_calibration,
     line_right,
-    path_of,
     reliability,
     score_lines,
     words_right,
 )
 from htr_convtext.decoding.reading import NetworkLine
-from htr_convtext.decoding_htr_convtext import decode_greedily
+from htr_convtext.decoding_htr_convtext import calibrate, decode_greedily
 
 
 def test_calibration_error_by_hand():
@@ -35,7 +33,7 @@ def test_calibration_error_by_hand():
 
 
 def test_hands_weigh_alike():
-    scored = Scored(np.zeros((1, 5)), np.zeros(5), np.array([7, 7, 7, 7, 3]))
+    scored = Scored(np.zeros(5), np.zeros(5), np.array([7, 7, 7, 7, 3]))
     assert scored.weights.tolist() == pytest.approx([0.125] * 4 + [0.5])
 
 
@@ -48,34 +46,43 @@ def test_risk_coverage_by_hand():
     assert after_checking(np.array([0.9, 0.1, 0.5]), np.array([1.0, 4, 2]), np.full(3, 10.0), 0) == 7 / 30
 
 
-def drawn(temperature: float, hands: int = 8, items: int = 4000) -> Scored:
-    """Items that are right as often as their scores at a temperature say."""
+def drawn(slope: float, offset: float, hands: int = 8, items: int = 4000) -> Scored:
+    """Items that are right as often as their calibrated scores say."""
     rng = np.random.default_rng(0)
-    logits = rng.normal(2, 3, size=items)
-    scores = np.array([1 / (1 + np.exp(-logits / value)) for value in TEMPERATURES])
-    right = (rng.random(items) < 1 / (1 + np.exp(-logits / temperature))).astype(float)
-    return Scored(scores, right, rng.integers(hands, size=items))
+    log_odds = rng.normal(1, 2, size=items)
+    right = (rng.random(items) < 1 / (1 + np.exp(-slope * log_odds - offset))).astype(float)
+    return Scored(1 / (1 + np.exp(-log_odds)), right, rng.integers(hands, size=items))
 
 
-@pytest.mark.parametrize("temperature", [TEMPERATURES[3], TEMPERATURES[12]])
-def test_the_temperature_that_items_were_drawn_at_is_found(temperature):
-    scored = drawn(temperature)
-    assert fit_temperature(scored) == pytest.approx(temperature, rel=0.11)
-    before, after = scored.scores[TEMPERATURES.index(1.0)], cross_fitted(scored, 8)
-    errors = [expected_calibration_error(scores, scored.right, scored.weights) for scores in (before, after)]
-    assert errors[1] < 0.02 < errors[0]
+@pytest.mark.parametrize("numbers", [(0.5, 0.0), (1.5, -1.0), (0.8, 1.5)])
+def test_the_calibration_that_items_were_drawn_by_is_found(numbers):
+    scored = drawn(*numbers)
+    assert fit_calibration(scored) == pytest.approx(numbers, abs=0.15)
+    errors = [
+        expected_calibration_error(scores, scored.right, scored.weights)
+        for scores in (scored.scores, cross_fitted(scored, 8))
+    ]
+    assert errors[1] < 0.025 < 0.05 < errors[0]
+
+
+def test_outcomes_that_agree_with_all_scores_have_an_end():
+    scores = np.array([0.9, 0.8, 0.1, 0.2])
+    slope, offset = fit_calibration(Scored(scores, (scores > 0.5).astype(float), np.zeros(4)))
+    assert 1 < slope < 20 and abs(offset) < 1
+    slope, _ = fit_calibration(Scored(scores, (scores < 0.5).astype(float), np.zeros(4)))
+    assert slope > 0  # the order of the scores is never turned
 
 
 def test_a_half_is_scored_by_what_the_other_half_says():
-    """One half is right at temperature 1, the other never: each gets what fits the other."""
-    scored = drawn(1.0, hands=2)
+    """One half is as right as its scores say, the other never: each gets what fits the other."""
+    scored = drawn(1.0, 0.0, hands=2)
     scored.right[scored.hands == 1] = 0
     scores = cross_fitted(scored, 2)
-    own = [fit_temperature(scored.of_hands({hand})) for hand in (0, 1)]
-    assert own[0] != own[1]
+    own = [fit_calibration(scored.of_hands({hand})) for hand in (0, 1)]
     for hand in (0, 1):
         chosen = scored.hands == hand
-        assert (scores[chosen] == scored.scores[TEMPERATURES.index(own[1 - hand])][chosen]).all()
+        assert scores[chosen].tolist() == calibrate(scored.scores[chosen], *own[1 - hand])
+    assert scores[scored.hands == 0].mean() < 0.05
 
 
 def test_what_is_right():
@@ -88,17 +95,13 @@ def test_what_is_right():
     assert line_right("", "ab").tolist() == [0]
 
 
-def test_scores_at_every_temperature_are_those_of_the_decoder():
+def test_scores_are_those_of_the_decoder():
     alphabet = "ab "
     logits = 2 * torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(0))
     lines = [NetworkLine(line, "ab a") for line in logits]
     readings = decode_greedily(logits, 0, 3)
-    own = {"character": 1.3, "word": 2.0, "line": 0.7}
-    scored = score_lines(lines, [path_of(reading) for reading in readings], alphabet, [0, 1, 1], own)
-    for place, temperatures in ((TEMPERATURES.index(1.0), None), (-1, own)):
-        expected = decode_greedily(logits, 0, 3, temperatures)
-        assert scored["line"].scores[place] == pytest.approx([line.score for line in expected])
-        assert scored["word"].scores[place] == pytest.approx([score for line in expected for *_, score in line.words])
-        assert scored["character"].scores[place] == pytest.approx(
-            [score for line in expected for score in line.scores]
-        )
+    scored = score_lines(lines, readings, alphabet, [0, 1, 1])
+    assert scored["line"].scores.tolist() == [line.score for line in readings]
+    assert scored["word"].scores.tolist() == [score for line in readings for *_, score in line.words]
+    assert scored["character"].scores.tolist() == [score for line in readings for score in line.scores]
+    assert all(len(own.scores) == len(own.right) == len(own.hands) for own in scored.values())

@@ -77,20 +77,20 @@ def test_build_tune_and_calibrate(model, lines, tmp_path, capsys):
     calibrate.main([*of_model, *of_lines, "--write", "--plot", str(tmp_path / "plot.png")])
     printed = capsys.readouterr().out
     assert "score" in printed and "mean of maxima" in printed and "10 %" in printed
-    temperatures = json.loads((model / "processor_config.json").read_text())["temperatures"]
-    assert HTRConvTextProcessor.from_pretrained(model).temperatures == temperatures
-    assert set(temperatures) == {"character", "word", "line"} and set(temperatures.values()) != {1.0}
+    fitted = json.loads((model / "processor_config.json").read_text())["calibration"]
+    assert HTRConvTextProcessor.from_pretrained(model).calibration == fitted
+    assert set(fitted) == {"character", "word", "line"} and [1.0, 0.0] not in fitted.values()
     assert (tmp_path / "plot.png").stat().st_size > 10_000
 
     calibrate.main([*of_model, *of_lines, "--decoder", str(folder), "--write"])
     assert "share of the beam" in capsys.readouterr().out
-    fitted = HTRConvTextDecoder.from_pretrained(folder)
-    assert fitted.temperatures != tuned.temperatures
-    assert {**fitted.to_dict(), "temperatures": 0} == {**tuned.to_dict(), "temperatures": 0}
+    decoder = HTRConvTextDecoder.from_pretrained(folder)
+    assert decoder.calibration != tuned.calibration
+    assert {**decoder.to_dict(), "calibration": 0} == {**tuned.to_dict(), "calibration": 0}
 
     calibrate.main([*of_model, *of_lines, "--evaluate"])
     measured = capsys.readouterr().out
-    assert f"temperature {temperatures['word']:.3f}" in measured
+    assert f"slope {fitted['word'][0]:.3f} offset {fitted['word'][1]:+.3f}" in measured
 
 
 def test_the_file_gets_as_small_as_asked(model, tmp_path):
