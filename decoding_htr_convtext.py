@@ -71,21 +71,22 @@ def are_numbers(values: Any) -> bool:
     )
 
 
-def calibrate(scores: Sequence[float], slope: float, offset: float) -> list[float]:
-    """Scores whose log odds are `slope` times those of `scores`, and `offset` more."""
-    if (slope, offset) == (1.0, 0.0) or not len(scores):
-        return list(scores)
-    kept = np.clip(np.asarray(scores, dtype=np.float64), SUREST, 1 - SUREST)
-    return (1 / (1 + np.exp(-slope * np.log(kept / (1 - kept)) - offset))).tolist()
+def calibrate(scores: Sequence[float] | np.ndarray, slope: float, offset: float) -> np.ndarray:
+    """Scores, of shape `(items,)`, whose log odds are `slope` times those of `scores`, and `offset` more."""
+    given = np.asarray(scores, dtype=np.float64)
+    if (slope, offset) == (1.0, 0.0):
+        return given
+    kept = np.clip(given, SUREST, 1 - SUREST)
+    return 1 / (1 + np.exp(-slope * np.log(kept / (1 - kept)) - offset))
 
 
 def calibrate_hypothesis(hypothesis: CTCHypothesis, calibration: Mapping[str, Sequence[float]]) -> None:
     """Calibrates the scores of a reading, its words and its characters; that of an empty line stays 0."""
-    hypothesis.scores = calibrate(hypothesis.scores, *calibration["character"])
-    words = calibrate([score for *_, score in hypothesis.words], *calibration["word"])
+    hypothesis.scores = calibrate(hypothesis.scores, *calibration["character"]).tolist()
+    words = calibrate([score for *_, score in hypothesis.words], *calibration["word"]).tolist()
     hypothesis.words = [(start, end, score) for (start, end, _), score in zip(hypothesis.words, words, strict=True)]
     if hypothesis.token_ids:
-        (hypothesis.score,) = calibrate([hypothesis.score], *calibration["line"])
+        (hypothesis.score,) = calibrate([hypothesis.score], *calibration["line"]).tolist()
 
 
 def collapse_frames(token_ids: torch.Tensor, blank_id: int = 0) -> torch.Tensor:

@@ -114,7 +114,7 @@ def measure(
         after = {level: cross_fitted(own, len(numbers)) for level, own in scored.items()}
         given = {level: fit_calibration(own) for level, own in scored.items()}
     else:
-        after = {level: np.array(calibrate(own.scores, *given[level])) for level, own in scored.items()}
+        after = {level: calibrate(own.scores, *given[level]) for level, own in scored.items()}
     maxima = np.array([np.mean(reading.scores) if reading.scores else 0.0 for reading in readings])
     return Calibration(dict(given), scored, after, read_lines, maxima, shares)
 

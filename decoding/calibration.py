@@ -133,7 +133,7 @@ def cross_fitted(scored: Scored, hands: int) -> np.ndarray:
     order = np.random.default_rng(0).permutation(hands)
     halves = [set(order[0::2].tolist()), set(order[1::2].tolist())]
     if hands < 2:
-        return np.array(calibrate(scored.scores, *fit_calibration(scored)))
+        return calibrate(scored.scores, *fit_calibration(scored))
     scores = np.zeros(len(scored.right))
     for own, others in (halves, halves[::-1]):
         other = scored.of_hands(others)

@@ -81,7 +81,7 @@ def test_a_half_is_scored_by_what_the_other_half_says():
     own = [fit_calibration(scored.of_hands({hand})) for hand in (0, 1)]
     for hand in (0, 1):
         chosen = scored.hands == hand
-        assert scores[chosen].tolist() == calibrate(scored.scores[chosen], *own[1 - hand])
+        assert scores[chosen].tolist() == calibrate(scored.scores[chosen], *own[1 - hand]).tolist()
     assert scores[scored.hands == 0].mean() < 0.05
 
 
