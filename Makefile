@@ -29,10 +29,11 @@ types: $(VENV)/test.stamp
 	cd $(VENV)/types && $(abspath $(BIN)/mypy) --config-file "$(CURDIR)/pyproject.toml" -p htr_convtext
 
 # Files side by side on one thread each: the small networks of the tests lose more to threads than they gain by them.
+# The longest files go first (tests/conftest.py), not those with the most tests.
 # A worker that dies ends the run with its test's name; replaced, it would leave pytest-xdist waiting for ever.
 tests: $(VENV)/test.stamp
 	@command -v chromium >/dev/null || echo "No chromium on the PATH: the browser tests are skipped."
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix .

@@ -38,11 +38,7 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     # 1. Options, logging, seeds
     model_args, data_args, args = parse_arguments(sys.argv[1:])
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    transformers.utils.logging.set_verbosity(args.get_process_log_level())
-    set_seed(args.seed)
-    if args.device.type == "cpu":
-        keep_freed_memory()
+    set_up_process(args)
 
     try:
         # 2. Lines, vocabulary, model
@@ -73,6 +69,14 @@ def main() -> None:
         if wanted:
             evaluate(trainer, prepared[split], lines[split], split)
     trainer.accelerator.end_training()
+
+
+def set_up_process(args: HTRConvTextTrainingArguments) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    transformers.utils.logging.set_verbosity(args.get_process_log_level())
+    set_seed(args.seed)
+    if args.device.type == "cpu":
+        keep_freed_memory()
 
 
 def settle_validation(lines: DatasetDict, args: HTRConvTextTrainingArguments) -> None:

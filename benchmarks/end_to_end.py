@@ -17,13 +17,30 @@ from types import SimpleNamespace
 import torch
 from PIL import Image
 
-from htr_convtext import SIZES, HTRConvTextForCTC, HTRConvTextProcessor, load_image
-from htr_convtext.benchmarks.timing import machine, new_network
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+from .. import SIZES, HTRConvTextForCTC, HTRConvTextProcessor, load_image
+from ..pages.finding_files import IMAGE_SUFFIXES
+from .timing import machine, new_network, print_table
 
 
 def main() -> None:
+    options = parse_options()
+    paths = line_images(options.lines)[: options.number]
+    model, processor = load(options)
+    read = model.as_pipeline(processor, batch_size=options.batch_size)
+    read(paths[: options.batch_size])  # warm-up; puts the network into inference mode
+    steps = time_steps(paths, model, processor, options.batch_size)
+    start = time.perf_counter()
+    read(paths)
+    steps["pipeline"] = time.perf_counter() - start
+    print(f"{options.model or options.size}, {len(paths)} lines, batch {options.batch_size}, {machine()}")
+    rows = (
+        [name, f"{1000 * seconds / len(paths):.2f}", f"{100 * seconds / steps['network']:.1f} %"]
+        for name, seconds in steps.items()
+    )
+    print_table(["", "ms a line", "of the network's"], rows)
+
+
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=Path, required=True, help="folder with line images")
     parser.add_argument("--number", type=int, default=1000)
@@ -31,25 +48,14 @@ def main() -> None:
     source.add_argument("--size", choices=SIZES, default="base")
     source.add_argument("--model", help="model folder")
     parser.add_argument("--batch_size", type=int, default=4)
-    parser.add_argument("--num_workers", type=int, default=0, help="processes that load images")
-    options = parser.parse_args()
-    paths = sorted(str(path) for path in options.lines.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    paths = paths[: options.number]
+    return parser.parse_args()
+
+
+def line_images(folder: Path) -> list[str]:
+    paths = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        parser.error(f"{options.lines} holds no image files ({', '.join(sorted(IMAGE_SUFFIXES))}).")
-
-    model, processor = load(options)
-    read = model.as_pipeline(processor, batch_size=options.batch_size, num_workers=options.num_workers)
-    read(paths[: options.batch_size])  # warm-up; puts the network into inference mode
-    steps = time_steps(paths, model, processor, options.batch_size)
-    start = time.perf_counter()
-    read(paths)
-    steps["pipeline"] = time.perf_counter() - start
-
-    what = f"{options.model or options.size}, {len(paths)} lines, batch {options.batch_size}"
-    print(f"{what}, {options.num_workers} workers, {machine()}")
-    for name, seconds in steps.items():
-        print(f"{name:24}{1000 * seconds / len(paths):10.2f} ms a line{100 * seconds / steps['network']:8.1f} %")
+        raise SystemExit(f"{folder} holds no image files ({', '.join(IMAGE_SUFFIXES)}).")
+    return paths
 
 
 def load(options: argparse.Namespace) -> tuple[HTRConvTextForCTC, HTRConvTextProcessor]:

@@ -17,9 +17,7 @@ on GPUs and where `--only` names them: compiling takes minutes on a CPU.
 
 import argparse
 import json
-import resource
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +26,9 @@ from typing import Any
 import torch
 import transformers
 
-from htr_convtext import SIZES
-from htr_convtext.benchmarks.timing import (
+from ..configuration_htr_convtext import SIZES
+from .runs import figures_of_process, peak_memory
+from .timing import (
     HEIGHT,
     MATRIX_PRODUCT,
     MATRIX_SIDE,
@@ -37,7 +36,9 @@ from htr_convtext.benchmarks.timing import (
     machine,
     measure_steadily,
     new_network,
+    print_table,
     quartiles,
+    ratios,
 )
 
 BASELINE = "baseline"
@@ -63,7 +64,6 @@ EXPORTS = {
 }
 EXACT = (BASELINE, LOADED, "inference mode", "OpenVINO float32", "ONNX Runtime float32")
 CALIBRATION_LINES = 16
-KIBIBYTES_IN_MIB = 1024
 
 
 def main() -> None:
@@ -137,21 +137,20 @@ def report_speed(options: argparse.Namespace) -> None:
 
 def report_shape(networks: dict[str, Any], pixel_values: torch.Tensor, options: argparse.Namespace) -> None:
     lines, width = pixel_values.shape[0], pixel_values.shape[-1]
-    differences = {name: difference(name, networks, pixel_values) for name in networks}
+    differences = {name: f"{difference(name, networks, pixel_values):.0e}" for name in networks}
     contenders = {name: lambda network=network: network(pixel_values) for name, network in networks.items()}
     seconds, unsteadiness = measure_steadily(contenders, options.rounds, options.device)
     rates = [2 * MATRIX_SIDE**3 / second for second in seconds[MATRIX_PRODUCT]]
     flops = count_flops(networks[BASELINE], pixel_values)[""]
-    spread = f"{quartiles([rate / 1e9 for rate in rates])} GFLOP/s, quartiles {100 * unsteadiness:.0f} % apart"
+    spread = f"{quartiles(rate / 1e9 for rate in rates)} GFLOP/s, quartiles {100 * unsteadiness:.0f} % apart"
     print(f"batch {lines}, {HEIGHT}x{width}; {flops / lines / 1e9:.2f} GFLOP a line; matrix products: {spread}")
-    print(f"{'':26}{'ms a line':>26}{'speed-up':>22}{'% of products':>16}{'logits':>9}")
-    for name in networks:
-        milliseconds = quartiles([1000 * second / lines for second in seconds[name]])
-        speed_up = quartiles([slow / fast for slow, fast in zip(seconds[BASELINE], seconds[name], strict=True)])
-        share = statistics.median(
-            100 * flops / second / rate for second, rate in zip(seconds[name], rates, strict=True)
-        )
-        print(f"{name:26}{milliseconds:>26}{speed_up:>22}{share:16.0f}{differences[name]:9.0e}")
+    rows = []
+    for name, times in seconds.items():
+        if name != MATRIX_PRODUCT:
+            share = statistics.median(100 * flops / time / rate for time, rate in zip(times, rates, strict=True))
+            milliseconds = quartiles(1000 * time / lines for time in times)
+            rows.append([name, milliseconds, ratios(seconds[BASELINE], times), f"{share:.0f}", differences[name]])
+    print_table(["", "ms a line", "speed-up", "% of products", "logits"], rows)
 
 
 @torch.no_grad()
@@ -166,12 +165,11 @@ def difference(name: str, networks: dict[str, Callable], pixel_values: torch.Ten
 
 def report_memory(options: argparse.Namespace) -> None:
     print(f"{options.size}, batch {options.batch_size[0]}, {HEIGHT}x{options.width[0]}; MiB, a process each")
-    print(f"{'':26}{'loaded':>10}{'peak':>10}{'reading takes':>16}")
+    rows = []
     for name in contender_names(options):
-        command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--memory_of", name]
-        figures = json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
-        loaded, peak = figures["loaded"], figures["peak"]
-        print(f"{name:26}{loaded:10.0f}{peak:10.0f}{peak - loaded:16.0f}")
+        loaded, peak = figures_of_process(__spec__.name, *sys.argv[1:], "--memory_of", name).values()
+        rows.append([name, *(f"{memory:.0f}" for memory in (loaded, peak, peak - loaded))])
+    print_table(["", "loaded", "peak", "reading takes"], rows)
 
 
 @torch.no_grad()
@@ -179,14 +177,10 @@ def peak_memory_of(name: str, options: argparse.Namespace) -> dict[str, float]:
     """Largest resident memory (MiB) once a contender is ready, and after it has read two batches."""
     network = make_contender(name, options)
     pixel_values = noise(options.batch_size[0], options.width[0], options.device)
-    loaded = resident_peak()
+    loaded = peak_memory()
     for _ in range(2):
         network(pixel_values)
-    return {"loaded": loaded, "peak": resident_peak()}
-
-
-def resident_peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIBIBYTES_IN_MIB
+    return {"loaded": loaded, "peak": peak_memory()}
 
 
 if __name__ == "__main__":

@@ -6,60 +6,45 @@ Loading many lines: time and peak memory of the first load, which makes the cach
     python -m htr_convtext.benchmarks.line_datasets --lines 200000 --folder many_lines
 
 Draws the lines once (layout: train.ln, lines/*.jpg with a .txt each), then loads them in processes of their own. The
-base is what such a process takes once everything is imported. With --num_proc, the peak is that of the process plus as
-many times the largest of those that it starts.
+base is what such a process takes once everything is imported.
 """
 
 import argparse
 import json
-import os
 import random
-import resource
 import shutil
-import subprocess
-import sys
 import time
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from .runs import figures_of_process, peak_memory
+from .timing import print_table
+
 WORDS = "the hand that wrote these lines was small and patient; it left no margin, and few blots".split()
 DISTINCT_IMAGES = 500
 WORDS_IN_A_LINE = (4, 9)
 HEIGHT = 64
-KIBIBYTES_IN_MIB = 1024
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, default=200_000)
     parser.add_argument("--folder", type=Path, default=Path("many_lines"), help="made if it is not there")
-    parser.add_argument("--num_proc", type=int, default=1)
     parser.add_argument("--load", action="store_true", help="only load, and print the figures as JSON")
     options = parser.parse_args()
     cache = options.folder.with_name(options.folder.name + "_cache")
     if options.load:
-        print(json.dumps(load(options.folder, cache, options.num_proc)))
+        print(json.dumps(load(options.folder, cache)))
         return
     if not options.folder.is_dir():
         draw_lines(options.folder, options.lines)
     shutil.rmtree(cache, ignore_errors=True)
-    command = [sys.executable, "-m", __spec__.name, "--load", "--folder", str(options.folder)]
-    command += ["--num_proc", str(options.num_proc)]
-    runs = [json.loads(subprocess.check_output(command, text=True).splitlines()[-1]) for _ in range(2)]
-    print_table(runs)
-
-
-def print_table(runs: list[dict[str, float]]) -> None:
-    names = ("lines", "seconds", "cpu", "base", "peak", "over")
-    print(
-        f"{'load':8}" + "".join(f"{name:>10}" for name in names) + "   (seconds; memory in MiB, over = over the base)"
-    )
-    for title, run in zip(("first", "second"), runs, strict=True):
-        figures = {**run, "over": run["peak"] - run["base"]}
-        print(f"{title:8}" + "".join(f"{figures[name]:10.{name in ('seconds', 'cpu'):d}f}" for name in names))
-    first, second = runs
+    first, second = (figures_of_process(__spec__.name, "--load", "--folder", options.folder) for _ in range(2))
+    print("seconds; memory in MiB, over = over the base")
+    rows = [[name, *(f"{figure:.1f}" for figure in run.values())] for name, run in (("1st", first), ("2nd", second))]
+    print_table(["load", *first], rows)
     clock, cpu = (first[name] / second[name] for name in ("seconds", "cpu"))
     print(f"first / second: {clock:.1f} by the clock, {cpu:.1f} on the CPU")
 
@@ -90,26 +75,14 @@ def drawing(dice: random.Random) -> tuple[str, bytes]:
     return text, content.getvalue()
 
 
-def load(folder: Path, cache: Path, num_proc: int) -> dict[str, float]:
-    """Seconds by the clock and on the CPU (children too), lines, and memory (MiB) of one load in this process."""
+def load(folder: Path, cache: Path) -> dict[str, float]:
+    """Lines, seconds by the clock and on the CPU, and memory (MiB) of one load in this process."""
     from ..line_datasets import load_lines
 
-    base = peak_memory()
-    start, cpu_start = time.perf_counter(), cpu_seconds()
-    lines = load_lines("lines", data_dir=folder, cache_dir=cache, num_proc=num_proc if num_proc > 1 else None)["train"]
-    seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu_start
-    return {"seconds": seconds, "cpu": cpu, "lines": len(lines), "base": base, "peak": peak_memory(num_proc)}
-
-
-def cpu_seconds() -> float:
-    """Seconds that this process and those it started and waited for spent on the CPU: other work does not count."""
-    return sum(os.times()[:4])
-
-
-def peak_memory(processes: int = 0) -> float:
-    """Largest resident memory so far, MiB: of this process, and of so many others that it started."""
-    own, others = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return (own + (processes if processes > 1 else 0) * others) / KIBIBYTES_IN_MIB
+    base, start, cpu = peak_memory(), time.perf_counter(), time.process_time()
+    lines = load_lines("lines", data_dir=folder, cache_dir=cache)["train"]
+    seconds, cpu, peak = time.perf_counter() - start, time.process_time() - cpu, peak_memory()
+    return {"lines": len(lines), "seconds": seconds, "cpu": cpu, "base": base, "peak": peak, "over": peak - base}
 
 
 if __name__ == "__main__":

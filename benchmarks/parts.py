@@ -13,14 +13,15 @@ import argparse
 import statistics
 import time
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from htr_convtext import SIZES, HTRConvTextForCTC
-from htr_convtext.benchmarks.timing import HEIGHT, count_flops, machine, new_network
-from htr_convtext.modeling_htr_convtext import HTRConvTextMobileViTLayer
+from ..configuration_htr_convtext import SIZES
+from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextMobileViTLayer
+from .timing import HEIGHT, count_flops, machine, new_network, print_table
 
 
 def main() -> None:
@@ -61,12 +62,13 @@ def report(size: str, model: HTRConvTextForCTC, pixel_values: torch.Tensor, roun
     seconds = time_parts(model.optimize_for_inference(), pixel_values, rounds)
     whole = statistics.median(seconds["network"])
     print(f"{size}, batch {lines}, {HEIGHT}x{pixel_values.shape[-1]}, {machine()}, {rounds} rounds, medians")
-    print(f"{'':26}{'ms a line':>12}{'of the time':>14}{'GFLOP a line':>15}{'of all':>9}{'GFLOP/s':>10}")
+    rows = []
     for name, operations in flops.items():
         median = statistics.median(seconds[name])
-        shares = f"{100 * median / whole:12.0f} %{operations / lines / 1e9:15.3f}"
-        rest = f"{100 * operations / flops['network']:7.0f} %{operations / median / 1e9:10.0f}"
-        print(f"{name:26}{1000 * median / lines:12.2f}{shares}{rest}")
+        time_share, share = 100 * median / whole, 100 * operations / flops["network"]
+        row = [f"{1000 * median / lines:.2f}", f"{time_share:.0f} %", f"{operations / lines / 1e9:.3f}"]
+        rows.append([name, *row, f"{share:.0f} %", f"{operations / median / 1e9:.0f}"])
+    print_table(["", "ms a line", "of the time", "GFLOP a line", "of all", "GFLOP/s"], rows)
 
 
 def count_part_flops(model: HTRConvTextForCTC, pixel_values: torch.Tensor) -> dict[str, int]:
@@ -86,8 +88,8 @@ def time_parts(model: HTRConvTextForCTC, pixel_values: torch.Tensor, rounds: int
     parts: dict[str, list[nn.Module]] = {**parts_of(model), "network": [model]}
     for part, modules in parts.items():
         for module in modules:
-            hooks.append(module.register_forward_pre_hook(lambda *_, part=part: start(clock, part)))
-            hooks.append(module.register_forward_hook(lambda *_, part=part: stop(clock, part)))
+            hooks.append(module.register_forward_pre_hook(partial(move, clock, part, -1)))
+            hooks.append(module.register_forward_hook(partial(move, clock, part, 1)))
     seconds: dict[str, list[float]] = defaultdict(list)
     for number in range(rounds + 1):
         clock.clear()
@@ -100,12 +102,9 @@ def time_parts(model: HTRConvTextForCTC, pixel_values: torch.Tensor, rounds: int
     return seconds
 
 
-def start(clock: dict[str, float], part: str) -> None:
-    clock[part] -= time.perf_counter()
-
-
-def stop(clock: dict[str, float], part: str) -> None:
-    clock[part] += time.perf_counter()
+def move(clock: dict[str, float], part: str, direction: int, *hooked: Any) -> None:
+    """Backwards by the time at which a module starts, forwards by that at which it ends."""
+    clock[part] += direction * time.perf_counter()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from transformers import set_seed
 
 from htr_convtext import HTRConvTextConfig, HTRConvTextForCTC
 from htr_convtext.training import HTRConvTextTrainer, keep_freed_memory, prepare_lines
-from htr_convtext.training.options import parse_arguments
+from htr_convtext.training.options import DataArguments, parse_arguments
 from htr_convtext.training.splits import load_splits
 from htr_convtext.training.starting_model import load_model
 
@@ -84,16 +85,21 @@ def train_and_read(name: str, options: argparse.Namespace) -> None:
         "lines": round(metrics["epoch"] * len(train_set)),
         "config": model.config.to_dict(),
         "command": shlex.join(["htr_convtext.benchmarks.peers", *sys.argv[1:]]),
-        "rates": {},
+        "rates": {
+            Path(folder).name: read_folder(folder, trainer, data_args, options.split) for folder in options.data_dir
+        },
     }
-    for folder in options.data_dir:
-        data_args.data_dir = [folder]
-        split = load_splits(data_args)[options.split]
-        rates = trainer.predict(prepare_lines(split, processor, model.config, training=False)).metrics
-        result["rates"][Path(folder).name] = {"cer": rates["test_cer"], "wer": rates["test_wer"]}
     file = options.output_dir / name / RESULT_FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def read_folder(folder: str, trainer: HTRConvTextTrainer, data_args: DataArguments, split: str) -> dict[str, float]:
+    """Error rates on a split of a folder."""
+    lines = load_splits(replace(data_args, data_dir=[folder]))[split]
+    prepared = prepare_lines(lines, trainer.processing_class, trainer.recognizer.config, training=False)
+    rates = trainer.predict(prepared).metrics
+    return {"cer": rates["test_cer"], "wer": rates["test_wer"]}
 
 
 def time_networks(results: dict[str, dict], rounds: int) -> dict[str, list[float]]:

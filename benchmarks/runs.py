@@ -1,9 +1,10 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Trainings by train_hf.py in processes of their own, and the tables that are made of them."""
+"""Processes of their own: trainings by train_hf.py, and what measures its memory; the tables made of them."""
 
 import argparse
 import json
+import resource
 import shlex
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "train_hf.py"
+KIBIBYTES_IN_MIB = 1024
 # A training that a clock ends, and of which nothing is kept but the last weights.
 TIMED = ("--do_train", "--eval_strategy", "no", "--save_strategy", "no", "--report_to", "none")
 
@@ -39,6 +41,17 @@ def start(command: list[str], log: Path) -> None:
         failed = subprocess.run([sys.executable, str(SCRIPT), *command], stdout=file, stderr=subprocess.STDOUT)
     if failed.returncode:
         raise SystemExit(f"The run ended with an error; see {log}. Repeat the command to go on.")
+
+
+def figures_of_process(module: str, *arguments: object) -> dict[str, float]:
+    """Figures that a command, run as a process, prints as JSON in its last line."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
+
+
+def peak_memory() -> float:
+    """Largest resident memory of this process so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIBIBYTES_IN_MIB
 
 
 def read_json(file: Path) -> dict:

@@ -24,8 +24,8 @@ from transformers import (
     ViTConfig,
 )
 
-from htr_convtext import SIZES
-from htr_convtext.benchmarks.timing import HEIGHT, machine, measure_steadily, new_network, quartiles
+from ..configuration_htr_convtext import SIZES
+from .timing import HEIGHT, machine, measure_steadily, new_network, print_table, quartiles, ratios
 
 try:
     from kraken.lib.vgsl import TorchVGSLModel
@@ -73,11 +73,11 @@ def main() -> None:
     if TorchVGSLModel is None:
         print("kraken is not installed: not measured")
     first = next(iter(readers))
-    print(f"{'':28}{'parameters':>12}{'ms a line':>32}{'time / ' + first:>30}")
+    rows = []
     for name in readers:
-        milliseconds = quartiles([1000 * second / options.batch_size for second in seconds[name]])
-        ratios = quartiles([own / other for own, other in zip(seconds[name], seconds[first], strict=True)])
-        print(f"{name:28}{parameters[name] / 1e6:10.1f} M{milliseconds:>32}{ratios:>30}")
+        milliseconds = quartiles(1000 * second / options.batch_size for second in seconds[name])
+        rows.append([name, f"{parameters[name] / 1e6:.1f} M", milliseconds, ratios(seconds[name], seconds[first])])
+    print_table(["", "parameters", "ms a line", f"time / {first}"], rows)
 
 
 def recognisers(options: argparse.Namespace) -> dict[str, Callable[[], tuple[Callable, int]]]:

@@ -1,10 +1,10 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Networks to time, and clocks: contenders take turns, and matrix products tell how steady the machine is."""
+"""Networks to time, clocks and tables: contenders take turns, and matrix products tell how steady the machine is."""
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -79,9 +79,22 @@ def count_flops(model: HTRConvTextForCTC, pixel_values: torch.Tensor) -> dict[st
     }
 
 
-def quartiles(values: list[float]) -> str:
+def quartiles(values: Iterable[float]) -> str:
     low, middle, high = statistics.quantiles(values, n=4)
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def ratios(ones: list[float], others: list[float]) -> str:
+    """Quartiles of what was measured in the same round."""
+    return quartiles(one / other for one, other in zip(ones, others, strict=True))
+
+
+def print_table(header: list[str], rows: Iterable[list[str]]) -> None:
+    """Names on the left, figures on the right, every column as wide as it needs."""
+    cells = [header, *rows]
+    first, *widths = (2 + max(map(len, column)) for column in zip(*cells, strict=True))
+    for name, *figures in cells:
+        print(name.ljust(first) + "".join(figure.rjust(width) for figure, width in zip(figures, widths, strict=True)))
 
 
 def machine(device: str = "cpu") -> str:

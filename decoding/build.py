@@ -37,6 +37,14 @@ PRUNING_STEPS = 40
 
 
 def main(arguments: list[str] | None = None) -> None:
+    options = parse_options(arguments)
+    try:
+        build(options)
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path, nargs="*", metavar="TEXT", help="text file, UTF-8")
     parser.add_argument("--model", required=True, help="model folder whose alphabet the language model is for")
@@ -44,13 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data_dir", nargs="+", help="folders of lines whose transcriptions are text too")
     parser.add_argument("--output", type=Path, required=True, help="folder to write the decoder to")
     parser.add_argument("--order", type=int, default=6, help="characters of the longest n-grams")
-    parser.add_argument(
-        "--prune",
-        type=int,
-        nargs="+",
-        default=[0],
-        help="leave out n-grams that are no more frequent; by order",
-    )
+    help_prune = "leave out n-grams that are no more frequent; by order"
+    parser.add_argument("--prune", type=int, nargs="+", default=[0], help=help_prune)
     parser.add_argument("--max_megabytes", type=float, help="prune the longer n-grams until the file is smaller")
     parser.add_argument("--words", type=Path, help="file of words that a reading gets a bonus for")
     parser.add_argument("--line_length", type=int, default=60, help="characters of the longest lines of a text file")
@@ -61,10 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.text and options.data_dir is None:
         parser.error("There is no text: name text files, or --data_dir of lines, or both.")
-    try:
-        build(options)
-    except (ValueError, OSError) as error:
-        raise SystemExit(str(error)) from error
+    return options
 
 
 def build(options: argparse.Namespace) -> None:

@@ -30,15 +30,7 @@ BEAM_TOLERANCE = 0.001
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_line_options(parser)
-    parser.add_argument("--decoder", help=f"decoder's folder; default: {DECODER_FOLDER} in the model's")
-    parser.add_argument("--lm_weights", type=float, nargs="+", default=LM_WEIGHTS)
-    parser.add_argument("--length_bonuses", type=float, nargs="+", default=LENGTH_BONUSES)
-    parser.add_argument("--word_bonuses", type=float, nargs="+", default=WORD_BONUSES, help="where there are words")
-    parser.add_argument("--beam_sizes", type=int, nargs="+", default=BEAM_SIZES)
-    parser.add_argument("--dry_run", action="store_true", help="write nothing")
-    options = parser.parse_args(arguments)
+    options = parse_options(arguments)
     folder = Path(options.decoder or Path(options.model) / DECODER_FOLDER)
     try:
         decoder = HTRConvTextDecoder.from_pretrained(folder)
@@ -57,6 +49,18 @@ def main(arguments: list[str] | None = None) -> None:
         tuned.save_pretrained(folder)
         print(f"Wrote {folder}.")
     print_sources(greedy, read_with(tuned, lines)[0])
+
+
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_line_options(parser)
+    parser.add_argument("--decoder", help=f"decoder's folder; default: {DECODER_FOLDER} in the model's")
+    parser.add_argument("--lm_weights", type=float, nargs="+", default=LM_WEIGHTS)
+    parser.add_argument("--length_bonuses", type=float, nargs="+", default=LENGTH_BONUSES)
+    parser.add_argument("--word_bonuses", type=float, nargs="+", default=WORD_BONUSES, help="where there are words")
+    parser.add_argument("--beam_sizes", type=int, nargs="+", default=BEAM_SIZES)
+    parser.add_argument("--dry_run", action="store_true", help="write nothing")
+    return parser.parse_args(arguments)
 
 
 def tune(decoder: HTRConvTextDecoder, lines: Sequence[NetworkLine], options: argparse.Namespace) -> HTRConvTextDecoder:

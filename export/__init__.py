@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks for ONNX Runtime and OpenVINO: export, a runner that the pipeline takes for the model, verification."""
 
-from .requirements import needing
+from ..pages.extra import needing
 
-with needing("export"):
+with needing("An exported network", "export"):
     from .runner import ExportedHTRConvText
 
 

@@ -23,9 +23,10 @@ import torch
 from torch.export import Dim
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from .requirements import load_or_exit, load_split_or_exit, needing
+from ..pages.extra import needing
+from .requirements import load_or_exit, load_split_or_exit
 
-with needing("export"):
+with needing("Exporting", "export"):
     import openvino
     from nncf import AdvancedQuantizationParameters
     from nncf.quantization.advanced_parameters import QuantizationParameters

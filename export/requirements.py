@@ -1,36 +1,17 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands need and may lack, said in one sentence: packages of the extras, folders of models."""
+"""What the commands need and may lack, said in one sentence: folders of models and of lines."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from ..pages.extra import needing
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 Loaded = TypeVar("Loaded")
-
-
-@contextmanager
-def needing(extras: str) -> Iterator[None]:
-    """
-    Around imports from packages that come with extras.
-
-    Args:
-        extras: As pip takes them: "export" or "train,export".
-
-    Raises:
-        ModuleNotFoundError: If one is not installed; the message says how to install it.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f'{error.name} is not installed; pip install -e ".[{extras}]" -c constraints.txt in the checkout has it.',
-            name=error.name,
-        ) from error
 
 
 def load_or_exit(option: str, name: str, load: Callable[[str], Loaded]) -> Loaded:
@@ -57,7 +38,7 @@ def load_split_or_exit(folder: str, split: str) -> "Dataset":
     Raises:
         SystemExit: If the folder cannot be loaded or has no such split.
     """
-    with needing("train,export"):
+    with needing("Lines", "train,export"):
         from ..line_datasets import load_lines
 
     try:

@@ -23,10 +23,11 @@ from functools import partial
 import torch
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from .requirements import load_or_exit, load_split_or_exit, needing
+from ..pages.extra import needing
+from .requirements import load_or_exit, load_split_or_exit
 from .runner import ExportedHTRConvText
 
-with needing("train,export"):
+with needing("Verifying", "train,export"):
     from datasets import Dataset, concatenate_datasets
 
     from ..training import error_rates

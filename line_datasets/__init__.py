@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Line data as users have it, as `datasets.DatasetDict`."""
 
-from .labels import Vocabulary, normalize_text, vocabulary
-from .loading import load_lines
-from .problems import LineDataError
+from ..pages.extra import needing
+
+with needing("Loading lines", "train"):
+    from .labels import Vocabulary, normalize_text, vocabulary
+    from .loading import load_lines
+    from .problems import LineDataError
 
 __all__ = ["LineDataError", "Vocabulary", "load_lines", "normalize_text", "vocabulary"]

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple, cast
 
 from datasets import Dataset
 
+from ..pages.extra import needing
+
 NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
 TEXT_ORDERS = ("logical", "visual")
 VOCABULARY_BATCH = 10_000
@@ -87,10 +89,8 @@ def visual_order(text: str) -> str:
     Raises:
         ImportError: If python-bidi is not installed.
     """
-    try:
+    with needing('text_order="visual"', "bidi"):
         from bidi.algorithm import get_display
-    except ImportError as error:
-        raise ImportError('text_order="visual" needs the package python-bidi: pip install python-bidi') from error
     characters = list(get_display(text))
     for place in range(len(characters) - 2, -1, -1):
         here, after = characters[place : place + 2]

@@ -1,10 +1,37 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What is said where the libraries of the extra `[pages]` are missing."""
+"""What is said where a library of an extra is missing."""
 
-INSTALL = "pip install htr-convtext[pages]"
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-def missing_extra(what: str, error: ImportError) -> ImportError:
-    """The error for something that needs the extra: what it is, why it failed, and what to do."""
-    return ImportError(f"{what} needs {error.name or error}, which is not here: {INSTALL}")
+class MissingExtraError(ImportError):
+    """A library of an extra is missing; the message says how to install it."""
+
+
+@contextmanager
+def needing(what: str, extras: str = "pages") -> Iterator[None]:
+    """
+    Around imports from libraries that come with extras.
+
+    Args:
+        what: What needs them.
+        extras: As pip takes them: "export" or "train,export".
+
+    Raises:
+        MissingExtraError: If one is missing.
+    """
+    try:
+        yield
+    except MissingExtraError:
+        raise
+    except ImportError as error:
+        raise missing_extra(what, error, extras) from error
+
+
+def missing_extra(what: str, error: ImportError, extras: str = "pages") -> MissingExtraError:
+    """The error for something that needs extras: what it is, why it failed, and what to do."""
+    missing = isinstance(error, ModuleNotFoundError)
+    state = f"{error.name}, which is not installed" if missing else f"what cannot be loaded ({error})"
+    return MissingExtraError(f'{what} needs {state}: pip install -e ".[{extras}]" -c constraints.txt in the checkout')

@@ -4,7 +4,7 @@
 Finding lines on the image of a page: a text detector's boxes, joined where they are pieces of one line, split where
 they hold two, put in reading order, each with a baseline and an outline.
 
-The detector is that of RapidOCR (`pip install htr-convtext[pages]`), whose weights are in its wheel.
+The detector is that of RapidOCR (extra `[pages]`), whose weights are in its wheel.
 """
 
 import dataclasses

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from .extra import missing_extra
+from .extra import needing
 
 POINTS_AN_INCH = 72
 # An image that covers this share of a page's width and height is the page's scan.
@@ -29,10 +29,8 @@ def open_pdf(path: Path) -> Iterator[Any]:
         ImportError: If pypdfium2 is not installed.
         ValueError: If the file is empty, encrypted or damaged.
     """
-    try:
+    with needing("A PDF"):
         import pypdfium2
-    except ImportError as error:
-        raise missing_extra("A PDF", error) from error
     with PDFIUM:
         if path.stat().st_size == 0:
             raise ValueError("the file is empty (0 bytes)")

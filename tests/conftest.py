@@ -25,8 +25,26 @@ ROOT = TESTS.parent
 OLDEST_TRANSFORMERS = Path(sys.prefix) / "transformers-4.57"
 
 
+# Files that take longest, by a run with --durations. They go first, so that none is left to one worker at the end.
+LONGEST = (
+    "export/test_export.py",
+    "test_train_hf.py",
+    "test_pipeline_htr_convtext.py",
+    "training/test_trainer.py",
+    "test_remote_code.py",
+    "test_language_model_htr_convtext.py",
+    "test_loading_htr_convtext.py",
+    "docs/test_coming_from_trocr.py",
+    "hub_upload/test_convert_original.py",
+    "training/test_golden_sam.py",
+    "test_modeling_htr_convtext.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves browser tests out where there is no Chromium, and says so in the summary."""
+    """Longest files first. Leaves browser tests out where there is no Chromium, and says so in the summary."""
+    rank = {TESTS / file: number for number, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
     if shutil.which("chromium"):
         return
     for item in items:
@@ -168,10 +186,17 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 @pytest.fixture(scope="session")
 def model_folder(line_images: list[str], made_once) -> Path:
     """A folder with a tiny network and its processor. It was never trained, but each line reads differently."""
-    return made_once("tiny", partial(write_model, line_images=line_images))
+    return made_once("tiny", partial(write_model, line_images=line_images, num_hidden_layers=3))
 
 
-def write_model(folder: Path, line_images: list[str]) -> None:
+@pytest.fixture(scope="session")
+def shallow_folder(line_images: list[str], made_once) -> Path:
+    """The same with one layer of each kind: an export takes its time for every layer."""
+    sizes = {"num_hidden_layers": 2, "backbone_depths": (1, 1, 1), "backbone_mobilevit": (False, False, True)}
+    return made_once("shallow", partial(write_model, line_images=line_images, **sizes))
+
+
+def write_model(folder: Path, line_images: list[str], **options) -> None:
     import htr_convtext
 
     torch.manual_seed(0)
@@ -179,7 +204,7 @@ def write_model(folder: Path, line_images: list[str]) -> None:
     processor = htr_convtext.HTRConvTextProcessor(
         htr_convtext.HTRConvTextImageProcessor(), htr_convtext.HTRConvTextTokenizer.from_alphabet(alphabet)
     )
-    sizes = {"hidden_size": 16, "num_attention_heads": 2, "backbone_head_dim": 4, "num_hidden_layers": 3}
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "backbone_head_dim": 4, **options}
     config = htr_convtext.HTRConvTextConfig(vocab_size=processor.tokenizer.vocab_size, **sizes)
     model = htr_convtext.HTRConvTextForCTC(config)
     spread_readings(model, processor(images=line_images[:4], return_tensors="pt").pixel_values)
@@ -201,9 +226,9 @@ def spread_readings(model: torch.nn.Module, pixel_values: torch.Tensor) -> None:
 
 
 @pytest.fixture(scope="session")
-def exported_folder(model_folder: Path, made_once) -> Callable[[str], Path]:
+def exported_folder(shallow_folder: Path, made_once) -> Callable[[str], Path]:
     """Gives the folder of that network and its processor, exported to a format."""
-    return lambda export_format: made_once(export_format, partial(write_export, model_folder, export_format))
+    return lambda export_format: made_once(export_format, partial(write_export, shallow_folder, export_format))
 
 
 def write_export(model_folder: Path, export_format: str, folder: Path) -> None:

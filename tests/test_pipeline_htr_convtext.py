@@ -590,6 +590,7 @@ def test_the_example_reads_to_any_console(example_command, monkeypatch, encoding
     assert_is_readable(console.buffer.getvalue().decode(encoding), encoding)
 
 
+@pytest.mark.slow
 def test_the_example_reads_in_a_process_of_its_own(example_command):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
     done = subprocess.run([sys.executable, *example_command], capture_output=True, env=environment)

@@ -24,7 +24,7 @@ from htr_convtext import ALPHABETS, HTRConvTextProcessor
 from htr_convtext.training.sampler import LineSampler
 
 WORDS = "the hand that wrote these lines was small and patient; it left no margin, and few blots".split()
-QUICK = ["--size", "tiny", "--image_width", "128", "--use_cpu", "--disable_tqdm", "true", "--do_train"]
+QUICK = ["--size", "lite", "--image_width", "128", "--use_cpu", "--disable_tqdm", "true", "--do_train"]
 QUICK += ["--report_to", "none"]
 NO_DROPOUT = ["--hidden_dropout_prob", "0", "--attention_probs_dropout_prob", "0", "--drop_path_rate", "0"]
 
@@ -75,9 +75,6 @@ def accelerate(*options: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "accelerate.commands.launch", *options)
 
 
-ONE_PROCESS = accelerate("--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no", "--cpu")
-
-
 def history(output: Path) -> list[dict]:
     log = TrainerState.load_from_json(str(output / "trainer_state.json")).log_history
     return [entry for entry in log if "ctc_loss" in entry]
@@ -96,7 +93,7 @@ def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_fol
     options = ["--max_steps", 60, "--warmup_steps", 10, "--per_device_train_batch_size", 8]
     options += ["--logging_steps", 1, "--eval_steps", 60, "--save_steps", 60, "--do_eval", "--do_predict"]
     options += ["--sam_rho", 0, "--ema_decay", 0.9]
-    launch(root, "--data_dir", line_folder, "--output_dir", output, *QUICK, *options, launcher=ONE_PROCESS)
+    launch(root, "--data_dir", line_folder, "--output_dir", output, *QUICK, *options)
 
     log = history(output)
     first, last = ({name: entry[name] for name in ("loss", "tcm_loss")} for entry in (log[0], log[-1]))
@@ -124,7 +121,7 @@ def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_fol
 
 def test_two_processes_compute_what_one_does_with_the_whole_batch(root, train_hf, line_folder, tmp_path, monkeypatch):
     """TCM and SAM on, labels of unequal length on the ranks, dropout off, batch norms frozen."""
-    options = ["--max_steps", 3, "--warmup_steps", 0, "--logging_steps", 1, "--eval_strategy", "no", "--save_steps", 3]
+    options = ["--max_steps", 2, "--warmup_steps", 0, "--logging_steps", 1, "--eval_strategy", "no", "--save_steps", 2]
     options += ["--augment", "false", "--freeze_batch_norm", "--tcm_dropout_prob", 0, *NO_DROPOUT]
     # SGD, because AdamW would make steps of the rounding errors of gradients that are zero.
     options += ["--optim", "sgd", "--learning_rate", 1e-3, "--max_grad_norm", 1]
@@ -135,19 +132,19 @@ def test_two_processes_compute_what_one_does_with_the_whole_batch(root, train_hf
     lengths = [len(texts[line]) for line in LineSampler(len(texts), seed=123)]
     assert sum(lengths[:4]) != sum(lengths[4:8])
     two = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
-    options += ["--data_dir", line_folder, *QUICK]
+    options += ["--data_dir", line_folder, *QUICK, "--size", "tiny"]
     four, eight = (["--per_device_train_batch_size", number] for number in (4, 8))
     launch(root, *options, *four, "--output_dir", tmp_path / "two", launcher=two)
     run_inside(train_hf, monkeypatch, *options, *eight, "--output_dir", tmp_path / "one")
     # Every process writes its own random state: there were two, and one.
-    assert len(list((tmp_path / "two" / "checkpoint-3").glob("rng_state_*.pth"))) == 2
-    assert not list((tmp_path / "one" / "checkpoint-3").glob("rng_state_*.pth"))
+    assert len(list((tmp_path / "two" / "checkpoint-2").glob("rng_state_*.pth"))) == 2
+    assert not list((tmp_path / "one" / "checkpoint-2").glob("rng_state_*.pth"))
 
     for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for name in ("loss", "ctc_loss", "tcm_loss"):
             assert one[name] == pytest.approx(two[name], rel=1e-4)
     one, two = (
-        load_file(tmp_path / output / "checkpoint-3" / "weights_without_ema.safetensors") for output in ("one", "two")
+        load_file(tmp_path / output / "checkpoint-2" / "weights_without_ema.safetensors") for output in ("one", "two")
     )
     # How far the weights have moved from their average is the measure of how near they must be to each other.
     assert distance(one, two) < 0.05 * distance(one, weights(tmp_path / "one"))
@@ -204,7 +201,7 @@ def test_the_papers_recipe_runs_three_steps_on_each_dataset(
     output = tmp_path / "run"
     release = request.getfixturevalue(f"{recipe}_release")
     # All that is not the recipe's: a small network, a small batch, and steps few enough for a test.
-    options = ["--size", "tiny", "--image_width", 256, "--max_steps", 3, "--per_device_train_batch_size", 2]
+    options = ["--size", "lite", "--image_width", 256, "--max_steps", 3, "--per_device_train_batch_size", 2]
     options += ["--logging_steps", 1, "--dataloader_num_workers", 0, "--use_cpu", "--report_to", "none"]
     options += ["--dataset", recipe, "--data_dir", release, "--output_dir", output]
     run_inside(train_hf, monkeypatch, root / "recipes" / "paper.yaml", *options)

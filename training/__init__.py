@@ -2,24 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training by the paper's recipe: Trainer, SAM, EMA, augmentation, metrics."""
 
-from .allocator import keep_freed_memory
-from .arguments import HTRConvTextTrainingArguments
-from .augmentation import LineAugmentation
-from .checkpoints import check_output_dir, checkpoints, find_checkpoint
-from .collator import LineCollator
-from .ema import ExponentialMovingAverage, ema_decay
-from .evaluation import LineScorer, ReadLine
-from .fast_modules import made_fast, put_in_fast_modules
-from .joint_model import HTRConvTextWithTCM
-from .metrics import HTRConvTextErrorRates, error_rates
-from .options import DataArguments, ModelArguments, parse_arguments
-from .preparation import prepare_lines
-from .report import write_evaluation, write_learning_curves
-from .schedule import learning_rate
-from .splits import load_splits, prepare_splits
-from .starting_model import load_model
-from .trainer import HTRConvTextTrainer
-from .vocabulary import extend_vocabulary, load_tcm
+from ..pages.extra import needing
+
+with needing("Training", "train"):
+    from .allocator import keep_freed_memory
+    from .arguments import HTRConvTextTrainingArguments
+    from .augmentation import LineAugmentation
+    from .checkpoints import check_output_dir, checkpoints, find_checkpoint
+    from .collator import LineCollator
+    from .ema import ExponentialMovingAverage, ema_decay
+    from .evaluation import LineScorer, ReadLine
+    from .fast_modules import made_fast, put_in_fast_modules
+    from .joint_model import HTRConvTextWithTCM
+    from .metrics import HTRConvTextErrorRates, error_rates
+    from .options import DataArguments, ModelArguments, parse_arguments
+    from .preparation import prepare_lines
+    from .report import write_evaluation, write_learning_curves
+    from .schedule import learning_rate
+    from .splits import load_splits, prepare_splits
+    from .starting_model import load_model
+    from .trainer import HTRConvTextTrainer
+    from .vocabulary import extend_vocabulary, load_tcm
 
 __all__ = [
     "DataArguments",

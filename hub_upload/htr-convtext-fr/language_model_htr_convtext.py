@@ -335,8 +335,8 @@ def load_engine(alphabet: str, arpa: bytes | None) -> tuple[Any, Any]:
         from flashlight.lib.text.dictionary import Dictionary
     except ImportError as error:
         raise ImportError(
-            "Beam search needs flashlight-text, which is not installed: pip install htr-convtext[lm], or "
-            'pip install "ufal-flashlight-text>=0.0.7.1,<0.0.8".'
+            'Beam search needs flashlight-text, which is not installed: pip install -e ".[lm]" -c constraints.txt '
+            'in the checkout, or pip install "ufal-flashlight-text>=0.0.7.1,<0.0.8"'
         ) from error
     if arpa is None:
         return decoder, decoder.ZeroLM()

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from htr_convtext.benchmarks import timing
+
 TEXTS = ["one", "two words", "a third line", "four"]
+
+
+@pytest.fixture(autouse=True)
+def small_matrix_products(monkeypatch):
+    """What tells the machine's rate would take longer than the networks of the tests."""
+    monkeypatch.setattr(timing, "MATRIX_SIDE", 64)
 
 
 @pytest.fixture

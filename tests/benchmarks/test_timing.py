@@ -3,11 +3,12 @@
 """The commands that time run as printed, and compare networks that say the same."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from htr_convtext.benchmarks import end_to_end, inference, speed, training
+from htr_convtext.benchmarks import end_to_end, inference, line_datasets, speed, training
 from htr_convtext.benchmarks.timing import count_flops, measure, new_network
 
 
@@ -36,7 +37,7 @@ def test_inference_times_every_contender_at_every_shape(monkeypatch, capsys):
     options = ["--size", "tiny", "--batch_size", 1, 2, "--width", 64, "--rounds", 2]
     printed = run(monkeypatch, capsys, inference, *options, "--only", "as loaded", "inference mode")
     rows = [line for line in printed if line.startswith(("baseline", "as loaded", "inference mode"))]
-    assert [row[:26].strip() for row in rows] == ["baseline", "as loaded", "inference mode"] * 2
+    assert [row.split("  ")[0] for row in rows] == ["baseline", "as loaded", "inference mode"] * 2
     assert all("1.00 (1.00 to 1.00)" in row for row in rows[::3])
     assert sum("GFLOP a line" in line for line in printed) == 2
 
@@ -66,7 +67,7 @@ def test_recognisers_are_compared_with_the_first(monkeypatch, capsys):
 
 def test_the_pipelines_steps_are_timed(monkeypatch, capsys, root):
     printed = run(monkeypatch, capsys, end_to_end, "--lines", root / "examples", "--number", 3, "--size", "lite")
-    steps = [line[:24].strip() for line in printed[1:]]
+    steps = [line.split("  ")[0] for line in printed[2:]]
     assert steps == ["open and decode", "grey, resize and scale", "network", "frames to text", "pipeline"]
     assert ", 3 lines," in printed[0]
 
@@ -76,5 +77,38 @@ def test_every_way_to_train_makes_a_step():
 
     config = HTRConvTextConfig(**SIZES["lite"])
     batch = {"pixel_values": torch.rand(1, 1, 64, 64), "labels": torch.randint(1, config.vocab_size, (1, 5))}
-    for variant in training.variants(bf16=False, compiled=False).values():
+    for variant in training.variants(bf16=False).values():
         training.make_step(variant, config, batch, "cpu")()
+
+
+def test_ways_to_train_are_compared_in_the_same_rounds(monkeypatch, capsys):
+    options = ["--size", "lite", "--batch-size", 1, "--width", 64, "--rounds", 2]
+    printed = run(monkeypatch, capsys, training, *options, "--only", "fast on a CPU", "the stem")
+    names = ("... and modules that are fast on a CPU", "... of these, not the stem")
+    assert [line.strip().split("  ")[0] for line in printed[2:4]] == list(names)
+    assert "1.00 (1.00 to 1.00)" in printed[2] and len(printed) == 5
+
+
+@pytest.mark.parametrize("stem_product", [True, False])
+def test_the_stem_alone_is_as_the_paper_has_it(stem_product):
+    from htr_convtext import SIZES, HTRConvTextConfig
+    from htr_convtext.training.fast_modules import FastDropout, ProductConv2d
+
+    variant = training.Variant(stem_product=stem_product)
+    modules = {
+        type(module) for module in training.make_network(variant, HTRConvTextConfig(**SIZES["lite"]), "cpu").modules()
+    }
+    assert (ProductConv2d in modules) is stem_product and FastDropout in modules
+
+
+def test_loads_of_many_lines_are_timed_in_processes_of_their_own(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(
+        line_datasets,
+        "figures_of_process",
+        lambda module, *options: line_datasets.load(tmp_path / "few", tmp_path / "cache"),
+    )
+    monkeypatch.setattr(line_datasets, "__spec__", SimpleNamespace(name="line_datasets"))
+    printed = run(monkeypatch, capsys, line_datasets, "--lines", 3, "--folder", tmp_path / "few")
+    assert printed[1].split() == ["load", "lines", "seconds", "cpu", "base", "peak", "over"]
+    assert [line.split()[:2] for line in printed[2:4]] == [["1st", "3.0"], ["2nd", "3.0"]]
+    assert len(list((tmp_path / "few" / "lines").glob("*.jpg"))) == 3

@@ -3,6 +3,7 @@
 """Exported networks read as the model does, at batches and widths that they were not traced at."""
 
 import copy
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,8 +16,9 @@ pytest.importorskip("nncf", reason="the extra [export] is not installed")
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextProcessor  # noqa: E402
 from htr_convtext.decoding.ngrams import estimate, write_arpa  # noqa: E402
 from htr_convtext.export import ExportedHTRConvText, convert, export_model, verify  # noqa: E402
-from htr_convtext.export.requirements import needing  # noqa: E402
 from htr_convtext.export.verify import SHAPES  # noqa: E402
+
+TOLERANCE = 1e-3  # of the logits
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,13 +32,23 @@ def one_openvino():
 
 
 @pytest.fixture(scope="module")
-def model(model_folder):
-    return HTRConvTextForCTC.from_pretrained(model_folder).eval()
+def model(shallow_folder):
+    return HTRConvTextForCTC.from_pretrained(shallow_folder).eval()
 
 
 @pytest.fixture(scope="module")
-def processor(model_folder):
-    return HTRConvTextProcessor.from_pretrained(model_folder)
+def processor(shallow_folder):
+    return HTRConvTextProcessor.from_pretrained(shallow_folder)
+
+
+@pytest.fixture(scope="module")
+def lines(model, processor, line_images):
+    """Lines whose frames all have a best class that the tolerance of the logits cannot change."""
+    pixel_values = processor(images=line_images[:16], return_tensors="pt").pixel_values
+    with torch.no_grad():
+        best, second = model(pixel_values).logits.topk(2).values.unbind(-1)
+    clear = ((best - second).amin(dim=-1) > 2 * TOLERANCE).tolist()
+    return list(itertools.compress(line_images, clear))[:6]
 
 
 @pytest.fixture(scope="module", params=["onnx", "openvino"])
@@ -54,8 +66,8 @@ def exported(folder):
 def test_any_batch_and_width(model, exported, batch_size, width):
     pixel_values = torch.rand(batch_size, 1, 64, width)
     expected, outputs = model(pixel_values), exported(pixel_values)
-    torch.testing.assert_close(outputs.logits, expected.logits, atol=1e-3, rtol=0)
-    torch.testing.assert_close(outputs.last_hidden_state, expected.last_hidden_state, atol=1e-3, rtol=0)
+    torch.testing.assert_close(outputs.logits, expected.logits, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(outputs.last_hidden_state, expected.last_hidden_state, atol=TOLERANCE, rtol=0)
 
 
 def test_threads_read_their_own_lines(model, exported):
@@ -65,7 +77,7 @@ def test_threads_read_their_own_lines(model, exported):
     with ThreadPoolExecutor(4) as threads:
         for turn in range(8):
             for logits, found in zip(expected, threads.map(exported, lines), strict=True):
-                torch.testing.assert_close(found.logits, logits, atol=1e-3, rtol=0, msg=f"turn {turn}")
+                torch.testing.assert_close(found.logits, logits, atol=TOLERANCE, rtol=0, msg=f"turn {turn}")
 
 
 def test_other_widths_are_refused(exported):
@@ -73,9 +85,9 @@ def test_other_widths_are_refused(exported):
         exported(torch.rand(1, 1, 64, 77))
 
 
-def test_the_pipeline_takes_it_for_the_model(model, exported, folder, processor, line_images):
-    lines = line_images[:6]
+def test_the_pipeline_takes_it_for_the_model(model, exported, folder, processor, lines):
     expected = model.as_pipeline(processor, batch_size=2)(lines)
+    assert len({line[0]["generated_text"] for line in expected}) == len(lines) >= 4
     readings = exported.as_pipeline(HTRConvTextProcessor.from_pretrained(folder), batch_size=2)(lines)
     assert [line[0]["generated_text"] for line in readings] == [line[0]["generated_text"] for line in expected]
     pixel_values = processor(images=lines, return_tensors="pt").pixel_values
@@ -153,26 +165,17 @@ def test_what_is_not_there_is_named_in_one_sentence(monkeypatch, model_folder, t
     assert said.startswith(f"--data_dir No such folder: {tmp_path / 'lines'}")
 
 
-@pytest.mark.parametrize("extras", ["export", "train,export"])
-def test_packages_that_are_missing_are_named_with_their_extra(extras):
-    with pytest.raises(
-        ModuleNotFoundError, match=rf'no_such_package is not installed; pip install -e "\.\[{extras}\]"'
-    ):
-        with needing(extras):
-            import no_such_package  # noqa: F401
-
-
 def test_unknown_formats_are_refused(model):
     with pytest.raises(ValueError, match="onnx.*openvino.*Got 'torchscript'"):
         export_model(model, "torchscript")
 
 
-def test_a_beam_search_reads_the_same_and_is_as_sure(model, exported, processor, line_images):
+def test_a_beam_search_reads_the_same_and_is_as_sure(model, exported, processor, lines):
     pytest.importorskip("flashlight.lib.text", reason="the extra [lm] is not installed")
     alphabet = processor.tokenizer.alphabet
     decoder = HTRConvTextDecoder(alphabet, write_arpa(estimate(["the old mill", "a river"], alphabet, 3)))
     expected, found = (
-        network.as_pipeline(processor)(line_images[:4], decoder=decoder, return_segments=True)
+        network.as_pipeline(processor)(lines[:4], decoder=decoder, return_segments=True)
         for network in (model, exported)
     )
     for (one,), (other,) in zip(expected, found, strict=True):

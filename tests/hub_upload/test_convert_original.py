@@ -65,9 +65,8 @@ def converted(state, tmp_path_factory):
     parallel = {f"module.{name}": tensor for name, tensor in state.network.items()}
     parallel["module.mask_token"] = torch.zeros(1, 1, 512)
     torch.save(training_checkpoint(parallel, tcm_head=state.tcm), checkpoint)
-    command = [sys.executable, "-m", "htr_convtext.hub_upload.convert_original"]
-    command += ["--checkpoint", checkpoint, "--dataset", "iam", "--output", folder / "model"]
-    subprocess.run(command, check=True)
+    arguments = ["--checkpoint", str(checkpoint), "--dataset", "iam", "--output", str(folder / "model")]
+    convert_original.main(arguments)
     checkpoint.unlink()
     model = AutoModel.from_pretrained(folder / "model", trust_remote_code=True).eval()
     tcm = HTRConvTextTCM(HTRConvTextConfig.from_pretrained(folder / "model")).eval()

@@ -69,6 +69,16 @@ def test_a_copy_reads_in_an_empty_place(folder, root, tmp_path):
 
 
 @pytest.mark.parametrize("folder", released_folders(), ids=lambda folder: folder.name)
+def test_git_has_no_links_there(folder, root):
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("this checkout is no git repository")
+    listed = subprocess.check_output(["git", "ls-files", "--stage", folder], cwd=root, text=True)
+    modes = {line.split()[0] for line in listed.splitlines()}
+    assert modes and "120000" not in modes
+
+
+@pytest.mark.slow  # A copy that reads, and a folder without links, are tested above.
+@pytest.mark.parametrize("folder", released_folders(), ids=lambda folder: folder.name)
 def test_a_clone_without_links_reads(folder, root, tmp_path):
     """As on Windows, where git writes a link as a text file with its target's name."""
     if not (root / ".git").exists() or shutil.which("git") is None:

@@ -60,9 +60,3 @@ def test_joiners_stay_behind_letters_that_they_shape(text, label):
 def test_visual_order_is_that_on_the_line(text, label):
     assert LabelForm("NFC", "visual").label(text) == label
     assert LabelForm("NFC", "logical").label(text) == normalize_text(text)
-
-
-def test_visual_order_without_its_package_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "bidi.algorithm", None)
-    with pytest.raises(ImportError, match="pip install python-bidi"):
-        LabelForm("NFC", "visual").label(SHALOM)

@@ -3,6 +3,7 @@
 """The report finds what it says it finds, and its page shows it in a browser."""
 
 import html
+import io
 import json
 import os
 import re
@@ -149,19 +150,17 @@ def with_measures(page: Path) -> Path:
     return copy
 
 
-def test_report_on_a_console_that_lacks_the_characters(tmp_path):
+def test_report_on_a_console_that_lacks_the_characters(tmp_path, monkeypatch):
     """As on Windows with its output in a file: the page is written, and the status is that of the lines."""
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
     image = Image.new("L", (60, 20), 255)
     image.paste(0, (10, 5, 20, 15))
     image.save(tmp_path / "a.png")
     (tmp_path / "a.txt").write_text("\u22ce a", encoding="utf-8")
-    module = "htr_convtext.line_datasets.report"
-    made = subprocess.run(
-        [sys.executable, "-m", module, "lines", "--data_dir", str(tmp_path), "--output", str(tmp_path / "r.html")],
-        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
-        capture_output=True,
-    )
-    assert made.returncode == 0 and rb"\u22ce" in made.stdout
+    assert report.main(["lines", "--data_dir", str(tmp_path), "--output", str(tmp_path / "r.html")]) == 0
+    console.flush()
+    assert rb"\u22ce" in console.buffer.getvalue()
     assert "\u22ce a" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 

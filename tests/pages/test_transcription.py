@@ -141,7 +141,7 @@ def test_a_page_without_the_extra_names_it_and_lines_are_read(tmp_path, drawn_pa
     drawn_pages.draw_line("a line by itself").save(tmp_path / "line.png")
     drawn_pages.write_page(tmp_path, "told")
     line, page, told = transcribe(tmp_path, recognizer)
-    assert "rapidocr" in page.error and "pip install htr-convtext[pages]" in page.error
+    assert "rapidocr" in page.error and 'pip install -e ".[pages]"' in page.error
     assert len(line.lines) == 1 and len(told.lines) == 3 and not line.error and not told.error
 
 

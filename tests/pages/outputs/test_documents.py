@@ -217,6 +217,6 @@ def test_without_the_extra_lines_load_and_writing_names_it(root):
     made = subprocess.run([sys.executable, "-c", script], cwd=root.parent, capture_output=True, text=True)
     assert made.returncode == 1
     assert made.stderr.strip().splitlines()[-1] == (
-        "ImportError: Writing transcribed pages needs fontTools.fontBuilder, which is not here: "
-        "pip install htr-convtext[pages]"
+        "htr_convtext.pages.extra.MissingExtraError: Writing transcribed pages needs fontTools.fontBuilder, which is "
+        'not installed: pip install -e ".[pages]" -c constraints.txt in the checkout'
     )

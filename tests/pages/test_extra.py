@@ -1,0 +1,65 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever needs an extra that is missing says so in the same words."""
+
+import importlib
+import sys
+
+import pytest
+
+from htr_convtext import language_model_htr_convtext
+from htr_convtext.line_datasets.labels import visual_order
+from htr_convtext.pages.extra import MissingExtraError, needing
+from htr_convtext.pages.pdf_files import open_pdf
+
+SENTENCE = r'needs {}, which is not installed: pip install -e "\.\[{}\]" -c constraints\.txt in the checkout'
+
+
+@pytest.mark.parametrize("extras", ["pages", "train,export"])
+def test_packages_that_are_missing_are_named_with_their_extra(extras):
+    with pytest.raises(MissingExtraError, match="^Something " + SENTENCE.format("no_such_package", extras) + "$"):
+        with needing("Something", extras):
+            import no_such_package  # noqa: F401
+
+
+def test_packages_that_are_broken_say_why():
+    with pytest.raises(ImportError, match=r"^Something needs what cannot be loaded \(cannot import name 'no_such"):
+        with needing("Something"):
+            from json import no_such_function  # noqa: F401
+
+
+def test_the_innermost_need_is_named():
+    with pytest.raises(MissingExtraError, match="^Inside " + SENTENCE.format("no_such_package", "lm")):
+        with needing("Outside"), needing("Inside", "lm"):
+            import no_such_package  # noqa: F401
+
+
+def open_no_pdf() -> None:
+    with open_pdf("none.pdf"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("absent", "named", "extra", "need"),
+    [
+        ("pypdfium2", "pypdfium2", "pages", open_no_pdf),
+        ("bidi.algorithm", "bidi.algorithm", "bidi", lambda: visual_order("a")),
+        ("flashlight.lib.text", "flashlight-text", "lm", lambda: language_model_htr_convtext.load_engine("a", None)),
+    ],
+)
+def test_every_extra_is_named_alike(monkeypatch, absent, named, extra, need):
+    monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(ImportError, match=SENTENCE.format(named, extra)):
+        need()
+
+
+@pytest.mark.parametrize(
+    ("room", "absent", "extra"), [("line_datasets", "datasets", "train"), ("export", "onnxruntime", "export")]
+)
+def test_rooms_of_an_extra_name_it(monkeypatch, room, absent, extra):
+    room = f"htr_convtext.{room}"
+    for name in [name for name in sys.modules if name == room or name.startswith(f"{room}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(ImportError, match=SENTENCE.format(absent, extra)):
+        importlib.import_module(room)
