@@ -18,8 +18,8 @@ SUMMARY = """\
 
 Handwritten text recognition, {origin} {lines} lines of {data}.
 
-*This is a draft: say here what the model reads and what it does not, and put the language of its lines and the licence of
-its weights into the head of this file.*
+*This is a draft: say here what the model reads and what it does not, and put the language of its lines and the licence
+of its weights into the head of this file.*
 """
 
 
