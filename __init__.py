@@ -23,6 +23,8 @@ from .processing_htr_convtext import (
     load_image,
 )
 
+__version__ = "0.1.0"
+
 AutoConfig.register(HTRConvTextConfig.model_type, HTRConvTextConfig)
 AutoModel.register(HTRConvTextConfig, HTRConvTextForCTC)
 AutoModelForCTC.register(HTRConvTextConfig, HTRConvTextForCTC)
@@ -43,5 +45,6 @@ __all__ = [
     "HTRConvTextProcessor",
     "HTRConvTextTCM",
     "HTRConvTextTokenizer",
+    "__version__",
     "load_image",
 ]

@@ -19,6 +19,7 @@ import transformers
 from datasets import Dataset, DatasetDict
 from transformers import set_seed
 
+from htr_convtext.hub_upload.draft_card import write_draft_cards
 from htr_convtext.training import (
     HTRConvTextTrainer,
     HTRConvTextTrainingArguments,
@@ -68,6 +69,11 @@ def main() -> None:
     for split, wanted in (("validation", args.do_eval), ("test", args.do_predict)):
         if wanted:
             evaluate(trainer, prepared[split], lines[split], split)
+
+    # 6. A draft of the model's card, which sharing it needs
+    if args.do_train and trainer.is_world_process_zero():
+        data = data_args.data_dir or [data_args.dataset]
+        write_draft_cards(Path(args.output_dir), model_args.model_name_or_path, data, lines.num_rows, sys.argv)
     trainer.accelerator.end_training()
 
 

@@ -35,9 +35,10 @@ def error_rates(
     wer: float,
     source: str | None = None,
     source_name: str | None = None,
+    split: str = "test",
 ) -> list[EvalResult]:
     """
-    Error rates on a test split as `model-index` entries.
+    Error rates as `model-index` entries.
 
     Args:
         dataset: Name of the dataset for people.
@@ -46,6 +47,7 @@ def error_rates(
         wer: Word error rate in percent.
         source: Address of where the figures were published; none for figures of our own.
         source_name: What is published there.
+        split: Split that they were measured on.
 
     Returns:
         One entry for each of the two rates.
@@ -56,7 +58,7 @@ def error_rates(
             task_name="Handwritten text recognition",
             dataset_type=dataset_type,
             dataset_name=dataset,
-            dataset_split="test",
+            dataset_split=split,
             metric_type=metric,
             metric_name=f"{metric.upper()} (percent)",
             metric_value=value,
@@ -70,12 +72,13 @@ def error_rates(
 def model_card(
     name: str,
     summary: str,
-    language: str | list[str],
-    license: str,
+    language: str | list[str] | None,
+    license: str | None,
     results: list[EvalResult],
     sections: dict[str, str],
     model: str | None = None,
     tags: tuple[str, ...] = (),
+    base_model: str | None = None,
 ) -> ModelCard:
     """
     The card of one model.
@@ -89,6 +92,7 @@ def model_card(
         sections: Headings and texts between the usage and the citation, in order: data, figures, limits.
         model: Hub name or folder in the usage example; `name` where it is not given.
         tags: Hub tags beyond those of every model of this kind.
+        base_model: Hub name of the model that it was fine-tuned from.
 
     Returns:
         The card; `.save(folder / "README.md")` writes it.
@@ -101,6 +105,7 @@ def model_card(
         tags=["htr", "handwriting", "ocr", "ctc", "htr_convtext", "custom_code", *tags],
         model_name=name,
         eval_results=results,
+        base_model=base_model,
     )
     usage = USAGE.format(model=model or name, revision="COMMIT_HASH")
     texts = [f"## {heading}\n\n{text.strip()}\n" for heading, text in sections.items()]

@@ -101,7 +101,13 @@ def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_fol
     assert last["tcm_loss"] < first["tcm_loss"]
     predictions = json.loads((output / "test_predictions.json").read_text(encoding="utf-8"))
     assert [line["line_id"] for line in predictions["lines"]] == [f"test-{i:02d}" for i in range(4)]
-    for name in ("test_report.html", "validation_report.html", "learning_curves.png", "best_cer", "best_wer"):
+    for name in (
+        "test_report.html",
+        "validation_report.html",
+        "learning_curves.png",
+        "README.md",
+        "best_cer/README.md",
+    ):
         assert (output / name).exists()
 
     read = (

@@ -17,6 +17,8 @@ from ..line_datasets.command_line import did_you_mean
 from .arguments import HTRConvTextTrainingArguments
 
 PROGRAM = "train_hf.py"
+# Those that come with the package; what names one of them finds it wherever the command runs.
+RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 RECIPE_SUFFIXES = (".yaml", ".yml", ".json")
 NOT_GIVEN = object()
 
@@ -99,7 +101,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[ModelArguments, DataArgum
     Options from a recipe, if the first argument is one, and the command line, which wins.
 
     Args:
-        arguments: As in `sys.argv[1:]`.
+        arguments: As in `sys.argv[1:]`. A recipe is a file, or the name of one of those that come with the package.
 
     Raises:
         SystemExit: If an option is unknown, cannot have its value, or contradicts another; the message names it.
@@ -173,6 +175,8 @@ def read_recipe(path: str) -> dict[str, Any]:
         SystemExit: If there is no such file, or it holds no options.
     """
     file = Path(path)
+    if not file.is_file() and file.parent in (Path(), Path(RECIPES.name)):
+        file = RECIPES / file.name
     if not file.is_file():
         there = sorted(other.name for other in file.parent.glob("*") if other.suffix in RECIPE_SUFFIXES)
         raise SystemExit(

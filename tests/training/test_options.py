@@ -196,6 +196,17 @@ def test_mistakes_of_a_recipe_name_it(recipe, written, message):
         parse(recipe(**written))
 
 
+@pytest.mark.parametrize("name", ["finetune.yaml", "recipes/finetune.yaml"])
+def test_a_recipe_of_the_package_is_found_from_anywhere(name, tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    assert parse(name)[2].max_steps == parse(root / "recipes" / "finetune.yaml")[2].max_steps
+    with pytest.raises(SystemExit, match=r"no recipe finetun.yaml \(did you mean finetune.yaml\?\)"):
+        parse("finetun.yaml")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("max_steps: 3")  # one's own comes first
+    assert parse(name)[2].max_steps == 3
+
+
 def test_a_recipe_that_is_not_there_or_holds_no_options(recipe, tmp_path):
     recipe("finetune.yaml", seed=1)
     with pytest.raises(SystemExit, match=r"no recipe .*finetun.yaml \(did you mean finetune.yaml\?\)"):

@@ -1,0 +1,87 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The card that a training leaves beside its model, to be completed before others see it."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCard
+
+from .model_card import error_rates, model_card
+
+# Stands in a card that a training wrote and may write again; taking it out keeps the card.
+DRAFT_MARK = "<!-- A draft that the training wrote. Without this line, the next training keeps the card as it is. -->"
+SUMMARY = """\
+{mark}
+
+Handwritten text recognition, {origin} {lines} lines of {data}.
+
+*This is a draft: say here what the model reads and what it does not, and put the language of its lines and the licence
+of its weights into the head of this file.*
+"""
+
+
+def write_draft_cards(
+    run: Path, base_model: str | None, data: Sequence[str], lines: Mapping[str, int], command: Sequence[str]
+) -> list[Path]:
+    """
+    Writes README.md into a training's folder, with the error rates of the `*_results.json` in it, and beside the best
+    models that it kept. A card that is no draft stays.
+
+    Args:
+        run: The training's folder, which is the last model's.
+        base_model: What it was fine-tuned from; none if it was trained from its beginning.
+        data: Names of the datasets.
+        lines: Number of lines of each split.
+        command: The script that trained it and its options, as in `sys.argv`.
+
+    Returns:
+        The cards written.
+    """
+    card = draft_card(run, base_model, data, lines, command)
+    paths = [folder / "README.md" for folder in (run, *sorted(run.glob("best_*/")))]
+    drafts = [path for path in paths if not path.is_file() or DRAFT_MARK in path.read_text(encoding="utf-8")]
+    for path in drafts:
+        card.save(path)
+    return drafts
+
+
+def draft_card(
+    run: Path, base_model: str | None, data: Sequence[str], lines: Mapping[str, int], command: Sequence[str]
+) -> ModelCard:
+    """The card of [`write_draft_cards`]."""
+    names = ", ".join(Path(name).name for name in data)
+    origin = "trained on" if base_model is None else f"fine-tuned from `{Path(base_model).name}` on"
+    splits = ", ".join(f"{number:,} {split}" for split, number in lines.items())
+    rates = [rate for split in ("validation", "test") for rate in rates_of(run, split, names)]
+    figures = [f"| {rate.dataset_split} | {rate.metric_type.upper()} | {rate.metric_value:.2f} % |" for rate in rates]
+    return model_card(
+        name=run.resolve().name,
+        summary=SUMMARY.format(mark=DRAFT_MARK, origin=origin, lines=f"{lines.get('train', 0):,}", data=names),
+        language=None,
+        license=None,
+        results=rates,
+        sections={
+            "Data": f"Lines of {names}: {splits}.",
+            "Figures": "\n".join(
+                ["| split | rate | |", "|---|---|---|", *figures] if figures else ["Not measured yet."]
+            ),
+            "Training": f"```sh\naccelerate launch {shlex.join(command)}\n```",
+        },
+        # The Hub knows models by their names, not by folders.
+        base_model=None if base_model is None or Path(base_model).exists() else base_model,
+    )
+
+
+def rates_of(folder: Path, split: str, data: str) -> list[EvalResult]:
+    """CER and WER of a split, if it was measured."""
+    path = folder / f"{split}_results.json"
+    if not path.is_file():
+        return []
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    return error_rates(data, "lines", *(100 * measured[f"{split}_{name}"] for name in ("cer", "wer")), split=split)
+
+
+__all__ = ["write_draft_cards"]

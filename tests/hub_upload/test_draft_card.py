@@ -1,0 +1,54 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The cards that a training leaves."""
+
+import json
+
+from huggingface_hub import ModelCard
+
+from htr_convtext.hub_upload.draft_card import DRAFT_MARK, write_draft_cards
+
+RUN = {
+    "base_model": "somebody/htr-convtext-fr",
+    "data": ["/home/me/my lines"],
+    "lines": {"train": 1200, "validation": 40},
+    "command": ["train_hf.py", "--data_dir", "/home/me/my lines"],
+}
+
+
+def test_a_draft_tells_base_data_rates_and_command(tmp_path):
+    run = tmp_path / "taught"
+    (run / "best_cer").mkdir(parents=True)
+    (run / "validation_results.json").write_text(json.dumps({"validation_cer": 0.0712, "validation_wer": 0.25}))
+    assert write_draft_cards(run, **RUN) == [run / "README.md", run / "best_cer" / "README.md"]
+    for path in (run / "README.md", run / "best_cer" / "README.md"):
+        card = ModelCard.load(path)
+        assert card.data.base_model == "somebody/htr-convtext-fr" and card.data.model_name == "taught"
+        assert [(rate.metric_type, rate.dataset_split, rate.metric_value) for rate in card.data.eval_results] == [
+            ("cer", "validation", 7.12),
+            ("wer", "validation", 25.0),
+        ]
+        for text in (
+            "1,200 train, 40 validation",
+            "accelerate launch train_hf.py --data_dir '/home/me/my lines'",
+            "| validation | CER | 7.12 % |",
+            "draft",
+        ):
+            assert text in card.text
+
+
+def test_a_card_that_somebody_completed_stays(tmp_path):
+    write_draft_cards(tmp_path, **RUN)
+    card = tmp_path / "README.md"
+    assert "Not measured yet." in card.read_text() and write_draft_cards(tmp_path, **RUN) == [card]
+    card.write_text(card.read_text().replace(DRAFT_MARK, ""))
+    assert write_draft_cards(tmp_path, **{**RUN, "data": ["others"]}) == [] and "others" not in card.read_text()
+
+
+def test_a_folder_is_no_base_that_the_hub_knows(tmp_path):
+    base = tmp_path / "base"
+    base.mkdir()
+    (path,) = write_draft_cards(tmp_path, **{**RUN, "base_model": str(base)})
+    assert ModelCard.load(path).data.base_model is None and "fine-tuned from `base`" in path.read_text()
+    (path,) = write_draft_cards(tmp_path, **{**RUN, "base_model": None})
+    assert "trained on 1,200 lines" in path.read_text()
