@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..language_model_htr_convtext import DECODER_FOLDER
 from .cropping import CROPS, CropOptions
 from .outputs import COLLECTION_FORMATS, DOCUMENT_FORMATS
 from .transcription import BATCH_SIZE, IMAGES, ReadingOptions
@@ -73,14 +74,17 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how to run")
     group.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0], help="what runs it; see export.convert")
     group.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="type to compute in")
+    group.add_argument("--language_model", metavar="DIR", help="beam search with this decoder, or that of a model")
     group.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="lines in one batch of the network")
     group.add_argument("--num_workers", type=int, help="threads that prepare pages; default: one for each processor")
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """What the reading of a page depends on beside the page; not how it is written."""
-    folder = Path(options.model)
-    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    stamps = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
-    chosen = {name: getattr(options, name) for name in ("model", "backend", "dtype", "batch_size")}
+    folders = [Path(options.model)]
+    if options.language_model is not None:
+        folders += [Path(options.language_model), Path(options.language_model) / DECODER_FOLDER]
+    files = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.is_file()]
+    stamps = {str(path): [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+    chosen = {name: getattr(options, name) for name in ("model", "language_model", "backend", "dtype", "batch_size")}
     return {**chosen, "files": stamps, "reading": dataclasses.asdict(options.reading)}

@@ -25,6 +25,10 @@ ROOT = TESTS.parent
 OLDEST_TRANSFORMERS = Path(sys.prefix) / "transformers-4.57"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=15, help="kills of transcribe.py at random points, with -m slow")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leaves browser tests out where there is no Chromium, and says so in the summary."""
     if shutil.which("chromium"):

@@ -3,6 +3,7 @@
 """Pages read: which lines, at which places, in which order, and what a fault costs."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -189,8 +190,24 @@ def test_an_interrupted_run_goes_on_in_the_same_batches(tmp_path, drawn_pages, r
     assert batches == [0, 6, 6, 0], "the fourth page is read with the third, as before; the first two are not"
 
 
+def test_lines_are_prepared_while_the_network_reads(tmp_path, drawn_pages, recognizer, monkeypatch):
+    for number in range(30):
+        drawn_pages.draw_line(f"line {number}").save(tmp_path / f"{number:02d}.png")
+    prepared, prepare = [], module.prepare_page
+    monkeypatch.setattr(module, "LINES_AHEAD", 20)
+    monkeypatch.setattr(module, "prepare_page", lambda *given: prepared.append(given[0]) or prepare(*given))
+    sources = find_pages([tmp_path]).sources
+    pages = module.prepare_pages(sources, recognizer, ReadingOptions(), "", 2, None)
+    assert next(pages).transcribed.source == sources[0]
+    deadline = time.monotonic() + 60
+    while len(prepared) < 21 and time.monotonic() < deadline:  # Nothing is asked for, and they go on.
+        time.sleep(0.01)
+    assert 21 <= len(prepared) <= 25, "as many as may wait, and those that were begun"
+    assert [page.transcribed.source for page in pages] == sources[1:] and len(prepared) == 30
+
+
 def test_options_that_mean_nothing_are_refused():
-    for options in ({"images": "books"}, {"threshold": 3}, {"dpi": 0}):
+    for options in ({"images": "books"}, {"threshold": 3}, {"dpi": 0}, {"leave_out": "heading"}):
         with pytest.raises(ValueError):
             ReadingOptions(**options)
 
