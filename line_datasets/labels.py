@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple, cast
 
 from datasets import Dataset
 
+from ..pages.geometry import RIGHT_TO_LEFT, right_to_left
+
 NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
 TEXT_ORDERS = ("logical", "visual")
 VOCABULARY_BATCH = 10_000
@@ -19,7 +21,6 @@ INVISIBLE = re.compile(
 )
 # Zero width joiners shape the letters of Arabic, Syriac, N'Ko, Mongolian and the scripts of India and its neighbours.
 JOINERS = re.compile("(?<![\u0600-\u0dff\u0f00-\u109f\u1780-\u18af\ufb50-\ufdff\ufe70-\ufefc])[\u200c\u200d]+")
-RIGHT_TO_LEFT = ("R", "AL")
 
 
 class LabelForm(NamedTuple):
@@ -71,11 +72,6 @@ def normalize_characters(text: str, normal_form: str) -> str:
     # An invisible character would keep a letter from its accent.
     visible = text if right_to_left(text) else INVISIBLE.sub("", text)
     return JOINERS.sub("", unicodedata.normalize(cast(Literal["NFC", "NFD", "NFKC", "NFKD"], normal_form), visible))
-
-
-def right_to_left(text: str) -> bool:
-    """Whether any letter of a text belongs to a script that is read from right to left."""
-    return not text.isascii() and any(unicodedata.bidirectional(character) in RIGHT_TO_LEFT for character in text)
 
 
 def visual_order(text: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict, Features, Value
 
 from ..pages import CropOptions, TranscribedLine, TranscribedPage, cut_line, open_source, plan_cut
+from ..pages.geometry import right_to_left
 from ..pages.kept_pages import FOLDER, crop_of, page_from_json
 from .command_line import print_any_character
 from .formats.page_folders import as_png
@@ -101,7 +102,7 @@ def page_rows(page: TranscribedPage, crop: CropOptions) -> Iterator[dict[str, An
     picture = open_source(page.source, page.page)
     size = (page.page.width or picture.width, page.page.height or picture.height)
     for number, line in lines:
-        cut, _ = plan_cut(line.line, size)
+        cut, _ = plan_cut(line.line, size, right_to_left(line.text))
         yield {
             "image": {"bytes": as_png(cut_line(picture, cut, crop)), "path": None},
             "text": normalize_text(line.text),

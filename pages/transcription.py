@@ -21,7 +21,7 @@ from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..pipeline_htr_convtext import HTRConvTextPipeline, PreparedLine
 from .cropping import CropOptions, Placement, cut_and_place, plan_cut
 from .finding_lines import find_lines
-from .geometry import Point, wrong_outline
+from .geometry import Point, right_to_left, wrong_outline
 from .kept_pages import KeptPages
 from .layout import LineText, Page, PageLine
 from .page_files import read_pages
@@ -401,7 +401,7 @@ def cut_one(
     if problem := line.problem or wrong_outline(line.polygon, *size):
         return TranscribedLine(line, "", problem=problem), None
     try:
-        cut, _ = plan_cut(line, size)
+        cut, _ = plan_cut(line, size, right_to_left(recognizer.processor.tokenizer.alphabet))
         image, placement = cut_and_place(picture, cut, options.crop)
         return TranscribedLine(line, ""), LineToRead(place, prepare_line(image, recognizer), placement)
     except (ValueError, OSError) as error:

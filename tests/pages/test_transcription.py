@@ -3,6 +3,7 @@
 """Pages read: which lines, at which places, in which order, and what a fault costs."""
 
 import json
+import re
 import time
 
 import pytest
@@ -176,7 +177,9 @@ def test_an_interrupted_run_goes_on_in_the_same_batches(tmp_path, drawn_pages, r
         drawn_pages.write_page(tmp_path / "in", str(number))
     batches = []
     read = recognizer.read
-    monkeypatch.setattr(recognizer, "read", lambda lines, size: batches.append(len(lines)) or read(lines, size))
+    monkeypatch.setattr(
+        recognizer, "read", lambda lines, size, **given: batches.append(len(lines)) or read(lines, size)
+    )
     monkeypatch.setattr(module, "BATCHES_TO_SORT", 3)
     whole = list(transcribe(tmp_path / "in", recognizer, batch_size=2))
     assert batches == [6, 6, 6, 0]
@@ -188,6 +191,18 @@ def test_an_interrupted_run_goes_on_in_the_same_batches(tmp_path, drawn_pages, r
     batches.clear()
     assert list(transcribe(tmp_path / "in", recognizer, batch_size=2, kept=kept)) == whole
     assert batches == [0, 6, 6, 0], "the fourth page is read with the third, as before; the first two are not"
+
+
+def test_baselines_from_right_to_left_are_upright_where_the_script_is_read_so(
+    tmp_path, drawn_pages, recognizer, monkeypatch
+):
+    xml = drawn_pages.write_page(tmp_path, "1")
+    upright = next(transcribe(tmp_path, recognizer))
+    xml.write_text(re.sub(r'Baseline points="(\S+) (\S+)"', r'Baseline points="\2 \1"', xml.read_text()))
+    turned = next(transcribe(tmp_path, recognizer))
+    monkeypatch.setattr(recognizer.processor.tokenizer, "alphabet", "\u05d0" + recognizer.processor.tokenizer.alphabet)
+    as_hebrew = next(transcribe(tmp_path, recognizer))
+    assert texts([as_hebrew]) == texts([upright]) != texts([turned])
 
 
 def test_lines_are_prepared_while_the_network_reads(tmp_path, drawn_pages, recognizer, monkeypatch):
