@@ -7,6 +7,7 @@ import os
 import random
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextTokenizer
+from htr_convtext.pages.command_line import parse_arguments
 
 KILLS_OF_ONE_RUN = 3
 DATE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?")
@@ -148,6 +150,18 @@ def test_a_language_model_without_its_library_names_the_extra(
     options = ("--model", model_folder, "--output", tmp_path / "out", "--language_model", tmp_path / "same")
     refused = transcribe(letters, *options)
     assert refused.status == 1 and "pip install htr-convtext[lm]" in refused.said
+
+
+def test_another_backend_than_the_models_is_named(transcribe, letters, model_folder, tmp_path):
+    exported = tmp_path / "exported"
+    shutil.copytree(model_folder, exported)
+    (exported / "export.json").write_text('{"export_format": "onnx"}')
+    for model, backend, stored in ((exported, "openvino", "onnx"), (model_folder, "onnx", "torch")):
+        options = ("--model", model, "--backend", backend, "--output", tmp_path / "out")
+        refused = transcribe(letters, *options)
+        assert refused.status == 2 and f"--backend {backend}: {model} is for {stored}" in refused.said
+    parsed = parse_arguments(None, [str(letters), "--model", str(exported), "--output", "out"])
+    assert parsed.backend == "onnx"
 
 
 @pytest.mark.slow
