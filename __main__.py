@@ -6,6 +6,7 @@ import importlib
 import sys
 
 from . import __version__
+from .pages.extra import MissingExtraError, needing
 
 PROGRAM = "htr-convtext"
 # Module of each command, the extras that it needs, and what it does.
@@ -50,11 +51,10 @@ def run(name: str) -> None:
     """
     module, extras, _ = COMMANDS[name]
     try:
-        command = importlib.import_module(f"htr_convtext.{module}")
-    except ModuleNotFoundError as error:
-        raise SystemExit(
-            f"{PROGRAM} {name} needs {error.name}, which is not installed: pip install htr-convtext[{extras}]"
-        ) from error
+        with needing(f"{PROGRAM} {name}", extras):
+            command = importlib.import_module(f"htr_convtext.{module}")
+    except MissingExtraError as error:
+        raise SystemExit(str(error)) from error
     sys.argv = [f"{PROGRAM} {name}", *sys.argv[2:]]
     sys.exit(command.main())
 

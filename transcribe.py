@@ -21,12 +21,13 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
-from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
+from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
 from htr_convtext.pages import TranscribedPage, find_pages, transcribe
 from htr_convtext.pages.command_line import parse_arguments, settings_of
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.outputs import write_collection
 from htr_convtext.pages.results import documents_of, prepare_output, problems_of, summary, write_outputs
+from htr_convtext.pages.transcription import unknown_types
 
 
 def main() -> None:
@@ -42,6 +43,7 @@ def main() -> None:
             prepare_output(options.output, documents, options.format, kept, options.mode)
         accelerator.wait_for_everyone()
         recognizer = load_recognizer(options, accelerator.device)
+        decoder = load_decoder(options.language_model, recognizer)
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(f"transcribe.py: {error}") from error
 
@@ -53,10 +55,11 @@ def main() -> None:
         options.reading,
         batch_size=options.batch_size,
         num_workers=options.num_workers,
+        decoder=decoder,
         kept=kept,
         model_name=options.model,
     )
-    problems = list(found.problems) if accelerator.is_main_process else []
+    problems = [*found.problems, *unknown_types(found.sources, options.reading)] if accelerator.is_main_process else []
     for page in with_progress(pages, len(share), accelerator):
         problems += problems_of(page)
     accelerator.wait_for_everyone()
@@ -85,6 +88,14 @@ def load_recognizer(options: argparse.Namespace, device: torch.device) -> HTRCon
     from htr_convtext.export import ExportedHTRConvText
 
     return ExportedHTRConvText.from_pretrained(options.model, dtype).as_pipeline(processor)
+
+
+def load_decoder(name: str | None, recognizer: HTRConvTextPipeline) -> HTRConvTextDecoder | None:
+    """The language model that was asked for."""
+    try:
+        return recognizer.processor.resolve_decoder(name)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--language_model {name}: {error}") from error
 
 
 def with_progress(

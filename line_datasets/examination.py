@@ -15,9 +15,10 @@ from datasets.utils import tqdm
 from PIL import Image
 
 from ..decoding_htr_convtext import frames_needed
+from ..pages.geometry import right_to_left
 from ..pipeline_htr_convtext import PAGE_ASPECT, PreparedLine, check_line
 from ..processing_htr_convtext import to_grey
-from .labels import Vocabulary, right_to_left, vocabulary
+from .labels import Vocabulary, vocabulary
 
 DIGEST_BYTES = 16
 

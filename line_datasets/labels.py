@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, cast
 from datasets import Dataset
 
 from ..pages.extra import needing
+from ..pages.geometry import RIGHT_TO_LEFT, right_to_left
 
 NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
 TEXT_ORDERS = ("logical", "visual")
@@ -21,7 +22,6 @@ INVISIBLE = re.compile(
 )
 # Zero width joiners shape the letters of Arabic, Syriac, N'Ko, Mongolian and the scripts of India and its neighbours.
 JOINERS = re.compile("(?<![\u0600-\u0dff\u0f00-\u109f\u1780-\u18af\ufb50-\ufdff\ufe70-\ufefc])[\u200c\u200d]+")
-RIGHT_TO_LEFT = ("R", "AL")
 
 
 class LabelForm(NamedTuple):
@@ -73,11 +73,6 @@ def normalize_characters(text: str, normal_form: str) -> str:
     # An invisible character would keep a letter from its accent.
     visible = text if right_to_left(text) else INVISIBLE.sub("", text)
     return JOINERS.sub("", unicodedata.normalize(cast(Literal["NFC", "NFD", "NFKC", "NFKD"], normal_form), visible))
-
-
-def right_to_left(text: str) -> bool:
-    """Whether any letter of a text belongs to a script that is read from right to left."""
-    return not text.isascii() and any(unicodedata.bidirectional(character) in RIGHT_TO_LEFT for character in text)
 
 
 def visual_order(text: str) -> str:

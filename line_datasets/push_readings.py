@@ -21,10 +21,11 @@ from typing import Any
 from datasets import Dataset, DatasetDict, Features, Value
 
 from ..pages import CropOptions, TranscribedLine, TranscribedPage, cut_line, open_source, plan_cut
-from ..pages.kept_pages import FOLDER, page_from_json
+from ..pages.geometry import right_to_left
+from ..pages.kept_pages import FOLDER, crop_of, page_from_json
 from .command_line import print_any_character
 from .formats.page_folders import as_png
-from .labels import normalize_text, right_to_left
+from .labels import normalize_text
 from .line import FEATURES
 from .push import add_target_arguments, upload_if_asked, write_folder
 
@@ -65,7 +66,7 @@ def load_readings(output: Path) -> tuple[Dataset, str]:
         OSError: If the picture of a page is not where it was.
     """
     files = sorted((output / FOLDER).rglob("*.json"))
-    software = {page.software: None for page in map(kept_page, files) if any(map(was_read, page.lines))}
+    software = {page.software: None for page, _ in map(kept_page, files) if any(map(was_read, page.lines))}
     if not software:
         raise ValueError(f"{output}: no lines that transcribe.py read; is it the folder of its --output?")
     stamps = [path.stat().st_mtime_ns for path in files]  # Else `datasets` would take the lines of an earlier time.
@@ -75,9 +76,11 @@ def load_readings(output: Path) -> tuple[Dataset, str]:
     return lines, "; ".join(software)
 
 
-def kept_page(path: Path) -> TranscribedPage:
+def kept_page(path: Path) -> tuple[TranscribedPage, CropOptions]:
+    """A page that was read, and how its lines were cut out."""
     try:
-        return page_from_json(json.loads(path.read_text("utf-8"))["page"])
+        content = json.loads(path.read_text("utf-8"))
+        return page_from_json(content["page"]), crop_of(content)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a page as this version of transcribe.py keeps it; read it again") from error
 
@@ -88,11 +91,11 @@ def was_read(line: TranscribedLine) -> bool:
 
 def all_rows(files: tuple[Path, ...], stamps: tuple[int, ...]) -> Iterator[dict[str, Any]]:
     for path in files:
-        yield from page_rows(kept_page(path))
+        yield from page_rows(*kept_page(path))
 
 
-def page_rows(page: TranscribedPage) -> Iterator[dict[str, Any]]:
-    """The lines of a page that were read and say something, cut out along their outline."""
+def page_rows(page: TranscribedPage, crop: CropOptions) -> Iterator[dict[str, Any]]:
+    """The lines of a page that were read and say something, as the network saw them."""
     lines = [(number, line) for number, line in enumerate(page.lines) if was_read(line)]
     if not lines:
         return
@@ -101,7 +104,7 @@ def page_rows(page: TranscribedPage) -> Iterator[dict[str, Any]]:
     for number, line in lines:
         cut, _ = plan_cut(line.line, size, right_to_left(line.text))
         yield {
-            "image": {"bytes": as_png(cut_line(picture, cut, CropOptions())), "path": None},
+            "image": {"bytes": as_png(cut_line(picture, cut, crop)), "path": None},
             "text": normalize_text(line.text),
             "line_id": f"{page.source.name}_{number:03d}",
             "source": page.source.document_name,

@@ -4,16 +4,20 @@
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..language_model_htr_convtext import DECODER_FOLDER
 from .cropping import CROPS, CropOptions
 from .outputs import COLLECTION_FORMATS, DOCUMENT_FORMATS
 from .transcription import BATCH_SIZE, IMAGES, ReadingOptions
 
 PROGRAM = "transcribe.py"
 BACKENDS = ("torch", "openvino", "onnx")
+# What transformers' exporters write beside a network.
+EXPORT_MANIFEST = "export.json"
 DTYPES = ("float32", "bfloat16", "float16")
 DEFAULT_FORMATS = ("page", "txt")
 
@@ -34,6 +38,13 @@ def parse_arguments(description: str | None, arguments: Sequence[str]) -> argpar
     add_reading_options(parser)
     add_running_options(parser)
     options = parser.parse_args(arguments)
+    stored = stored_backend(options.model)
+    if options.backend not in (None, stored) and stored:
+        parser.error(
+            f"--backend {options.backend}: {options.model} is for {stored}; python -m htr_convtext.export.convert "
+            "makes one for another"
+        )
+    options.backend = options.backend or stored or BACKENDS[0]
     options.mode = "resume" if options.resume else "overwrite" if options.overwrite else "new"
     try:
         options.reading = ReadingOptions(
@@ -71,16 +82,27 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
 
 def add_running_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how to run")
-    group.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0], help="what runs it; see export.convert")
+    group.add_argument("--backend", choices=BACKENDS, help="what runs the network; default: what the model is for")
     group.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="type to compute in")
+    group.add_argument("--language_model", metavar="DIR", help="beam search with this decoder, or that of a model")
     group.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="lines in one batch of the network")
     group.add_argument("--num_workers", type=int, help="threads that prepare pages; default: one for each processor")
 
 
+def stored_backend(model: str) -> str:
+    """What runs the network in a folder; "" where there is no such folder, but perhaps a name on the Hub."""
+    try:
+        return json.loads(Path(model, EXPORT_MANIFEST).read_text(encoding="utf-8"))["export_format"]
+    except FileNotFoundError:
+        return BACKENDS[0] if Path(model).is_dir() else ""
+
+
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """What the reading of a page depends on beside the page; not how it is written."""
-    folder = Path(options.model)
-    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    stamps = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
-    chosen = {name: getattr(options, name) for name in ("model", "backend", "dtype", "batch_size")}
+    folders = [Path(options.model)]
+    if options.language_model is not None:
+        folders += [Path(options.language_model), Path(options.language_model) / DECODER_FOLDER]
+    files = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.is_file()]
+    stamps = {str(path): [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
+    chosen = {name: getattr(options, name) for name in ("model", "language_model", "backend", "dtype", "batch_size")}
     return {**chosen, "files": stamps, "reading": dataclasses.asdict(options.reading)}

@@ -70,7 +70,8 @@ class Placement:
     def __init__(self, turn: np.ndarray, scale: tuple[float, float], outline: Sequence[Point]):
         self.turn = turn
         self.scale = scale
-        self.outline = outline
+        # In pixels of the line's image.
+        self.outline = (np.asarray(outline, dtype=float) - turn[:, 2]) @ np.linalg.inv(turn[:, :2]).T
 
     def to_page(self, points: Sequence[Point]) -> list[Point]:
         """Points of the line's image as points of the page, to a tenth of a pixel."""
@@ -82,8 +83,7 @@ class Placement:
         Corners on the page of what lies from column `start` to column `end` of the line's image, as high as the
         outline is there; as the image of `height` pixels where the outline is not.
         """
-        outline = (np.asarray(self.outline, dtype=float) - self.turn[:, 2]) @ np.linalg.inv(self.turn[:, :2]).T
-        rows = rows_between(outline, start, end)
+        rows = rows_between(self.outline, start, end)
         top, bottom = (max(0.0, rows.min()), min(height, rows.max())) if len(rows) else (0.0, height)
         top, bottom = (top, bottom) if bottom > top else (0.0, height)
         return self.to_page([(start, top), (end, top), (end, bottom), (start, bottom)])

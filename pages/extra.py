@@ -4,6 +4,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+IN_CHECKOUT = (Path(__file__).resolve().parent.parent / "setup.cfg").is_file()
 
 
 class MissingExtraError(ImportError):
@@ -34,4 +37,8 @@ def missing_extra(what: str, error: ImportError, extras: str = "pages") -> Missi
     """The error for something that needs extras: what it is, why it failed, and what to do."""
     missing = isinstance(error, ModuleNotFoundError)
     state = f"{error.name}, which is not installed" if missing else f"what cannot be loaded ({error})"
-    return MissingExtraError(f'{what} needs {state}: pip install -e ".[{extras}]" -c constraints.txt in the checkout')
+    if IN_CHECKOUT:
+        return MissingExtraError(
+            f'{what} needs {state}: pip install -e ".[{extras}]" -c constraints.txt in the checkout'
+        )
+    return MissingExtraError(f'{what} needs {state}: pip install "htr-convtext[{extras}]"')

@@ -4,6 +4,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ ALMOST_LEVEL, ALMOST_REVERSED = 45.0, 135.0
 # The outline counts as lying on one side of the baseline if its middle is this share of half its height away.
 ON_ONE_SIDE, WHOLLY_ON_ONE_SIDE = 0.15, 0.6
 UPRIGHT_SHAPE = 2.0
+# Unicode's classes of letters that are read from right to left.
+RIGHT_TO_LEFT = ("R", "AL")
 
 Point = tuple[float, float]
 Box = tuple[int, int, int, int]
@@ -116,6 +119,11 @@ def spread(reached: np.ndarray, walls: np.ndarray) -> None:
     last_reached = np.maximum.accumulate(np.where(reached, columns, 0), axis=1)
     last_wall = np.maximum.accumulate(np.where(walls, columns, 0), axis=1)
     reached |= last_reached > last_wall
+
+
+def right_to_left(text: str) -> bool:
+    """Whether any letter of a text belongs to a script that is read from right to left."""
+    return not text.isascii() and any(unicodedata.bidirectional(character) in RIGHT_TO_LEFT for character in text)
 
 
 def reading_angle(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .cropping import CropOptions
 from .layout import LineText, Page, PageLine
 from .transcript import PageSource, TranscribedLine, TranscribedPage, Word
 from .whole_files import write_whole
@@ -67,6 +68,11 @@ class KeptPages:
     def forget(self, source: PageSource) -> None:
         """Removes a page."""
         self.path(source).unlink(missing_ok=True)
+
+
+def crop_of(content: Mapping[str, Any]) -> CropOptions:
+    """How the lines of a kept page were cut out; as they are without another choice, where its settings do not say."""
+    return CropOptions(**content["settings"].get("reading", {}).get("crop", {}))
 
 
 def is_result(path: Path, output: Path) -> bool:

@@ -17,15 +17,17 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..pipeline_htr_convtext import HTRConvTextPipeline, PreparedLine
 from .cropping import CropOptions, Placement, cut_and_place, plan_cut
 from .finding_lines import find_lines
-from .geometry import Point, wrong_outline
+from .geometry import Point, right_to_left, wrong_outline
 from .kept_pages import KeptPages
 from .layout import LineText, Page, PageLine
+from .page_files import read_pages
 from .page_images import image_size
 from .page_sources import find_pages, is_xml, load_page
-from .transcript import PageSource, TranscribedLine, TranscribedPage, Word
+from .transcript import PageSource, Problem, TranscribedLine, TranscribedPage, Word
 
 IMAGES = ("auto", "lines", "pages")
 # An image of less than these many pixels' height, or as long as this many times its height, is a line if it may be.
@@ -71,6 +73,9 @@ class ReadingOptions:
     def __post_init__(self):
         if self.images not in IMAGES:
             raise ValueError(f"Unknown images {self.images!r}. Known: {', '.join(IMAGES)}.")
+        for name in ("regions", "leave_out"):
+            if isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be several types or tags, ({getattr(self, name)!r},) for one.")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must be a confidence, from 0 to 1. Got {self.threshold}.")
         if not self.dpi > 0:
@@ -100,6 +105,7 @@ def transcribe(
     *,
     batch_size: int = BATCH_SIZE,
     num_workers: int | None = None,
+    decoder: HTRConvTextDecoder | str | Path | bool | None = None,
     kept: KeptPages | None = None,
     model_name: str = "",
 ) -> Iterator[TranscribedPage]:
@@ -124,6 +130,7 @@ def transcribe(
         options: What to read, and how.
         batch_size: Lines in one batch of the network.
         num_workers: Threads that prepare pages; as many as there are processors, but at most 8, if None.
+        decoder: Beam search with a language model: its folder, `True` for the model's own; None reads greedily.
         kept: Where pages are kept that were read. Those that are there already are not read again, unless they were
             read together with others that are not: so they have the same readings, to the last digit, as in a run that
             was not interrupted.
@@ -134,10 +141,12 @@ def transcribe(
         have a `problem`.
 
     Raises:
-        FileNotFoundError, ValueError: If inputs do not exist or hold no pages. Files that cannot be read are a warning
-            of [`find_pages`], and no pages.
+        FileNotFoundError, ValueError: If inputs do not exist or hold no pages, or there is no such language model, or
+            it is of another alphabet. Files that cannot be read are a warning of [`find_pages`], and no pages.
+        ImportError: If the language model's library, the extra `[lm]`, is not installed.
     """
     options = options or ReadingOptions()
+    search = recognizer.processor.resolve_decoder(decoder)
     paths = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     sources = [source for source in paths if isinstance(source, PageSource)]
     if len(sources) < len(paths) or not paths:
@@ -148,7 +157,8 @@ def transcribe(
         was_kept = [page.is_kept for page in chunk]
         if any(page.to_read for page in chunk):
             chunk = [with_lines_again(page, recognizer, options) for page in chunk]
-        for page, is_kept in zip(read_chunk(chunk, recognizer, options, batch_size), was_kept, strict=True):
+        read = read_chunk(chunk, recognizer, options, batch_size, search)
+        for page, is_kept in zip(read, was_kept, strict=True):
             if kept is not None and not is_kept:
                 keep(page, kept)
             yield page
@@ -201,11 +211,16 @@ def with_lines_again(page: PreparedPage, recognizer: HTRConvTextPipeline, option
 
 
 def read_chunk(
-    chunk: Sequence[PreparedPage], recognizer: HTRConvTextPipeline, options: ReadingOptions, batch_size: int
+    chunk: Sequence[PreparedPage],
+    recognizer: HTRConvTextPipeline,
+    options: ReadingOptions,
+    batch_size: int,
+    decoder: HTRConvTextDecoder | None,
 ) -> Iterator[TranscribedPage]:
     """Pages with the readings of their lines, in batches of one width."""
     with torch.inference_mode():
-        readings = recognizer.read([line.prepared for page in chunk for line in page.to_read], batch_size)
+        prepared = [line.prepared for page in chunk for line in page.to_read]
+        readings = recognizer.read(prepared, batch_size, decoder=decoder)
     for page in chunk:
         own, readings = readings[: len(page.to_read)], readings[len(page.to_read) :]
         lines = list(page.transcribed.lines)
@@ -236,25 +251,35 @@ def prepare_pages(
     num_workers: int | None,
     kept: KeptPages | None,
 ) -> Iterator[PreparedPage]:
-    """Pages with their lines cut out, in order; some are prepared ahead by threads."""
+    """Pages with their lines cut out, in order; threads prepare some ahead, whatever the network does meanwhile."""
     workers = num_workers or min(8, os.cpu_count() or 1)
     waiting: deque[Future[PreparedPage]] = deque()
     remaining = iter(sources)
+    changing = threading.RLock()
 
     def has_room() -> bool:
-        lines = sum(len(page.result().to_read) for page in waiting if page.done())
-        return sum(not page.done() for page in waiting) < PAGES_AHEAD * workers and lines < LINES_AHEAD
+        done = [page.result() for page in waiting if page.done()]
+        lines = sum(max(1, number_of_lines(page)) for page in done)
+        return len(waiting) - len(done) < PAGES_AHEAD * workers and lines < LINES_AHEAD
+
+    def go_on(_: Future[PreparedPage] | None = None) -> None:
+        with changing:
+            while has_room() and (source := next(remaining, None)) is not None:
+                waiting.append(pool.submit(prepare_page, source, recognizer, options, software, kept))
+                waiting[-1].add_done_callback(go_on)
 
     with ThreadPoolExecutor(workers) as pool:
-        while True:
-            while not waiting or has_room():
-                source = next(remaining, None)
-                if source is None:
-                    break
-                waiting.append(pool.submit(prepare_page, source, recognizer, options, software, kept))
-            if not waiting:
-                return
-            yield waiting.popleft().result()
+        try:
+            go_on()
+            while waiting:
+                page = waiting[0].result()
+                with changing:
+                    waiting.popleft()
+                    go_on()
+                yield page
+        finally:
+            with changing:
+                remaining = iter(())
 
 
 def prepare_page(
@@ -347,6 +372,19 @@ def is_wanted(line: PageLine, options: ReadingOptions) -> bool:
     return not tags & left_out and (not regions or bool(tags & regions))
 
 
+def unknown_types(sources: Iterable[PageSource], options: ReadingOptions) -> Iterator[Problem]:
+    """The types and tags that are to be read or left out, but that no line of any page has."""
+    if not (options.regions or options.leave_out):
+        return
+    documents = {source.document for source in sources if is_xml(source)}
+    lines = (line for document in documents for page in read_pages(document) for line in page.lines)
+    known = {tag.casefold(): tag for line in lines for tag in line.tags}
+    there = f"there are {', '.join(sorted(known.values()))}" if known else "no line has any"
+    for name in (*options.regions, *options.leave_out):
+        if name.casefold() not in known:
+            yield Problem(name, f"no line is of this type or tag; {there}", False)
+
+
 def cut_one(
     place: int,
     line: PageLine,
@@ -363,7 +401,7 @@ def cut_one(
     if problem := line.problem or wrong_outline(line.polygon, *size):
         return TranscribedLine(line, "", problem=problem), None
     try:
-        cut, _ = plan_cut(line, size)
+        cut, _ = plan_cut(line, size, right_to_left(recognizer.processor.tokenizer.alphabet))
         image, placement = cut_and_place(picture, cut, options.crop)
         return TranscribedLine(line, ""), LineToRead(place, prepare_line(image, recognizer), placement)
     except (ValueError, OSError) as error:

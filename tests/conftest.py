@@ -41,6 +41,10 @@ LONGEST = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=15, help="kills of transcribe.py at random points, with -m slow")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Longest files first. Leaves browser tests out where there is no Chromium, and says so in the summary."""
     rank = {TESTS / file: number for number, file in enumerate(LONGEST)}

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,10 @@ from typing import NamedTuple
 
 import pytest
 
+from htr_convtext import HTRConvTextDecoder, HTRConvTextTokenizer
+from htr_convtext.pages.command_line import parse_arguments
+
+KILLS_OF_ONE_RUN = 3
 DATE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?")
 FORMATS = ("page", "alto", "txt", "csv", "jsonl")
 
@@ -107,8 +112,61 @@ def test_wrong_options_are_said_before_anything_is_done(transcribe, letters, mod
     assert not (tmp_path / "out").exists()
 
 
+def test_types_that_no_line_has_are_named_with_those_that_there_are(transcribe, letters, model_folder, tmp_path):
+    options = ("--model", model_folder, "--output", tmp_path / "out", "--format", "txt")
+    done = transcribe(letters, *options, "--leave_out", "Heading", "marginala")
+    assert done.status == 0
+    assert "look at: marginala: no line is of this type or tag; there are heading, paragraph" in done.said
+    assert "Heading" not in done.said
+
+
+def test_a_language_model_reads(transcribe, letters, model_folder, tmp_path):
+    alphabet = HTRConvTextTokenizer.from_pretrained(model_folder).alphabet
+    liked = next(character for character in alphabet if character.isalpha())
+    HTRConvTextDecoder(alphabet, length_bonus=0.0).save_pretrained(tmp_path / "same")
+    HTRConvTextDecoder(alphabet, length_bonus=50.0, words=[liked * 3]).save_pretrained(tmp_path / "long")
+    HTRConvTextDecoder("xyz").save_pretrained(tmp_path / "other")
+    options = ("--model", model_folder, "--format", "txt", "--language_model")
+    read = {}
+    for name in ("same", "long"):
+        done = transcribe(letters, "--output", tmp_path / f"out_{name}", *options, tmp_path / name)
+        assert done.status == 0, done.said
+        read[name] = results(tmp_path / f"out_{name}")
+    assert sum(map(len, read["long"].values())) > sum(map(len, read["same"].values()))
+    again = transcribe(letters, "--output", tmp_path / "out_long", *options, tmp_path / "same", "--resume")
+    assert again.status == 0 and results(tmp_path / "out_long") == read["same"]
+    for name, said in {"other": "alphabet", "nowhere": "there is no decoder"}.items():
+        refused = transcribe(letters, "--output", tmp_path / "out", *options, tmp_path / name)
+        assert refused.status == 1 and said in refused.said
+        assert f"--language_model {tmp_path / name}: " in refused.said
+    assert not (tmp_path / "out" / ".pages").exists()
+
+
+def test_a_language_model_without_its_library_names_the_extra(
+    transcribe, letters, model_folder, tmp_path, monkeypatch
+):
+    HTRConvTextDecoder(HTRConvTextTokenizer.from_pretrained(model_folder).alphabet).save_pretrained(tmp_path / "same")
+    monkeypatch.setitem(sys.modules, "flashlight.lib.text", None)
+    options = ("--model", model_folder, "--output", tmp_path / "out", "--language_model", tmp_path / "same")
+    refused = transcribe(letters, *options)
+    assert refused.status == 1 and "pip install htr-convtext[lm]" in refused.said
+
+
+def test_another_backend_than_the_models_is_named(transcribe, letters, model_folder, tmp_path):
+    exported = tmp_path / "exported"
+    shutil.copytree(model_folder, exported)
+    (exported / "export.json").write_text('{"export_format": "onnx"}')
+    for model, backend, stored in ((exported, "openvino", "onnx"), (model_folder, "onnx", "torch")):
+        options = ("--model", model, "--backend", backend, "--output", tmp_path / "out")
+        refused = transcribe(letters, *options)
+        assert refused.status == 2 and f"--backend {backend}: {model} is for {stored}" in refused.said
+    parsed = parse_arguments(None, [str(letters), "--model", str(exported), "--output", "out"])
+    assert parsed.backend == "onnx"
+
+
 @pytest.mark.slow
-def test_kills_at_any_point_change_nothing(root, letters, model_folder, tmp_path, drawn_pages, monkeypatch):
+def test_kills_at_any_point_change_nothing(root, letters, model_folder, tmp_path, drawn_pages, monkeypatch, request):
+    kills = request.config.getoption("kills")
     for number in range(30):
         drawn_pages.write_page(letters / "more", f"{number}")
     # A server that has imported everything gives each run a process of its own within moments.
@@ -129,19 +187,21 @@ def test_kills_at_any_point_change_nothing(root, letters, model_folder, tmp_path
         process.join()
         assert process.exitcode == 0
         durations.append(time.monotonic() - started)
-    draw, killed = random.Random(0), 0
-    for output in (f"killed_{number}" for number in range(5)):
-        for _ in range(3):
+    draw, killed, places = random.Random(0), 0, []
+    for output in (f"killed_{number}" for number in range(-(-kills // KILLS_OF_ONE_RUN))):
+        for _ in range(KILLS_OF_ONE_RUN):
             process = start(output)
             process.join(draw.uniform(0.1, 0.6) * durations[1])
             process.kill()
             process.join()
             killed += process.exitcode == -9
+            places.append(len(list((tmp_path / output).rglob("*.*"))))
         process = start(output)
         process.join()
         assert process.exitcode == 0
         assert results(tmp_path / output) == results(tmp_path / "whole")
-    assert killed >= 10
+    print(f"{killed} of {len(places)} runs were killed; files that were there then: {sorted(places)}")
+    assert killed >= 0.6 * kills and max(places) > 0
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # What the files above import: transformers 4.57 copies only 
 BATCHES_TO_SORT = 8
 # What has a length or can be iterated over, and still is one line.
 SINGLE_LINES = (dict, str, bytes, bytearray, np.ndarray, torch.Tensor)
+# Lines whose scores are computed together.
+LINES_DESCRIBED_AT_ONCE = 16
 # Threads that share a model put it into its inference mode one after the other.
 OPTIMIZING = threading.Lock()
 ON_ERROR = ("raise", "skip")
@@ -281,10 +283,17 @@ class HTRConvTextPipeline(Pipeline):
         self.enter_inference_mode()
         parts = [part for line in lines for part in line.parts]
         logits = self.logits_of(parts, lines_at_once)
-        readings = []
-        for line in lines:
-            own, logits = logits[: len(line.parts)], logits[len(line.parts) :]
-            readings.append({**self.describe(line, own, **reading), "line": line})
+        of_lines = [[logits.pop(0) for _ in line.parts] for line in lines]
+        readings: list[dict[str, Any]] = [{}] * len(lines)
+        frames = [len(own[0]) if len(own) == 1 else 0 for own in of_lines]
+        for members in batches_of_one_width(frames, LINES_DESCRIBED_AT_ONCE):
+            if frames[members[0]]:
+                alike = [(lines[i], of_lines[i][0]) for i in members]
+                described = self.describe_alike(alike, **reading)
+            else:
+                described = [self.describe(lines[i], of_lines[i], **reading) for i in members]
+            for i, line_reading in zip(members, described, strict=True):
+                readings[i] = {**line_reading, "line": lines[i]}
         return readings
 
     def enter_inference_mode(self) -> None:
@@ -303,15 +312,19 @@ class HTRConvTextPipeline(Pipeline):
                 logits[i] = line_logits
         return logits
 
+    def describe_alike(self, lines: Sequence[tuple[PreparedLine, torch.Tensor]], **reading) -> list[dict[str, Any]]:
+        """Lines of one part with logits of equal shape to their readings, with positions in pixels of their images."""
+        outputs = SimpleNamespace(logits=torch.stack([logits for _, logits in lines]))
+        sizes = [line.target_size for line, _ in lines]
+        stride = self.model.config.frame_stride
+        return self.processor.post_process_text_recognition(outputs, sizes, frame_stride=stride, **reading)
+
     def describe(self, line: PreparedLine, logits: Sequence[torch.Tensor], **reading) -> dict[str, Any]:
-        """Logits of a line's parts to its reading, with positions in the pixels of its image."""
+        """Logits of a line's parts, several or none, to its reading, with positions in the pixels of its image."""
         if not logits:
             return self.describe_nothing(**reading)
         stride = self.model.config.frame_stride
         read = self.processor.post_process_text_recognition
-        if len(logits) == 1:
-            outputs = SimpleNamespace(logits=logits[0][None])
-            return read(outputs, [line.target_size], frame_stride=stride, **reading)[0]
         joined = join_parts(logits, [start // stride for start in line.starts], self.processor.tokenizer.pad_token_id)
         (described,) = read(SimpleNamespace(logits=joined[None]), frame_stride=stride, **reading)
         height, width = line.target_size
@@ -381,10 +394,9 @@ def check_line(grey: Image.Image, line: PreparedLine) -> Image.Image | None:
         ValueError: If it is a page, several lines, or a line that stands upright; the message names it.
     """
     small = make_small(grey)
-    is_dark = has_dark_ground(np.asarray(small))
+    is_dark = has_dark_ground(small)
     ink = darkness_of_strokes(ImageOps.invert(small) if is_dark else small)
-    darkest = np.sort(ink, axis=None)[-max(1, ink.size // 20) :]
-    if darkest.mean() < FAINTEST_INK:
+    if mean_of_largest(ink, max(1, ink.size // 20)) < FAINTEST_INK:
         line.notes.append("There is no ink in the image.")
         return None
     bands = find_bands(ink)
@@ -408,26 +420,55 @@ def make_small(grey: Image.Image) -> Image.Image:
     return grey.resize((width, height), Image.Resampling.BOX)
 
 
-def has_dark_ground(pixels: np.ndarray) -> bool:
+def has_dark_ground(small: Image.Image) -> bool:
+    counts = np.array(small.histogram())
     least, most = BLACK_SURROUNDINGS
-    if least < (pixels == 0).mean() < most:
-        pixels = pixels[pixels > 0]
-    darkest, median, lightest = np.percentile(pixels, [1, 50, 99])
+    if least < counts[0] / counts.sum() < most:
+        counts[0] = 0
+    darkest, median, lightest = percentiles(counts, (1, 50, 99))
     return bool(median - darkest < DARK_GROUND * (lightest - darkest))
+
+
+def percentiles(counts: np.ndarray, percents: Sequence[float]) -> list[float]:
+    """Percentiles of the values 0, 1, ... of which there are so many; see [`percentile`]."""
+    number = counts.cumsum()
+    return [percentile(lambda place: np.searchsorted(number, place, side="right"), number[-1], p) for p in percents]
+
+
+def percentile(value_at: Callable[[int], Any], number: int, percent: float) -> float:
+    """`np.percentile`, to the last digit, of so many values in ascending order; it sorts anew, and is slow for few."""
+    place = percent / 100 * (number - 1)
+    below, share = int(place), place % 1
+    lower, upper = float(value_at(below)), float(value_at(min(below + 1, number - 1)))
+    return upper - (upper - lower) * (1 - share) if share >= 0.5 else lower + (upper - lower) * share
+
+
+def mean_of_largest(values: np.ndarray, number: int) -> float:
+    """Mean of the largest of an array's values of 8 bits."""
+    counts = np.array(Image.fromarray(values).histogram()[::-1])
+    taken = np.diff(np.minimum(counts.cumsum(), number), prepend=0)
+    return float(taken @ np.arange(255, -1, -1)) / number
 
 
 def darkness_of_strokes(grey: Image.Image) -> np.ndarray:
     """How much darker each pixel is than what a closing, which fills strokes, makes of it; shape (height, width)."""
-    pixels = torch.from_numpy(np.asarray(grey, dtype=np.float32))[None]
-    closed = -widest(-widest(pixels))
-    return (closed - pixels)[0].numpy()
+    pixels = np.asarray(grey)
+    return ~widest(~widest(pixels)) - pixels
 
 
-def widest(pixels: torch.Tensor) -> torch.Tensor:
-    """The largest value within a stroke's width of each pixel, of shape (1, height, width)."""
+def widest(pixels: np.ndarray) -> np.ndarray:
+    """The largest value within a stroke's width of each pixel of 8 bits, of shape (height, width)."""
     around = STROKE_WIDTH // 2
-    rows = torch.nn.functional.max_pool2d(pixels, (STROKE_WIDTH, 1), 1, (around, 0))
-    return torch.nn.functional.max_pool2d(rows, (1, STROKE_WIDTH), 1, (0, around))
+    for _ in range(2):  # Down, then across.
+        padded = np.zeros((len(pixels) + 2 * around, pixels.shape[1]), dtype=np.uint8)
+        padded[around:-around] = pixels
+        pixels, width = padded, 1
+        while width < STROKE_WIDTH:  # The largest of twice as many is that of two that are known.
+            step = min(width, STROKE_WIDTH - width)
+            pixels = np.maximum(pixels[:-step], pixels[step:])
+            width += step
+        pixels = np.ascontiguousarray(pixels.T)
+    return pixels
 
 
 def refuse_upright_lines(grey: Image.Image, number: int, source: str) -> None:
@@ -446,15 +487,15 @@ def refuse_pages(grey: Image.Image, number: int, source: str) -> None:
     found = f"about {number} lines of text" if number > 1 else "more pixels than a line has"
     raise ValueError(
         f"{source}: the image of {grey.width}x{grey.height} pixels holds {found}, and this pipeline reads one line. "
-        "Cut its lines out, for example along the baselines that a layout analysis such as eScriptorium's gives, and "
-        "read those; or pass check_lines=False to read it as one line."
+        "Cut its lines out and read those: transcribe.py of htr-convtext does, and finds them with its extra, "
+        "pip install htr-convtext[pages]. Or pass check_lines=False to read it as one line."
     )
 
 
 def find_bands(ink: np.ndarray) -> list[list[float]]:
     """Heights of the bands in each strip that is not empty, of an image's strokes of shape (height, width)."""
     strips = np.array_split(ink, max(1, min(STRIPS, ink.shape[1] // STRIP_WIDTH)), axis=1)
-    profiles = [strip.mean(axis=1) for strip in strips]
+    profiles = [strip.mean(axis=1, dtype=np.float32) for strip in strips]
     most = max(profile.sum() for profile in profiles)
     return [bands_of_strip(profile) for profile in profiles if profile.sum() > EMPTY_STRIP * most]
 
@@ -478,14 +519,17 @@ def are_two_lines(bands: Sequence[Sequence[float]], strips: int, share: float) -
 def bands_of_strip(profile: np.ndarray) -> list[float]:
     """Height of each band of rows in a strip, in any unit, without those that the image's upper or lower edge cuts."""
     profile = smooth(profile)
-    profile = profile - np.percentile(profile, 2)
-    least = BAND * np.percentile(profile, 99)
+    ordered = np.sort(profile)
+    ground = percentile(ordered.__getitem__, len(ordered), 2)
+    profile, ordered = profile - ground, ordered - ground
+    least = BAND * percentile(ordered.__getitem__, len(ordered), 99)
     edges, is_whole = [0], []
-    is_rising, peak, valley, lowest, before = True, 0.0, 0.0, 0, profile[0]
-    for row, value in enumerate(profile):
+    is_rising, peak, valley, lowest, before = True, 0.0, 0.0, 0, float(profile[0])
+    for row, value in enumerate(profile.tolist()):
         if is_rising:
-            peak = max(peak, value)
-            if value < VALLEY * peak and peak >= least:
+            if value > peak:
+                peak = value
+            elif value < VALLEY * peak and peak >= least:
                 is_whole.append(before <= CUT * peak)
                 is_rising, valley, lowest = False, value, row
         else:
@@ -496,13 +540,14 @@ def bands_of_strip(profile: np.ndarray) -> list[float]:
                 edges.append(lowest)
     if is_rising and peak > 0 and peak >= least:
         is_whole.append(max(before, profile[-1]) <= CUT * peak)
-    heights = np.add.reduceat(profile.clip(0, least), edges)
+    heights = np.add.reduceat(np.minimum(np.maximum(profile, 0), least), edges)
     return [float(height) for height, whole in zip(heights, is_whole, strict=False) if whole]
 
 
 def smooth(profile: np.ndarray, sigma: float = 2.0, reach: int = 6) -> np.ndarray:
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return np.convolve(np.pad(profile.astype(float), reach, mode="edge"), weights / weights.sum(), "valid")
+    padded = np.concatenate([profile[:1].repeat(reach), profile, profile[-1:].repeat(reach)], dtype=float)
+    return np.convolve(padded, weights / weights.sum(), "valid")
 
 
 # Reading in parts

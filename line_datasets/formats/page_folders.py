@@ -23,10 +23,9 @@ from ...pages import (
     read_pages,
 )
 from ...pages.finding_files import files_below
-from ...pages.geometry import wrong_outline
+from ...pages.geometry import right_to_left, wrong_outline
 from ...pages.page_files import PAGE_ROOTS, ImageFrame, claim, in_order_of_preference, root_name
 from ...pages.page_images import PageImage
-from ..labels import right_to_left
 from ..line import Line, Lines, files_outside, split_folders
 from ..problems import Problems
 

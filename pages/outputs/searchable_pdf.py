@@ -29,7 +29,7 @@ from pypdf.generic import (
 )
 
 from ...processing_htr_convtext import pillow_limit
-from ..geometry import Point, reading_angle
+from ..geometry import RIGHT_TO_LEFT, Point, reading_angle
 from ..page_sources import open_source
 from ..transcript import TranscribedLine, TranscribedPage
 from ..whole_files import whole_file
@@ -49,7 +49,6 @@ FONT_NAME = "InvisibleWords"
 SLANTED = 5.0
 # Outlines of handwriting reach into the lines above and below, and what reads a PDF sorts words by their heights.
 WORD_HEIGHT = 0.7
-RIGHT_TO_LEFT = ("R", "AL")
 
 
 class Placed(NamedTuple):

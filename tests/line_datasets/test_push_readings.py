@@ -5,10 +5,13 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 from datasets import load_dataset
+from PIL import Image
 
 from htr_convtext.line_datasets import load_lines, push_readings
+from htr_convtext.pages import CropOptions, cut_line, plan_cut
 from htr_convtext.pages.kept_pages import KeptPages
 
 
@@ -42,6 +45,21 @@ def test_lines_with_text_and_confidence(tmp_path, transcribed, capsys):
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "Read by htr-convtext 0.1.0, model htr-convtext-fr, not corrected" in card
     assert list(load_lines("lines", data_dir=folder)["train"]["text"]) == ["first line", "doubtful"]
+
+
+@pytest.mark.parametrize("crop", ["polygon", "box"])
+def test_lines_are_cut_as_they_were_read(tmp_path, transcribed, crop):
+    page = transcribed.drawn_page(tmp_path, [["a line"]])
+    (line,) = page.lines
+    (left, top), _, (right, bottom), _ = line.line.polygon
+    line = line._replace(line=line.line._replace(polygon=[(left, top), (right, top), (left, bottom)]))
+    KeptPages(tmp_path / "read", {"reading": {"crop": {"crop": crop}}}).write(page._replace(lines=(line,)))
+    lines, _ = push_readings.load_readings(tmp_path / "read")
+    picture = Image.open(page.source.image)
+    expected = cut_line(picture, plan_cut(line.line, picture.size)[0], CropOptions(crop))
+    np.testing.assert_array_equal(np.asarray(lines[0]["image"]), np.asarray(expected))
+    other = cut_line(picture, plan_cut(line.line, picture.size)[0], CropOptions("polygon" if crop == "box" else "box"))
+    assert np.any(np.asarray(other) != np.asarray(expected))
 
 
 def test_a_folder_without_readings_is_named(tmp_path, capsys):

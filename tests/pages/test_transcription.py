@@ -3,6 +3,7 @@
 """Pages read: which lines, at which places, in which order, and what a fault costs."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -175,7 +176,9 @@ def test_an_interrupted_run_goes_on_in_the_same_batches(tmp_path, drawn_pages, r
         drawn_pages.write_page(tmp_path / "in", str(number))
     batches = []
     read = recognizer.read
-    monkeypatch.setattr(recognizer, "read", lambda lines, size: batches.append(len(lines)) or read(lines, size))
+    monkeypatch.setattr(
+        recognizer, "read", lambda lines, size, **given: batches.append(len(lines)) or read(lines, size)
+    )
     monkeypatch.setattr(module, "BATCHES_TO_SORT", 3)
     whole = list(transcribe(tmp_path / "in", recognizer, batch_size=2))
     assert batches == [6, 6, 6, 0]
@@ -189,8 +192,42 @@ def test_an_interrupted_run_goes_on_in_the_same_batches(tmp_path, drawn_pages, r
     assert batches == [0, 6, 6, 0], "the fourth page is read with the third, as before; the first two are not"
 
 
+def test_lines_that_hang_from_a_baseline_from_right_to_left_are_upright_where_the_script_is_read_so(
+    tmp_path, drawn_pages, recognizer, monkeypatch
+):
+    xml = drawn_pages.write_page(tmp_path, "1")
+    upright = next(transcribe(tmp_path, recognizer))
+    text = xml.read_text()
+    for line in drawn_pages.LETTER:
+        left, top, right, _ = line.box
+        drawn = f'Baseline points="{left},{line.y} {right},{line.y}"'
+        assert drawn in text
+        text = text.replace(drawn, f'Baseline points="{right},{top} {left},{top}"')
+    xml.write_text(text)
+    turned = next(transcribe(tmp_path, recognizer))
+    monkeypatch.setattr(recognizer.processor.tokenizer, "alphabet", "\u05d0" + recognizer.processor.tokenizer.alphabet)
+    as_hebrew = next(transcribe(tmp_path, recognizer))
+    assert texts([as_hebrew]) == texts([upright]) != texts([turned])
+
+
+def test_lines_are_prepared_while_the_network_reads(tmp_path, drawn_pages, recognizer, monkeypatch):
+    for number in range(30):
+        drawn_pages.draw_line(f"line {number}").save(tmp_path / f"{number:02d}.png")
+    prepared, prepare = [], module.prepare_page
+    monkeypatch.setattr(module, "LINES_AHEAD", 20)
+    monkeypatch.setattr(module, "prepare_page", lambda *given: prepared.append(given[0]) or prepare(*given))
+    sources = find_pages([tmp_path]).sources
+    pages = module.prepare_pages(sources, recognizer, ReadingOptions(), "", 2, None)
+    assert next(pages).transcribed.source == sources[0]
+    deadline = time.monotonic() + 60
+    while len(prepared) < 21 and time.monotonic() < deadline:  # Nothing is asked for, and they go on.
+        time.sleep(0.01)
+    assert 21 <= len(prepared) <= 25, "as many as may wait, and those that were begun"
+    assert [page.transcribed.source for page in pages] == sources[1:] and len(prepared) == 30
+
+
 def test_options_that_mean_nothing_are_refused():
-    for options in ({"images": "books"}, {"threshold": 3}, {"dpi": 0}):
+    for options in ({"images": "books"}, {"threshold": 3}, {"dpi": 0}, {"leave_out": "heading"}):
         with pytest.raises(ValueError):
             ReadingOptions(**options)
 

@@ -1,0 +1,115 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Speed and memory of transcribe.py over pages of 40 drawn lines with their PAGE XML, and over images of single lines.
+
+python -m htr_convtext.benchmarks.pages --model hub_upload/htr-convtext-fr --pages 100 --line_images 1000
+"""
+
+import argparse
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFont
+
+from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
+from htr_convtext.benchmarks.runs import ROOT, markdown_table
+from htr_convtext.benchmarks.timing import machine, measure
+from htr_convtext.line_datasets.rendering import FONT_SIZE, HEIGHT, draw_hand, draw_line
+from htr_convtext.pages import LineText, Page, PageLine, PageSource, ReadingOptions, TranscribedPage, find_pages
+from htr_convtext.pages.kept_pages import KeptPages
+from htr_convtext.pages.outputs import write_document
+from htr_convtext.pages.results import documents_of, write_outputs
+from htr_convtext.pages.transcript import TranscribedLine
+from htr_convtext.pages.transcription import BATCH_SIZE, BATCHES_TO_SORT, prepare_page, transcribe
+
+LINES_OF_A_PAGE, PITCH, MARGIN = 40, 110, 60
+MARKS = (0.25, 0.5, 1.0)  # of the pages, after which the peak of the memory is told
+ROUNDS, MANY = 3, 1000
+HEADER = ("", "a second", "lines/s", "ms a line", "network's own", "ratio", f"minutes for {MANY}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="folder of the model")
+    parser.add_argument("--pages", type=int, default=100, help="each of 40 lines")
+    parser.add_argument("--line_images", type=int, default=1000)
+    options = parser.parse_args()
+    processor = HTRConvTextProcessor.from_pretrained(options.model)
+    recognizer = HTRConvTextForCTC.from_pretrained(options.model).optimize_for_inference().as_pipeline(processor)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw_inputs(folder, options.pages, options.line_images)
+        rows = [time_folder(folder / kind, recognizer) for kind in ("pages", "line images")]
+        page = find_pages([folder / "pages" / "0.xml"]).sources
+        seconds = measure({"page": lambda: list(transcribe(page, recognizer))}, ROUNDS)["page"]
+    peaks = f"peak memory in MiB after {' / '.join(f'{mark:.0%}' for mark in MARKS)}"
+    print(*markdown_table([*HEADER, peaks], rows), sep="\n")
+    print(f"One page of {LINES_OF_A_PAGE} lines: {statistics.median(seconds):.2f} s. {machine()}")
+
+
+def draw_inputs(folder: Path, pages: int, line_images: int) -> None:
+    """Pages and line images, all of the same lines: the texts of the examples, each line in a hand of its own."""
+    texts = [path.read_text(encoding="utf-8").strip() for path in sorted((ROOT / "examples").glob("*.txt"))]
+    rng, font = np.random.default_rng(0), ImageFont.load_default(FONT_SIZE)
+    drawn = [draw_line((texts[n % len(texts)], "", ""), font, draw_hand(rng), rng) for n in range(LINES_OF_A_PAGE)]
+    for kind in ("pages", "line images"):
+        (folder / kind).mkdir()
+    for number in range(line_images):
+        drawn[number % len(drawn)].save(folder / "line images" / f"{number}.jpg")
+    for number in range(pages):
+        write_page(folder / "pages" / f"{number}.jpg", drawn)
+
+
+def write_page(path: Path, lines: list[Image.Image]) -> None:
+    """A page's image and its PAGE XML."""
+    size = (max(line.width for line in lines) + 2 * MARGIN, PITCH * len(lines) + 2 * MARGIN)
+    picture, told = Image.new("L", size, 220), []
+    for number, line in enumerate(lines):
+        left, top = MARGIN, MARGIN + PITCH * number
+        right, bottom = left + line.width, top + HEIGHT
+        picture.paste(line, (left, top))
+        outline = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        told.append(PageLine(f"l{number}", "r", LineText(), outline, [(left, bottom - 20), (right, bottom - 20)]))
+    picture.save(path)
+    source = PageSource(path.stem, path, 0, path, document_name=path.stem)
+    read = tuple(TranscribedLine(line, "") for line in told)
+    write_document([TranscribedPage(source, Page(path.name, *size, told), read, "")], ["page"], path.parent)
+    path.with_suffix(".page.xml").rename(path.with_suffix(".xml"))
+
+
+def time_folder(folder: Path, recognizer: HTRConvTextPipeline) -> list[str]:
+    """A row of the table: reading a folder and writing PAGE XML and plain text, against the network by itself."""
+    sources, output = find_pages([folder]).sources, folder.with_name(f"{folder.name}, read")
+    marks = {max(1, round(mark * len(sources))) for mark in MARKS}
+    kept, lines, peaks, started = KeptPages(output, {}), 0, [], time.perf_counter()
+    for number, page in enumerate(transcribe(sources, recognizer, kept=kept), 1):
+        lines += len(page.lines)
+        if number in marks:
+            peaks.append(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+    problems = [
+        wrong for document in documents_of(sources) for wrong in write_outputs(document, ["page", "txt"], output, kept)
+    ]
+    assert not problems, problems
+    seconds = time.perf_counter() - started
+    own = network_seconds(sources, recognizer) * lines
+    rates = (len(sources) / seconds, lines / seconds, 1e3 * seconds / lines, 1e3 * own / lines, seconds / own)
+    many = MANY * seconds / len(sources) / 60
+    return [f"{len(sources)} {folder.name}", *(f"{rate:.2f}" for rate in (*rates, many)), " / ".join(peaks)]
+
+
+def network_seconds(sources: list[PageSource], recognizer: HTRConvTextPipeline) -> float:
+    """What the network by itself takes for a line, of as many lines as are read together, in the same batches."""
+    number = BATCHES_TO_SORT * BATCH_SIZE
+    pages = (prepare_page(source, recognizer, ReadingOptions(), "") for source in sources[:number])
+    parts = [part for page in pages for line in page.to_read for part in line.prepared.parts]
+    seconds = measure({"network": lambda: recognizer.logits_of(parts[:number], BATCH_SIZE)}, ROUNDS)["network"]
+    return statistics.median(seconds) / len(parts[:number])
+
+
+if __name__ == "__main__":
+    main()
