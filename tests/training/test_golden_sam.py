@@ -128,4 +128,4 @@ def test_losses_and_gradients(golden, steps):
         assert attention == pytest.approx(expected[number]["blocks.0.attn.qkv.weight_abs_sum_after"], rel=1e-4)
     # Earlier statistics were taken when the next step's first pass had moved them. Both passes of a step do.
     statistics = steps[-1][2][0]
-    assert statistics == pytest.approx(expected[number]["patch_embed.bn1.running_mean_sum_after"], rel=3e-2)
+    assert statistics == pytest.approx(expected[number]["patch_embed.bn1.running_mean_sum_after"], rel=tolerance)
