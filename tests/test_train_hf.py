@@ -127,7 +127,7 @@ def test_sixty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_fol
 
 def test_two_processes_compute_what_one_does_with_the_whole_batch(root, train_hf, line_folder, tmp_path, monkeypatch):
     """TCM and SAM on, labels of unequal length on the ranks, dropout off, batch norms frozen."""
-    options = ["--max_steps", 2, "--warmup_steps", 0, "--logging_steps", 1, "--eval_strategy", "no", "--save_steps", 2]
+    options = ["--max_steps", 3, "--warmup_steps", 0, "--logging_steps", 1, "--eval_strategy", "no", "--save_steps", 3]
     options += ["--augment", "false", "--freeze_batch_norm", "--tcm_dropout_prob", 0, *NO_DROPOUT]
     # SGD, because AdamW would make steps of the rounding errors of gradients that are zero.
     options += ["--optim", "sgd", "--learning_rate", 1e-3, "--max_grad_norm", 1]
@@ -143,14 +143,14 @@ def test_two_processes_compute_what_one_does_with_the_whole_batch(root, train_hf
     launch(root, *options, *four, "--output_dir", tmp_path / "two", launcher=two)
     run_inside(train_hf, monkeypatch, *options, *eight, "--output_dir", tmp_path / "one")
     # Every process writes its own random state: there were two, and one.
-    assert len(list((tmp_path / "two" / "checkpoint-2").glob("rng_state_*.pth"))) == 2
-    assert not list((tmp_path / "one" / "checkpoint-2").glob("rng_state_*.pth"))
+    assert len(list((tmp_path / "two" / "checkpoint-3").glob("rng_state_*.pth"))) == 2
+    assert not list((tmp_path / "one" / "checkpoint-3").glob("rng_state_*.pth"))
 
     for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for name in ("loss", "ctc_loss", "tcm_loss"):
             assert one[name] == pytest.approx(two[name], rel=1e-4)
     one, two = (
-        load_file(tmp_path / output / "checkpoint-2" / "weights_without_ema.safetensors") for output in ("one", "two")
+        load_file(tmp_path / output / "checkpoint-3" / "weights_without_ema.safetensors") for output in ("one", "two")
     )
     # How far the weights have moved from their average is the measure of how near they must be to each other.
     assert distance(one, two) < 0.05 * distance(one, weights(tmp_path / "one"))

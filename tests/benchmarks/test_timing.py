@@ -3,7 +3,6 @@
 """The commands that time run as printed, and compare networks that say the same."""
 
 import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -82,11 +81,14 @@ def test_every_way_to_train_makes_a_step():
 
 
 def test_ways_to_train_are_compared_in_the_same_rounds(monkeypatch, capsys):
-    options = ["--size", "lite", "--batch-size", 1, "--width", 64, "--rounds", 2]
-    printed = run(monkeypatch, capsys, training, *options, "--only", "fast on a CPU", "the stem")
-    names = ("... and modules that are fast on a CPU", "... of these, not the stem")
-    assert [line.strip().split("  ")[0] for line in printed[2:4]] == list(names)
-    assert "1.00 (1.00 to 1.00)" in printed[2] and len(printed) == 5
+    """The second takes twice as long in a quiet round and in a loud one."""
+    monkeypatch.setattr(
+        training, "measure_variants", lambda rows, _: dict(zip(rows, ([1.0, 8.0], [2.0, 16.0]), strict=True))
+    )
+    printed = run(monkeypatch, capsys, training, "--batch-size", 16, "--only", "fast on a CPU", "the stem")
+    assert printed[2].strip().startswith("... and modules that are fast on a CPU") and "1.00 (1.00" in printed[2]
+    assert printed[3].strip().startswith("... of these, not the stem") and "0.50 (0.50 to 0.50)" in printed[3]
+    assert len(printed) == 5 and printed[4].startswith("data loading")
 
 
 @pytest.mark.parametrize("stem_product", [True, False])
@@ -107,7 +109,6 @@ def test_loads_of_many_lines_are_timed_in_processes_of_their_own(monkeypatch, ca
         "figures_of_process",
         lambda module, *options: line_datasets.load(tmp_path / "few", tmp_path / "cache"),
     )
-    monkeypatch.setattr(line_datasets, "__spec__", SimpleNamespace(name="line_datasets"))
     printed = run(monkeypatch, capsys, line_datasets, "--lines", 3, "--folder", tmp_path / "few")
     assert printed[1].split() == ["load", "lines", "seconds", "cpu", "base", "peak", "over"]
     assert [line.split()[:2] for line in printed[2:4]] == [["1st", "3.0"], ["2nd", "3.0"]]

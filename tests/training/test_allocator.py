@@ -1,6 +1,5 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-import inspect
 import platform
 import resource
 import subprocess
@@ -12,10 +11,12 @@ from htr_convtext.training import keep_freed_memory
 
 # Page faults of twenty tensors of 64 MB, one after the other; each is freed before the next is made.
 FAULTS = """
-import resource, runpy, sys, torch
-keep_freed_memory = runpy.run_path(sys.argv[2])["keep_freed_memory"]
+import resource, sys, torch
+kept = sys.argv[1] == "kept"
+if kept:
+    from htr_convtext.training import keep_freed_memory
 torch.ones(16, 1024, 1024)
-kept = sys.argv[1] == "kept" and keep_freed_memory()
+kept = kept and keep_freed_memory()
 torch.ones(16, 1024, 1024)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
@@ -25,9 +26,7 @@ print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def page_faults(mode):
-    # The file by itself: the package around it takes longer to import than all else here.
-    command = [sys.executable, "-c", FAULTS, mode, inspect.getfile(keep_freed_memory)]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", FAULTS, mode], capture_output=True, text=True, check=True)
     kept, faults = result.stdout.split()
     return kept == "True", int(faults)
 
