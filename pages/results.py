@@ -10,6 +10,7 @@ from pathlib import Path
 from .kept_pages import KeptPages
 from .outputs import document_files, write_document
 from .transcript import PageSource, Problem, TranscribedPage
+from .whole_files import remove_unfinished
 
 SHOWN_PLACES = 5
 SHOWN_FILES = 3
@@ -24,7 +25,7 @@ def prepare_output(
     folder: Path, documents: Sequence[Sequence[PageSource]], formats: Sequence[str], kept: KeptPages, mode: str
 ) -> None:
     """
-    Sees to it that nothing is lost in the folder of the results.
+    Sees to it that nothing is lost in the folder of the results, and that no half-written file stays there.
 
     Args:
         folder: The folder.
@@ -48,6 +49,7 @@ def prepare_output(
             f"{shown}{more} there already: --resume goes on with an earlier run, --overwrite replaces them, or choose "
             "another --output."
         )
+    remove_unfinished(folder)
     if mode != "resume":
         for document in documents:
             for source in document:

@@ -82,8 +82,10 @@ def test_every_input_has_its_results(transcribe, letters, model_folder, tmp_path
     again = transcribe(*options)
     assert again.status == 1 and "--resume" in again.said and "book_0001.page.xml" in again.said
     assert results(out) == written
+    (out / ".page_1.txt.4711.part").write_text("half of")
     resumed = transcribe(*options, "--resume")
     assert resumed.status == 0 and results(out) == written
+    assert not list(out.rglob(".*.part"))
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_done(transcribe, letters, model_folder, tmp_path):
@@ -200,6 +202,7 @@ def test_kills_at_any_point_change_nothing(root, letters, model_folder, tmp_path
         process.join()
         assert process.exitcode == 0
         assert results(tmp_path / output) == results(tmp_path / "whole")
+        assert not list((tmp_path / output).rglob(".*.part"))
     print(f"{killed} of {len(places)} runs were killed; files that were there then: {sorted(places)}")
     assert killed >= 0.6 * kills and max(places) > 0
 
