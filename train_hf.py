@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import transformers
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from transformers import set_seed
 
 from htr_convtext.hub_upload.draft_card import write_draft_cards
@@ -29,11 +29,10 @@ from htr_convtext.training import (
     load_splits,
     parse_arguments,
     prepare_splits,
+    settle_validation,
     write_evaluation,
     write_learning_curves,
 )
-
-logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -83,17 +82,6 @@ def set_up_process(args: HTRConvTextTrainingArguments) -> None:
     set_seed(args.seed)
     if args.device.type == "cpu":
         keep_freed_memory()
-
-
-def settle_validation(lines: DatasetDict, args: HTRConvTextTrainingArguments) -> None:
-    """A training without lines to evaluate on says so and goes on."""
-    if args.do_train and "validation" not in lines:
-        logger.warning(
-            "The data has no validation split, such as a list val.ln: nothing tells how good the model gets, and "
-            "there will be no best_cer, only the last model in %s.",
-            args.output_dir,
-        )
-        args.do_eval, args.eval_strategy, args.eval_on_start = False, "no", False
 
 
 def train(trainer: HTRConvTextTrainer, args: HTRConvTextTrainingArguments) -> None:

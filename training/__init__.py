@@ -19,7 +19,7 @@ with needing("Training", "train"):
     from .preparation import prepare_lines
     from .report import write_evaluation, write_learning_curves
     from .schedule import learning_rate
-    from .splits import load_splits, prepare_splits
+    from .splits import load_splits, prepare_splits, settle_validation
     from .starting_model import load_model
     from .trainer import HTRConvTextTrainer
     from .vocabulary import extend_vocabulary, load_tcm
@@ -52,6 +52,7 @@ __all__ = [
     "prepare_lines",
     "prepare_splits",
     "put_in_fast_modules",
+    "settle_validation",
     "write_evaluation",
     "write_learning_curves",
 ]

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The splits that train_hf.py's options ask for."""
 
+import logging
+
 from datasets import Dataset, DatasetDict
 
 from ..configuration_htr_convtext import HTRConvTextConfig
@@ -11,6 +13,8 @@ from ..processing_htr_convtext import HTRConvTextProcessor
 from .arguments import HTRConvTextTrainingArguments
 from .options import DataArguments
 from .preparation import prepare_lines
+
+logger = logging.getLogger(__name__)
 
 
 def load_splits(args: DataArguments) -> DatasetDict:
@@ -30,6 +34,17 @@ def load_splits(args: DataArguments) -> DatasetDict:
 
 def first_lines(split: Dataset, limit: int | None) -> Dataset:
     return split if limit is None else split.select(range(min(limit, len(split))))
+
+
+def settle_validation(lines: DatasetDict, args: HTRConvTextTrainingArguments) -> None:
+    """A training without lines to evaluate on says so and goes on."""
+    if args.do_train and "validation" not in lines:
+        logger.warning(
+            "The data has no validation split, such as a list val.ln: nothing tells how good the model gets, and "
+            "there will be no best_cer, only the last model in %s.",
+            args.output_dir,
+        )
+        args.do_eval, args.eval_strategy, args.eval_on_start = False, "no", False
 
 
 def prepare_splits(
