@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from .dataset import corrected_lines, suggested_pages
 from .project import ORDERS, LineChanged, Project, ProjectError
 from .reading import Reader
+from .same_origin import SameOrigin
 from .takeaway import FORMATS, pack_lines, pack_model, pack_pages
 from .teaching import SCORED, STEPS, TRAINING, Teaching
 from .uploads import KINDS, MAX_BYTES, add_uploads, unread_pages
@@ -203,10 +205,13 @@ def correct_tab(workbench: Workbench) -> None:
 
 
 def as_function(method: Callable) -> Callable:
-    """A method as a function with its name, which Gradio can mark as its own."""
+    """A method as a function of the list of its arguments, which is what the browser sends, with its name."""
 
-    def call(*arguments: Any) -> Any:
-        return method(*arguments)
+    def call(arguments: list[Any]) -> Any:
+        try:
+            return method(*arguments)
+        except TypeError as error:
+            return {"error": f"That cannot be done ({error}). Reload this page and try again."}
 
     call.__name__ = method.__name__
     return call
@@ -255,7 +260,9 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     shown = [status, start, stop, go_on, use]
-    start.click(lambda pages, number: do(lambda: teaching.start(pages, int(number))), [kept, steps], [said, *shown], **quiet)
+    start.click(
+        lambda pages, number: do(lambda: teaching.start(pages, int(number))), [kept, steps], [said, *shown], **quiet
+    )
     stop.click(lambda: do(teaching.stop), None, [said, *shown], **quiet)
     go_on.click(lambda: do(teaching.go_on), None, [said, *shown], **quiet)
     use.click(use_model, None, [said, *shown], **quiet)
@@ -272,7 +279,9 @@ def last_run(teaching: Teaching) -> Path:
 
 def take_away_tab(workbench: Workbench) -> None:
     project = workbench.project
-    chosen = gr.CheckboxGroup([(told, name) for name, told in FORMATS.items()], value=["txt", "page"], label="Pages as")
+    chosen = gr.CheckboxGroup(
+        [(told, name) for name, told in FORMATS.items()], value=["txt", "page"], label="Pages as"
+    )
     with gr.Row():
         pages, lines, model = (gr.Button(each) for each in ("Pages", "Corrected lines", "Model"))
     said = gr.HTML(elem_id="taken")
@@ -286,12 +295,19 @@ def take_away_tab(workbench: Workbench) -> None:
         return f"{what} Choose the file below; it is in the project, too, as takeaway/{path.name}.", str(path)
 
     private = {"api_visibility": "private"}
-    pages.click(lambda names: pack(lambda: pack_pages(project, names), "The pages are packed."), chosen, [said, file], **private)
+    pages.click(
+        lambda names: pack(lambda: pack_pages(project, names), "The pages are packed."),
+        chosen,
+        [said, file],
+        **private,
+    )
     lines.click(lambda: pack(lambda: pack_lines(project), "The lines are packed."), None, [said, file], **private)
     model.click(lambda: pack(lambda: pack_model(project), "The model is packed."), None, [said, file], **private)
 
 
-def launch(workbench: Workbench, host: str, port: int | None, inbrowser: bool = False, block: bool = True) -> gr.Blocks:
+def launch(
+    workbench: Workbench, host: str, port: int | None, inbrowser: bool = False, block: bool = True
+) -> gr.Blocks:
     """
     Serves the workbench.
 
@@ -320,6 +336,7 @@ def launch(workbench: Workbench, host: str, port: int | None, inbrowser: bool = 
             allowed_paths=[str(workbench.project.folder / "takeaway")],
             max_file_size=MAX_BYTES,
             footer_links=[],
+            app_kwargs={"middleware": [Middleware(SameOrigin, host=host)]},
             theme=gr.themes.Default(font=FONTS, font_mono=["monospace"]),
             css=asset("style.css"),
         )

@@ -50,14 +50,16 @@ def figures(state: dict[str, Any]) -> str:
     score, kept = state["score"], ", ".join(state["kept"])
     return (
         f"Character error rate on {state['kept_lines']} lines that it did not learn ({kept}): "
-        f"{100 * score['before']:.2f} % before, {100 * score['after']:.2f} % after {state['steps']} steps at most. The "
-        "same lines chose the step, so that other pages may be read a little worse. So few lines say little about other "
-        "hands."
+        f"{100 * score['before']:.2f} % before, {100 * score['after']:.2f} % after {state['steps']} steps at most. "
+        "The same lines chose the step, so that other pages may be read a little worse. So few lines say little about "
+        "other hands."
     )
 
 
 def data(base: Path, license: str) -> str:
-    text = f"The lines are those of a project of the workbench, and not part of this model. It began from `{base.name}`."
+    text = (
+        f"The lines are those of a project of the workbench, and not part of this model. It began from `{base.name}`."
+    )
     if license == UNKNOWN_LICENSE:
         text += " The terms of its weights are those of that model; put them here before you publish it."
     return text

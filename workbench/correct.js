@@ -1,6 +1,6 @@
 // Copyright 2026 The HTR-ConvText for transformers authors.
 // SPDX-License-Identifier: Apache-2.0
-// The tab Correct. Gradio gives `element`, the component, and `server`, the functions of app.py.
+// The tab Correct. Gradio gives `element`, the component, and `server`, the functions of app.py: each takes one list.
 const part = name => element.querySelector(`[data-part="${name}"]`);
 const [picture, words, suggestions, text, message, progress, bar, where, order] = [
   "picture", "words", "suggestions", "text", "message", "progress", "bar", "where", "order",
@@ -61,7 +61,7 @@ function show(answer) {
 }
 
 async function offer(shown) {
-  const found = await server.suggest(shown.page, shown.number);
+  const found = await server.suggest([shown.page, shown.number]);
   if (line !== shown || !Array.isArray(found)) return;
   suggestions.replaceChildren(...found.map((each, place) => {
     const made = make("button", {type: "button", className: "wb-suggestion"},
@@ -95,11 +95,11 @@ async function ask(call) {
   }
 }
 
-const next = () => ask(() => server.next_line(order.value));
-const accept = () => line && ask(() => server.accept(line.page, line.number, text.value, line.version, order.value));
-const skip = () => line && ask(() => server.skip(line.page, line.number, line.version, order.value));
-const undo = () => ask(() => server.undo());
-const open = wanted => ask(() => server.open_line(wanted.page, wanted.number));
+const next = () => ask(() => server.next_line([order.value]));
+const accept = () => line && ask(() => server.accept([line.page, line.number, text.value, line.version, order.value]));
+const skip = () => line && ask(() => server.skip([line.page, line.number, line.version, order.value]));
+const undo = () => ask(() => server.undo([]));
+const open = wanted => ask(() => server.open_line([wanted.page, wanted.number]));
 
 part("accept").addEventListener("click", accept);
 part("skip").addEventListener("click", skip);

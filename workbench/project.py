@@ -40,6 +40,8 @@ from .records import Journal, read_json, write_durably, write_json
 
 VERSION = 1
 SETTINGS, JOURNAL, LOCK = "project.json", "journal.jsonl", ".workbench.lock"
+# Of a page's file: one that was made here, one that came in.
+XML_ENDINGS = (".page.xml", ".xml")
 FOLDERS = ("originals", "pages", "teaching", "models", "takeaway")
 # States of a line: read by the model; passed over for now; accepted here; transcribed in the file that came in.
 READ, SKIPPED, ACCEPTED, GIVEN = "read", "skipped", "accepted", "given"
@@ -213,10 +215,13 @@ class Project:
         Raises:
             ProjectError: If there is none of that name.
         """
-        for page in self.pages():
-            if page.name == name:
-                return page
-        raise ProjectError(f"There is no page {name} in this project any more. Reload this tab to see those there are.")
+        for xml in (self.pages_folder / f"{name}{ending}" for ending in XML_ENDINGS):
+            with self.lock, contextlib.suppress(OSError, ValueError):
+                if xml.resolve().is_relative_to(self.pages_folder) and root_name(xml) == "PcGts":
+                    return self.load(xml)
+        raise ProjectError(
+            f"There is no page {name} in this project any more. Reload this tab to see those there are."
+        )
 
     def lines(self, page: PageFiles) -> list[WorkLine]:
         """The lines of a page in reading order."""
@@ -324,8 +329,8 @@ class Project:
             if last["action"] == "accept":
                 if line.state != ACCEPTED or line.text != last["text"]:
                     raise LineChanged(
-                        f"Line {line.place} of page {line.page} has been changed by another program since, so it stays "
-                        "as it is. Here is its text of now.",
+                        f"Line {line.place} of page {line.page} has been changed by another program since, so it "
+                        "stays as it is. Here is its text of now.",
                         line,
                     )
                 before = last["before"]
@@ -381,9 +386,7 @@ class Project:
         for line in self.lines(page):
             kept = line.confidence is None or not line.words
             words = corrected_words(self.reading_of(line), line.text) if line.confidence is None else list(line.words)
-            lines.append(
-                TranscribedLine(line.line, line.text, None if kept else line.confidence, tuple(words))
-            )
+            lines.append(TranscribedLine(line.line, line.text, None if kept else line.confidence, tuple(words)))
         source = PageSource(page.name, page.xml, 0, page.image, 0, page.name)
         return TranscribedPage(source, page.page, tuple(lines), page.reading.software if page.reading else "people")
 
@@ -400,11 +403,7 @@ class Project:
             if name in {page.name for page in self.pages()} or any(page == name for page, _ in self.stacks):
                 raise ProjectError(f"Page {name} is in the project already, and stays as it is.")
             write_document([read], ("page", "image"), self.pages_folder, now())
-            xml = next(
-                path
-                for ending in (".page.xml", ".xml")
-                if (path := self.pages_folder / f"{name}{ending}").is_file()
-            )
+            xml = next(path for ending in XML_ENDINGS if (path := self.pages_folder / f"{name}{ending}").is_file())
             return self.keep_reading(self.load(xml), read, read.source.document_name)
 
     def replace_readings(self, read: TranscribedPage) -> PageFiles:
@@ -421,17 +420,13 @@ class Project:
             fresh = [line if line.line.number in waiting else line._replace(confidence=None) for line in read.lines]
             content = write_into_page_xml(page.xml.read_bytes(), [read._replace(lines=tuple(fresh))], now())
             write_durably(page.xml, content)
-            lines = [
-                line if line.line.number in waiting else old.get(line.line.number, line) for line in read.lines
-            ]
+            lines = [line if line.line.number in waiting else old.get(line.line.number, line) for line in read.lines]
             return self.keep_reading(self.load(page.xml), read._replace(lines=tuple(lines)), page.document)
 
     def keep_reading(self, page: PageFiles, read: TranscribedPage, document: str) -> PageFiles:
         """Keeps what was read beside the page's file, by the numbers that its lines have there."""
         source = PageSource(page.name, page.xml, 0, page.image, 0, document)
-        lines = tuple(
-            line._replace(line=told) for line, told in zip(read.lines, page.page.lines, strict=True)
-        )
+        lines = tuple(line._replace(line=told) for line, told in zip(read.lines, page.page.lines, strict=True))
         self.readings.write(read._replace(source=source, page=page.page, lines=lines))
         self.cached.pop(page.xml, None)
         page = self.load(page.xml)

@@ -3,8 +3,8 @@
 """
 Teaching a project's model from its corrected lines: train_hf.py with recipes/finetune.yaml, in a process of its own.
 
-Each time has a folder in `teaching/`: `data/` is what it learns from, `run/` what train_hf.py writes, `log.txt` what it
-says, and `state.json` how far it is. The process goes on if the workbench ends, and is found again.
+Each time has a folder in `teaching/`: `data/` is what it learns from, `run/` what train_hf.py writes, `log.txt` what
+it says, and `state.json` how far it is. The process goes on if the workbench ends, and is found again.
 """
 
 import ast
@@ -163,7 +163,15 @@ class Teaching:
             "save_steps": check,
             "logging_steps": max(1, steps // POINTS),
         }
-        options = [str(RECIPE), "--data_dir", str(run / DATA), "--output_dir", str(run / "run"), "--disable_tqdm", "true"]
+        options = [
+            str(RECIPE),
+            "--data_dir",
+            str(run / DATA),
+            "--output_dir",
+            str(run / "run"),
+            "--disable_tqdm",
+            "true",
+        ]
         options += ["--model_name_or_path", state["model"], "--report_to", "none"]
         options += [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
         return options + self.extra
@@ -271,7 +279,9 @@ def check_lines(project: Project, kept: Sequence[str]) -> None:
     if not any(of_page.get(name) for name in kept):
         raise ProjectError("Choose a page to keep for scoring, of which some lines are corrected.")
     if not to_learn:
-        raise ProjectError("All corrected lines are on the pages kept for scoring. Correct lines on another page, too.")
+        raise ProjectError(
+            "All corrected lines are on the pages kept for scoring. Correct lines on another page, too."
+        )
 
 
 def running_process(state: dict[str, Any]) -> psutil.Process | None:
@@ -357,7 +367,9 @@ def score(run: Path, state: dict[str, Any]) -> dict[str, Any]:
 def read_kept(run: Path, names: Sequence[str], recognizer: HTRConvTextPipeline) -> list[ReadLine]:
     images = [to_grey(load_image(run / DATA / LINES / name)) for name in names]
     readings = recognizer.read([prepare_line(image, recognizer) for image in images], BATCH_SIZE)
-    texts = [(run / DATA / LINES / name).with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n") for name in names]
+    texts = [
+        (run / DATA / LINES / name).with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n") for name in names
+    ]
     lines = zip(names, texts, readings, strict=True)
     return [score_line(name.removesuffix(".png"), text, reading["text"]) for name, text, reading in lines]
 

@@ -112,7 +112,9 @@ def free_place(project: Project, name: str, path: Path) -> Path:
         raise ValueError("another file of this name is in the project already. Rename the new one.")
     stem = Path(name).stem
     if Path(name).suffix.lower() == XML_SUFFIX and any(page.name == stem for page in project.pages()):
-        raise ValueError(f"page {stem} has been read without it. Give both under another name, the XML and the picture.")
+        raise ValueError(
+            f"page {stem} has been read without it. Give both under another name, the XML and the picture."
+        )
     return project.originals / name
 
 

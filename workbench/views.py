@@ -27,7 +27,7 @@ PAGE = PAGES.from_string("""
 <img src="{{ picture }}" alt="Page {{ name }}" width="{{ width }}" height="{{ height }}">
 <svg viewBox="0 0 {{ width }} {{ height }}" preserveAspectRatio="none" aria-hidden="true">
 {% for line in lines if line.points %}
-<polygon data-line="{{ line.number }}" class="{{ line.state }}" points="{{ line.points }}"><title>{{ line.place }}</title></polygon>
+<polygon data-line="{{ line.number }}" class="{{ line.state }}" points="{{ line.points }}"></polygon>
 {% endfor %}
 </svg></div></div>
 <div class="wb-text" lang="">
@@ -89,7 +89,8 @@ TEACHING = PAGES.from_string("""
 <h3>Lines of the kept pages that changed</h3>
 <div class="wb-examples">
 {% for each in examples %}
-<dl class="{{ "worse" if each.edits_after > each.edits_before else "better" if each.edits_after < each.edits_before }}">
+{% set more = each.edits_after - each.edits_before %}
+<dl class="{{ "worse" if more > 0 else "better" if more < 0 }}">
 <dt>written</dt><dd dir="auto">{{ each.written }}</dd>
 <dt>before</dt><dd dir="auto">{{ each.before or "(nothing)" }} <small>{{ each.edits_before }} wrong</small></dd>
 <dt>after</dt><dd dir="auto">{{ each.after or "(nothing)" }} <small>{{ each.edits_after }} wrong</small></dd>
@@ -222,7 +223,7 @@ def reading_sentence(status: dict[str, Any], unread: int, pages: int) -> str:
         return status["error"]
     if state in ("running", "stopping"):
         if not status["lines"]:
-            return f"Reading {plural(status['total'], 'page')}. You may go on correcting, or close this window, meanwhile."
+            return f"Reading {plural(status['total'], 'page')}. You may correct, or close this window, meanwhile."
         seconds = max(status["seconds"], 1e-3)
         pace = f"{status['done'] / seconds:.2f} pages and {status['lines'] / seconds:.1f} lines a second"
         ending = "Stopping after these pages." if state == "stopping" else "You may close this window; it goes on."
@@ -261,7 +262,8 @@ def teaching_sentence(status: dict[str, Any], corrected: int) -> str:
         left = status["minutes_left"]
         ahead = "" if left is None else f" About {plural(max(1, round(left)), 'minute')} left."
         first = "" if status["step"] else " The first steps come after the kept pages are read."
-        return f"Learning from {plural(status['lines'], 'line')}: step {status['step']} of {status['steps']}.{ahead}{first}"
+        learning = f"Learning from {plural(status['lines'], 'line')}: step {status['step']} of {status['steps']}."
+        return learning + ahead + first
     if state == TRAINED:
         return "Learnt. The kept pages are being read with both models."
     if state == INTERRUPTED:
@@ -271,16 +273,16 @@ def teaching_sentence(status: dict[str, Any], corrected: int) -> str:
     if state == SCORED:
         return scored_sentence(status)
     return (
-        f"{plural(corrected, 'line')} corrected so far. Correct two or three pages, choose one to keep for scoring, and "
-        "press Teach."
+        f"{plural(corrected, 'line')} corrected so far. Correct two or three pages, choose one to keep for scoring, "
+        "and press Teach."
     )
 
 
 def scored_sentence(status: dict[str, Any]) -> str:
     score = status["score"]
     figures = (
-        f"Of the characters on the kept pages ({plural(status['kept_lines'], 'line')}), {100 * score['before']:.1f} % were "
-        f"wrong before and {100 * score['after']:.1f} % are now."
+        f"Of the characters on the kept pages ({plural(status['kept_lines'], 'line')}), {100 * score['before']:.1f} % "
+        f"were wrong before and {100 * score['after']:.1f} % are now."
     )
     if not score["better"]:
         return f"{figures} That is not better, so the model of before stays. Correct more lines, and teach again."

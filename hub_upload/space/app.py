@@ -90,7 +90,9 @@ def pages_of(files: list[str], folder: Path) -> tuple[list[PageSource], list[str
     problems += [f"{Path(where).name}: {what}." for where, what, _ in found.problems]
     # An XML may name any file of this computer.
     own = [source for source in found.sources if source.image.resolve().is_relative_to(folder.resolve())]
-    problems += [f"{each.document.name}: its picture is missing. Drop it, too." for each in found.sources if each not in own]
+    problems += [
+        f"{each.document.name}: its picture is missing. Drop it, too." for each in found.sources if each not in own
+    ]
     if len(own) > MAX_PAGES:
         problems.append(f"Only the first {MAX_PAGES} pages are read here. The workbench, on your computer, reads all.")
     return own[:MAX_PAGES], problems
@@ -116,7 +118,9 @@ def written(pages: list[TranscribedPage], folder: Path) -> list[str]:
 
 
 with gr.Blocks(title="HTR-ConvText", analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
-    gr.Markdown(f"# Read handwriting\n\n{HELP} The model is `{Path(MODEL).name}`; words are shaded where it is unsure.")
+    gr.Markdown(
+        f"# Read handwriting\n\n{HELP} The model is `{Path(MODEL).name}`; words are shaded where it is unsure."
+    )
     uploads = gr.File(label="Pages or lines", file_count="multiple", file_types=KINDS, height=140)
     with gr.Row():
         start, stop = gr.Button("Read", variant="primary"), gr.Button("Stop")

@@ -36,7 +36,9 @@ def space(root, tmp_path_factory) -> Iterator[tuple[str, Path]]:
     (folder.parent / "uploads").mkdir()
     log = folder.parent / "log.txt"
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=folder, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=folder, env=environment, stdout=output, stderr=output
+        )
     try:
         while "Running on local URL" not in log.read_text(encoding="utf-8"):
             assert process.poll() is None, log.read_text(encoding="utf-8")[-3000:]
@@ -54,7 +56,9 @@ def test_it_reads_lines_with_the_package_that_travels_with_it(space, root):
     assert said == "Done: 2 pages."
     assert 'sandbox="allow-scripts"' in shown and "petit colis" in re.sub(r"&lt;.*?&gt;\s*", "", shown)
     with zipfile.ZipFile(archive) as packed:
-        names = [f"lettre_{number}{ending}" for number in (2, 3) for ending in (".alto.xml", ".page.xml", ".pdf", ".txt")]
+        names = [
+            f"lettre_{number}{ending}" for number in (2, 3) for ending in (".alto.xml", ".page.xml", ".pdf", ".txt")
+        ]
         assert sorted(packed.namelist()) == names
         assert packed.read("lettre_3.txt").decode().startswith("Embrasse les en")
 

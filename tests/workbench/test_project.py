@@ -93,7 +93,9 @@ def test_a_change_by_another_program_counts_as_one(project):
 
 def test_a_second_process_is_refused_and_told_why(project):
     code = "import sys; from htr_convtext.workbench.project import Project; Project(sys.argv[1])"
-    result = subprocess.run([sys.executable, "-c", code, project.folder], capture_output=True, text=True, env=environment())
+    result = subprocess.run(
+        [sys.executable, "-c", code, project.folder], capture_output=True, text=True, env=environment()
+    )
     assert result.returncode == 1
     assert f"is open in another workbench (process {os.getpid()})" in result.stderr
 
@@ -146,7 +148,11 @@ def test_the_pages_are_training_data_as_they_are(project, accept_all, tmp_path):
     accept_all(project)
     lines = load_lines("lines", project.pages_folder, cache_dir=tmp_path / "cache")["train"]
     assert len(lines) == 9
-    assert lines["text"][:3] == ["The first line of a letter", "and the second goes on here", "until the third one ends it."]
+    assert lines["text"][:3] == [
+        "The first line of a letter",
+        "and the second goes on here",
+        "until the third one ends it.",
+    ]
 
 
 def test_a_page_that_lost_its_picture_costs_no_other(project):
