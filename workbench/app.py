@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from .dataset import corrected_lines, suggested_pages
+from .dataset import CorrectedLines, corrected_lines, suggested_pages
 from .project import ORDERS, LineChanged, Project, ProjectError
 from .reading import Reader
 from .same_origin import SameOrigin
@@ -45,6 +45,14 @@ class Workbench:
         self.project = project
         self.reader = Reader(project)
         self.teaching = Teaching(project, training_options)
+        self.known: dict[str, tuple[Any, Any]] = {}
+
+    def lately(self, make: Callable[[Project], Any]) -> Any:
+        """What a function tells of the project, found out anew only if the project has changed: it is often asked."""
+        stamp = self.project.stamp()
+        if self.known.get(make.__name__, (None,))[0] != stamp:
+            self.known[make.__name__] = stamp, make(self.project)
+        return self.known[make.__name__][1]
 
     # What the script of the tab Correct calls. Arguments come from the browser, so they may be anything.
 
@@ -125,8 +133,8 @@ def build(workbench: Workbench) -> gr.Blocks:
         gr.Markdown(f"# Workbench: {workbench.project.folder.name}")
         timer = gr.Timer(SECONDS)
         with gr.Tabs():
-            with gr.Tab("Read"):
-                read_tab(workbench, blocks, timer)
+            with gr.Tab("Read") as tab:
+                read_tab(workbench, blocks, timer, tab)
             with gr.Tab("Correct"):
                 correct_tab(workbench)
             with gr.Tab("Teach"):
@@ -136,7 +144,7 @@ def build(workbench: Workbench) -> gr.Blocks:
     return blocks
 
 
-def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
+def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.Tab) -> None:
     project, reader = workbench.project, workbench.reader
     files = gr.File(label="Pages or lines", file_count="multiple", file_types=list(KINDS), height=140, elem_id="files")
     with gr.Row():
@@ -156,9 +164,9 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
         return None, added.problems, status_html(added.problems)
 
     def status_html(said: list[str]) -> str:
-        unread = unread_pages(project)
-        problems = [*said, *unread.problems, *project.problems()]
-        return reading_html(reader.status(), len(unread.sources), len(project.pages()), problems)
+        unread, names = workbench.lately(unread_pages), workbench.lately(page_names)
+        problems = [*said, *unread.problems, *workbench.lately(page_problems)]
+        return reading_html(reader.status(), len(unread.sources), len(names), problems)
 
     def start(said: list[str], keep_texts: bool) -> tuple[list[str], str]:
         reader.start(only_missing=keep_texts)
@@ -172,10 +180,15 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
         reader.stop()
         return status_html(said)
 
-    def look(said: list[str], page: str | None):
-        names = [each.name for each in project.pages()]
-        value = page if page in names else (names[0] if names else None)
-        return status_html(said), gr.Dropdown(names, value=value)
+    def look(said: list[str], page: str | None, before: Any) -> tuple[Any, ...]:
+        """The status and the list of pages, each only if it is another than before: a list may be open just now."""
+        fresh, names = status_html(said), workbench.lately(page_names)
+        old, offered, was_reading = before or (None, None, False)
+        value = page if page in names else next(iter(names), None)
+        choice = gr.skip() if names == offered else gr.Dropdown(names, value=value)
+        reading = reader.status()["state"] in ("running", "stopping")
+        view = show(value) if was_reading and not reading else gr.skip()
+        return gr.skip() if fresh == old else fresh, choice, view, (fresh, names, reading)
 
     def show(page: str | None) -> str:
         if page is None:
@@ -190,8 +203,9 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
     read.click(start, [notes, keep], [notes, status], **quiet)
     again.click(start_again, [notes], [notes, status], **quiet)
     stop.click(end, [notes], status, **quiet)
-    gr.on([blocks.load, timer.tick], look, [notes, chosen], [status, chosen], **quiet)
-    chosen.change(show, chosen, shown, **quiet)
+    seen = gr.State(None)
+    gr.on([blocks.load, timer.tick], look, [notes, chosen, seen], [status, chosen, shown, seen], **quiet)
+    gr.on([chosen.change, tab.select], show, chosen, shown, **quiet)
 
 
 def correct_tab(workbench: Workbench) -> None:
@@ -220,8 +234,8 @@ def as_function(method: Callable) -> Callable:
 def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
     project, teaching = workbench.project, workbench.teaching
     with gr.Row():
-        kept = gr.Dropdown([], multiselect=True, label="Pages kept for scoring", interactive=True, elem_id="kept")
-        steps = gr.Slider(FEWEST_STEPS, MOST_STEPS, STEPS, step=10, label="Steps", elem_id="steps")
+        kept = gr.Dropdown([], multiselect=True, label="Pages kept for scoring", min_width=300, elem_id="kept")
+        steps = gr.Slider(FEWEST_STEPS, MOST_STEPS, STEPS, step=10, label="Steps", min_width=300, elem_id="steps")
     with gr.Row():
         start = gr.Button("Teach", variant="primary")
         stop = gr.Button("Stop", elem_id="stop_teaching", interactive=False)
@@ -230,30 +244,43 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
     said = gr.HTML(elem_id="teaching_said")
     status = gr.HTML(elem_id="teaching")
 
-    def do(action: Callable[[], Any], sentence: str = "") -> tuple[Any, ...]:
+    def do(action: Callable[[], Any]) -> tuple[Any, ...]:
+        """Does something, and gives what went wrong and what is shown."""
+        sentence = ""
         try:
             action()
         except (ProjectError, OSError, ValueError) as error:
             sentence = str(error)
-        return (sentence, *look_again())
+        return (sentence, *shown_now())
 
-    def look_again() -> tuple[Any, ...]:
+    def shown_now() -> tuple[Any, ...]:
         state = teaching.status()
         training = state["state"] == TRAINING
         can_use = state["state"] == SCORED and state["score"]["better"] and not state["used"]
         return (
-            teaching_html(state, corrected_lines(project).number),
+            teaching_html(state, workbench.lately(corrected_lines).number),
             gr.Button(interactive=not teaching.is_busy()),
             gr.Button(interactive=training),
             gr.Button(interactive=bool(state.get("can_go_on"))),
             gr.Button(interactive=bool(can_use)),
         )
 
-    def offer_pages(chosen: list[str]) -> Any:
-        lines = corrected_lines(project)
+    def look(before: Any) -> tuple[Any, ...]:
+        """What is shown, if it is another than before."""
+        status = teaching.status()
+        fresh = (status, teaching.is_busy(), workbench.lately(corrected_lines).number)
+        return (*shown_now(), fresh) if fresh != before else (*[gr.skip()] * 5, fresh)
+
+    def offer_pages(chosen: list[str], before: Any) -> tuple[Any, Any]:
+        """The pages with corrected lines; what is chosen stays, and is proposed as long as nobody chose."""
+        lines = workbench.lately(corrected_lines)
+        if lines.of_page == before:
+            return gr.skip(), before
         names = list(lines.of_page)
-        value = [name for name in chosen or project.settings["kept"] if name in names] or suggested_pages(lines)
-        return gr.Dropdown([(f"{each} ({plural(lines.of_page[each], 'line')})", each) for each in names], value=value)
+        wanted = chosen if before and chosen != suggested_pages(CorrectedLines(before)) else project.settings["kept"]
+        value = [name for name in wanted if name in names] or suggested_pages(lines)
+        choices = [(f"{each} ({plural(lines.of_page[each], 'line')})", each) for each in names]
+        return gr.Dropdown(choices, value=value), lines.of_page
 
     def use_model() -> tuple[Any, ...]:
         return do(lambda: teaching.use(last_run(teaching)))
@@ -266,8 +293,17 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
     stop.click(lambda: do(teaching.stop), None, [said, *shown], **quiet)
     go_on.click(lambda: do(teaching.go_on), None, [said, *shown], **quiet)
     use.click(use_model, None, [said, *shown], **quiet)
-    gr.on([blocks.load, timer.tick], look_again, None, shown, **quiet)
-    gr.on([blocks.load, timer.tick], offer_pages, kept, kept, **quiet)
+    seen, offered = gr.State(None), gr.State(None)
+    gr.on([blocks.load, timer.tick], look, seen, [*shown, seen], **quiet)
+    gr.on([blocks.load, timer.tick], offer_pages, [kept, offered], [kept, offered], **quiet)
+
+
+def page_names(project: Project) -> list[str]:
+    return [page.name for page in project.pages()]
+
+
+def page_problems(project: Project) -> list[str]:
+    return project.problems()
 
 
 def last_run(teaching: Teaching) -> Path:
@@ -331,8 +367,8 @@ def launch(
             inbrowser=inbrowser,
             share=False,
             ssr_mode=False,
-            prevent_thread_lock=not block,
-            quiet=False,
+            prevent_thread_lock=True,
+            quiet=True,
             allowed_paths=[str(workbench.project.folder / "takeaway")],
             max_file_size=MAX_BYTES,
             footer_links=[],
@@ -340,6 +376,9 @@ def launch(
             theme=gr.themes.Default(font=FONTS, font_mono=["monospace"]),
             css=asset("style.css"),
         )
+        print(f"The workbench is at {blocks.local_url} until you press Ctrl+C here.", flush=True)
+        if block:
+            blocks.block_thread()
     finally:
         if block:
             shutil.rmtree(uploads, ignore_errors=True)

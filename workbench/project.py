@@ -171,6 +171,13 @@ class Project:
         with self.lock:
             return [page for page, _ in self.looked_at() if page is not None]
 
+    def stamp(self) -> tuple[Any, ...]:
+        """Changes with every file of the originals and the pages, and with everything that is done to lines."""
+        with self.lock:
+            entries = [each for folder in (self.originals, self.pages_folder) for each in os.scandir(folder)]
+            times = tuple(sorted((each.path, each.stat().st_mtime_ns) for each in entries))
+            return len(self.journal.entries), times
+
     def problems(self) -> list[str]:
         """What is wrong with the files of pages, one sentence each."""
         with self.lock:

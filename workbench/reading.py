@@ -88,7 +88,7 @@ class Reader:
         recognizer = self.recognizer()
         image = to_grey(line_image(self.project, self.project.page(page), line))
         reading = read_with_runners_up(recognizer.model, recognizer.processor, image)
-        return suggested(reading) if reading["text"] == line.text else []
+        return [each for each in suggested(reading) if each["word"] in line.text.split(" ")]
 
 
 def model_path(project: Project) -> str:
