@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The workbench in the browser: four tabs over an open project, made with Gradio."""
 
+import html
 import os
 import shutil
 import tempfile
@@ -250,7 +251,7 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
         try:
             action()
         except (ProjectError, OSError, ValueError) as error:
-            sentence = str(error)
+            sentence = html.escape(str(error))
         return (sentence, *shown_now())
 
     def shown_now() -> tuple[Any, ...]:
@@ -327,8 +328,9 @@ def take_away_tab(workbench: Workbench) -> None:
         try:
             path = make()
         except (ProjectError, OSError, ValueError) as error:
-            return str(error), None
-        return f"{what} Choose the file below; it is in the project, too, as takeaway/{path.name}.", str(path)
+            return html.escape(str(error)), None
+        said = f"{what} Choose the file below; it is in the project, too, as takeaway/{html.escape(path.name)}."
+        return said, str(path)
 
     private = {"api_visibility": "private"}
     pages.click(
@@ -372,6 +374,8 @@ def launch(
             allowed_paths=[str(workbench.project.folder / "takeaway")],
             max_file_size=MAX_BYTES,
             footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
             app_kwargs={"middleware": [Middleware(SameOrigin, host=host)]},
             theme=gr.themes.Default(font=FONTS, font_mono=["monospace"]),
             css=asset("style.css"),
