@@ -72,7 +72,7 @@ class Workbench:
             if len(str(text)) > LONGEST_TEXT:
                 raise ProjectError(f"A line has at most {LONGEST_TEXT} characters. Shorten the text.")
             line = self.project.accept(str(page), int(number), str(text), str(seen))
-            return {"message": f"Line {line.place} of page {line.page} is saved."} | self.first(order)
+            return self.first(order, f"Line {line.place} of page {line.page} is saved.")
 
         return self.answer(do)
 
@@ -81,8 +81,7 @@ class Workbench:
 
         def do() -> dict[str, Any]:
             line = self.project.skip(str(page), int(number), str(seen))
-            said = f"Line {line.place} of page {line.page} comes back after the others."
-            return {"message": said} | self.first(order)
+            return self.first(order, f"Line {line.place} of page {line.page} comes back after the others.")
 
         return self.answer(do)
 
@@ -105,13 +104,15 @@ class Workbench:
         except (ProjectError, OSError, ValueError):
             return []
 
-    def first(self, order: str) -> dict[str, Any]:
+    def first(self, order: str, said: str = "") -> dict[str, Any]:
+        """The line that is next, and what to say: what was done, and what to do if there is none."""
         queue = self.project.queue(order if order in ORDERS else ORDERS[0])
         if queue:
-            return {"line": line_payload(self.project, queue[0])}
+            return {"message": said, "line": line_payload(self.project, queue[0])}
+        advice = "There are no lines yet. Drop pages in the tab Read, and read them."
         if self.project.pages():
-            return {"message": "Every line has a text that counts. Go on in the tab Teach, or take the pages away."}
-        return {"message": "There are no lines yet. Drop pages in the tab Read, and read them."}
+            advice = "Every line has a text that counts. Go on in the tab Teach, or take the pages away."
+        return {"message": f"{said} {advice}".strip()}
 
     def answer(self, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What the browser is told; an error with the line of now, if it has changed."""

@@ -37,7 +37,7 @@ def served(workbench, monkeypatch) -> Iterator[tuple[httpx.Client, object]]:
 def test_of_the_disk_nothing_is_served_but_what_was_packed(served, workbench, tmp_path):
     client, _ = served
     project = workbench.project
-    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
+    (tmp_path / "secret.txt").write_text("what it says", encoding="utf-8")
     packed = pack_pages(project, ["txt"])
     folder = packed.parent
     refused = [
@@ -55,7 +55,7 @@ def test_of_the_disk_nothing_is_served_but_what_was_packed(served, workbench, tm
             for route in ("/gradio_api/file=", "/file=", "/gradio_api/file/"):
                 answer = client.get(f"{route}{written}")
                 assert answer.status_code in (403, 404), (route, written, answer.status_code)
-                assert "secret" not in answer.text
+                assert "what it says" not in answer.text
     answer = client.get(f"/gradio_api/file={packed}")
     assert answer.status_code == 200 and answer.content == packed.read_bytes()
 
