@@ -37,7 +37,7 @@ function show(answer) {
     if (answer.message) say(answer.message);
     return;
   }
-  if (answer.message && !answer.error) say(answer.message);
+  if (!answer.error) say(answer.message || "");
   const sure = line.confidence === null ? "" : `, ${Math.round(100 * line.confidence)} % sure`;
   where.textContent = `Page ${line.page}, line ${line.place} of ${line.of}${sure}`;
   const image = make("img", {src: line.picture.uri, alt: `Line ${line.place} of page ${line.page}`,

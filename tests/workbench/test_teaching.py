@@ -141,8 +141,11 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(project, accept_a
     teaching = Teaching(project, options)
     run = teaching.start(["page_3"], steps=40)
     wait_until(lambda: (run / "run" / "checkpoint-20").is_dir() or not teaching.is_busy())
+    found_again = Teaching(project, options)  # As after a kill of the workbench alone: the training goes on.
+    assert found_again.is_busy() and found_again.status()["state"] == TRAINING
     os.kill(teaching.state(run)["process"], signal.SIGKILL)
     teaching.follower.join()
+    found_again.follower.join()
     assert teaching.state(run)["state"] == INTERRUPTED, (run / "log.txt").read_text(encoding="utf-8")[-2000:]
     with pytest.raises(ProjectError, match="so the one of before stays"):
         teaching.use(run)
