@@ -200,7 +200,7 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.T
         except (ProjectError, OSError, ValueError) as error:
             return reading_html({"state": "failed", "error": f"The page cannot be shown: {error}"}, 0, 0)
 
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     files.upload(upload, [files, notes], [files, notes, status], **quiet)
     read.click(start, [notes, keep], [notes, status], **quiet)
     again.click(start_again, [notes], [notes, status], **quiet)
@@ -287,7 +287,7 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
     def use_model() -> tuple[Any, ...]:
         return do(lambda: teaching.use(last_run(teaching)))
 
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     shown = [status, start, stop, go_on, use]
     start.click(
         lambda pages, number: do(lambda: teaching.start(pages, int(number))), [kept, steps], [said, *shown], **quiet
@@ -333,7 +333,7 @@ def take_away_tab(workbench: Workbench) -> None:
         said = f"{what} Choose the file below; it is in the project, too, as takeaway/{html.escape(path.name)}."
         return said, str(path)
 
-    private = {"api_visibility": "private"}
+    private: dict[str, Any] = {"api_visibility": "private"}
     pages.click(
         lambda names: pack(lambda: pack_pages(project, names), "The pages are packed."),
         chosen,

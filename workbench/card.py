@@ -43,7 +43,7 @@ def base_terms(base: Path) -> tuple[str | list[str], str]:
     if not (base / "README.md").is_file():
         return UNKNOWN_LANGUAGE, UNKNOWN_LICENSE
     told = ModelCard.load(base / "README.md", ignore_metadata_errors=True).data
-    return told.language or UNKNOWN_LANGUAGE, told.license or UNKNOWN_LICENSE
+    return told.get("language") or UNKNOWN_LANGUAGE, told.get("license") or UNKNOWN_LICENSE
 
 
 def figures(state: dict[str, Any]) -> str:

@@ -69,13 +69,11 @@ def write_lines(project: Project, folder: Path, kept: Sequence[str]) -> dict[str
     lists: dict[str, list[str]] = {TRAIN: [], KEPT: []}
     for page in project.pages():
         names = lists[KEPT if page.name in kept else TRAIN]
-        lines = trainable(project, page)
-        picture = project.picture(page) if lines else None
-        for line in lines:
+        for line in trainable(project, page):
             name = f"{page.name.replace('/', '_')}_{line.place:03d}.png"
             cut, _ = plan_cut(line.line, (page.page.width, page.page.height))
             with whole_file(folder / LINES / name) as temporary:
-                cut_line(picture, cut, CropOptions()).save(temporary, "PNG")
+                cut_line(project.picture(page), cut, CropOptions()).save(temporary, "PNG")
             write_whole((folder / LINES / name).with_suffix(".txt"), f"{line.text}\n".encode())
             names.append(name)
     if not any(lists.values()):
