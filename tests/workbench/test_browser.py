@@ -98,15 +98,10 @@ def test_from_an_empty_folder_to_a_taught_model(tmp_path, model_folder, drawn_pa
         outcome = sync_api.expect(tab.locator("#teaching"))
         outcome.to_contain_text("Of the characters on the kept pages", timeout=LONG_WAIT)
         assert tab.locator("#teaching figure").count() == 2
-        use = tab.get_by_role("button", name="Use this model")
-        better = "Press Use this model" in tab.locator("#teaching").inner_text()
-        assert use.is_enabled() == better
-        if better:
-            use.click()
-            sync_api.expect(tab.locator("#teaching")).to_contain_text("The taught model is in use", timeout=WAIT)
-        else:
-            assert "the model of before stays" in tab.locator("#teaching").inner_text()
-        assert project.settings["model"] == ("models/taught_001" if better else str(model_folder))
+        # The untrained network reads twice as many letters as there are, so that learning to be silent is better.
+        tab.get_by_role("button", name="Use this model").click()
+        sync_api.expect(tab.locator("#teaching")).to_contain_text("The taught model is in use", timeout=WAIT)
+        assert project.settings["model"] == "models/taught_001"
 
         show(tab, "Take away")
         tab.get_by_role("button", name="Corrected lines").click()
