@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ class Teaching:
             "warmup_steps": max(1, steps // 10),
             "eval_steps": check,
             "save_steps": check,
-            "logging_steps": max(1, steps // POINTS),
+            "logging_steps": steps_of_point(steps),
         }
         options = [
             str(RECIPE),
@@ -273,6 +273,10 @@ def steps_of_check(steps: int) -> int:
     return math.ceil(steps / whole_checks(steps))
 
 
+def steps_of_point(steps: int) -> int:
+    return max(1, steps // POINTS)
+
+
 def check_lines(project: Project, kept: Sequence[str]) -> None:
     of_page = corrected_lines(project).of_page
     to_learn = sum(number for name, number in of_page.items() if name not in kept)
@@ -307,19 +311,27 @@ def curves(run: Path, state: dict[str, Any]) -> tuple[list[tuple[int, float]], l
     """Steps with the losses, and steps with the character error rates on the kept pages."""
     losses: dict[int, float] = {}
     rates: dict[int, float] = {}
-    steps_an_epoch = math.ceil(state["lines"] / BATCH_SIZE)
     log = run / "log.txt"
-    for found in LOGGED.findall(log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""):
-        try:
-            entry = ast.literal_eval(found)
-            step = round(float(entry.get("epoch", 0)) * steps_an_epoch)
-            if "eval_cer" in entry:
-                rates[step] = float(entry["eval_cer"])
-            elif "loss" in entry:
-                losses[step] = float(entry["loss"])
-        except (ValueError, SyntaxError, TypeError):
-            continue
+    entries = list(logged(log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""))
+    # The first loss is that of the first so many steps.
+    first = next((entry["epoch"] for entry in entries if "loss" in entry), 1.0)
+    steps_an_epoch = steps_of_point(state["steps"]) / first
+    for entry in entries:
+        step = round(entry["epoch"] * steps_an_epoch)
+        if "eval_cer" in entry:
+            rates[step] = entry["eval_cer"]
+        elif "loss" in entry:
+            losses[step] = entry["loss"]
     return sorted(losses.items()), sorted(rates.items())
+
+
+def logged(text: str) -> Iterator[dict[str, float]]:
+    """The numbers that were printed; what is cut short, or none, is left out."""
+    for found in LOGGED.findall(text):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError):
+            entry = {name: float(value) for name, value in ast.literal_eval(found).items()}
+            if "epoch" in entry:
+                yield entry
 
 
 def minutes_left(state: dict[str, Any], step: int) -> float | None:

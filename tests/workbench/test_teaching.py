@@ -124,7 +124,7 @@ a warning
 
 def test_curves_are_read_from_what_the_process_says(tmp_path):
     (tmp_path / "log.txt").write_text(LOG, encoding="utf-8")
-    losses, rates = curves(tmp_path, {"lines": 20})
+    losses, rates = curves(tmp_path, {"steps": 240})
     assert losses == [(6, 12.5), (12, 11.25)] and rates == [(0, 1.5), (12, 0.75)]
 
 
