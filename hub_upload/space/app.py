@@ -50,7 +50,7 @@ def read(files: list[str] | None) -> Iterator[tuple[str, str, list[str]]]:
     Yields:
         A sentence on how far it is; the pages read so far as HTML; at the end the files to be downloaded.
     """
-    folder = Path(tempfile.mkdtemp(prefix="pages_", dir=os.environ.get("GRADIO_TEMP_DIR")))
+    folder = Path(tempfile.mkdtemp(prefix="pages_"))  # Of what is given to be downloaded, Gradio keeps a copy.
     try:
         sources, problems = pages_of(files or [], folder / "uploads")
         pages: list[TranscribedPage] = []
@@ -108,13 +108,12 @@ def shown(pages: list[TranscribedPage], folder: Path) -> str:
 
 
 def written(pages: list[TranscribedPage], folder: Path) -> list[str]:
-    """Text, PAGE XML, ALTO and PDF of each page, in a ZIP that Gradio keeps for the download."""
+    """Text, PAGE XML, ALTO and PDF of each page, in a ZIP."""
     if not pages:
         return []
     for page in pages:
         write_document([page], FORMATS, folder / "read")
-    kept = tempfile.mkdtemp(prefix="read_", dir=os.environ.get("GRADIO_TEMP_DIR"))
-    return [shutil.make_archive(f"{kept}/read", "zip", folder / "read")]
+    return [shutil.make_archive(str(folder / "archive" / "read"), "zip", folder / "read")]
 
 
 with gr.Blocks(title="HTR-ConvText", analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
