@@ -141,6 +141,7 @@ def test_keys_alone(served, project, open_tab):
     sync_api.expect(said).to_contain_text("is saved", timeout=WAIT)
     assert project.line(*worst[1].key).text == "typed"
     tab.keyboard.press("Alt+KeyZ")
+    sync_api.expect(said).to_contain_text("is as it was before", timeout=WAIT)
     sync_api.expect(text).to_have_value(worst[1].text, timeout=WAIT)
     assert project.line(*worst[1].key).text == worst[1].text
 
