@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ def space(root, tmp_path_factory) -> Iterator[tuple[str, Path]]:
     try:
         while "Running on local URL" not in log.read_text(encoding="utf-8"):
             assert process.poll() is None, log.read_text(encoding="utf-8")[-3000:]
+            time.sleep(0.2)
         yield f"http://127.0.0.1:{port}", folder
     finally:
         process.terminate()
