@@ -55,6 +55,9 @@ def read(files: list[str] | None) -> Iterator[tuple[str, str, list[str]]]:
         sources, problems = pages_of(files or [], folder / "uploads")
         pages: list[TranscribedPage] = []
         started = time.monotonic()
+        if not sources:
+            yield " ".join(["Nothing was read.", *problems, HELP]), "", []
+            return
         yield f"Reading {len(sources)} pages.", "", []
         for page in transcribe(sources, recognizer(), batch_size=BATCH_SIZE, model_name=MODEL):
             if page.error:
