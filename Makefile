@@ -48,7 +48,7 @@ $(VENV)/read.stamp: setup.cfg constraints.txt
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/read.stamp Makefile
-	$(PIP) install --quiet -e ".[train,pages,export,lm,test]" -c constraints.txt
+	$(PIP) install --quiet -e ".[train,pages,export,lm,workbench,test]" -c constraints.txt
 	$(PIP) install --quiet --no-deps $(PAGE_SCHEMA)
 	$(PIP) install --quiet --upgrade --no-deps --target $(VENV)/transformers-4.57 $(OLDEST)
 	touch $@

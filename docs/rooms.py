@@ -33,7 +33,8 @@ ORDER = (
     ("line_datasets",),
     ("training",),
     ("decoding_folder",),
-    ("hub_upload", "export", "workbench"),
+    ("hub_upload", "export"),
+    ("workbench",),
     (SCRIPTS, "benchmarks"),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

@@ -1,0 +1,82 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The demo Space, run from its own folder with the released model's folder in place of the Hub."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from htr_convtext.hub_upload.make_space import main, make_space
+
+gradio_client = pytest.importorskip("gradio_client", reason="no gradio: `make test` installs the extra [workbench]")
+
+
+@pytest.fixture(scope="module")
+def space(root, tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """The address of the running Space, and its folder."""
+    folder = tmp_path_factory.mktemp("space") / "made"
+    make_space(folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {
+        "HTR_CONVTEXT_MODEL": str(root / "hub_upload" / "htr-convtext-fr"),
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(folder.parent / "uploads"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    (folder.parent / "uploads").mkdir()
+    log = folder.parent / "log.txt"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=folder, env=environment, stdout=output, stderr=output
+        )
+    try:
+        while "Running on local URL" not in log.read_text(encoding="utf-8"):
+            assert process.poll() is None, log.read_text(encoding="utf-8")[-3000:]
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}", folder
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_it_reads_lines_with_the_package_that_travels_with_it(space, root):
+    address, folder = space
+    client = gradio_client.Client(address, verbose=False)
+    files = [gradio_client.handle_file(root / "examples" / name) for name in ("lettre_2.jpg", "lettre_3.jpg")]
+    said, shown, (archive,) = client.predict(files, api_name="/read")
+    assert said == "Done: 2 pages."
+    assert 'sandbox="allow-scripts"' in shown and "petit colis" in " ".join(re.sub(r"&lt;.*?&gt;", " ", shown).split())
+    with zipfile.ZipFile(archive) as packed:
+        names = [
+            f"lettre_{number}{ending}" for number in (2, 3) for ending in (".alto.xml", ".page.xml", ".pdf", ".txt")
+        ]
+        assert sorted(packed.namelist()) == names
+        assert packed.read("lettre_3.txt").decode().startswith("Embrasse les en")
+
+
+def test_an_xml_cannot_fetch_a_picture_of_the_computer(space, root, tmp_path, drawn_pages):
+    address, folder = space
+    secret = tmp_path / "secret.png"
+    drawn_pages.draw().save(secret)
+    xml = drawn_pages.page_xml(secret.as_posix(), drawn_pages.LETTER, [""] * 3, (640, 400))
+    (tmp_path / "page.xml").write_text(xml, encoding="utf-8")
+    client = gradio_client.Client(address, verbose=False)
+    said, shown, files = client.predict([gradio_client.handle_file(tmp_path / "page.xml")], api_name="/read")
+    assert "its picture is missing. Drop it, too." in said and shown == "" and not files
+
+
+def test_a_folder_that_exists_is_not_written_over(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main([str(tmp_path)])
+    assert "is there already. Choose another folder." in capsys.readouterr().err

@@ -1,0 +1,181 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A project keeps what was accepted, whoever else writes and whatever ends the process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from htr_convtext.line_datasets import load_lines
+from htr_convtext.pages import read_pages
+from htr_convtext.workbench.project import ACCEPTED, READ, SKIPPED, LineChanged, Project, ProjectError
+
+
+def first(project: Project):
+    return project.queue("page")[0]
+
+
+def test_an_accepted_line_is_in_the_page_xml_and_the_text_and_no_longer_in_the_queue(project):
+    line = first(project)
+    assert line.state == READ and line.confidence is not None
+    accepted = project.accept(*line.key, "Chère  Louise, ", line.version)
+    assert (accepted.text, accepted.confidence, accepted.state) == ("Chère Louise,", None, ACCEPTED)
+    page = project.page(line.page)
+    (written,) = read_pages(page.xml)
+    assert written.lines[0].transcription == ("Chère Louise,", "", "", None)
+    assert written.lines[1].transcription.confidence is not None
+    assert (project.pages_folder / "page_1.txt").read_text(encoding="utf-8").startswith("Chère Louise,\n")
+    assert line.key not in [each.key for each in project.queue()]
+
+
+def test_words_keep_their_places_if_their_number_stays_and_go_if_not(project):
+    page, lines = project.pages()[0], project.lines(project.pages()[0])
+    line = next(each for each in lines if len(each.words) > 1)
+    same = " ".join(["mot"] * len(line.words))
+    project.accept(*line.key, same, line.version)
+    xml = page.xml.read_text(encoding="utf-8")
+    assert xml.count("<Unicode>mot</Unicode>") == len(line.words)
+    (made,) = [each for each in project.transcribed(project.page(page.name)).lines if each.text == same]
+    assert [word.polygon for word in made.words] == [word.polygon for word in line.words]
+    accepted = project.line(*line.key)
+    project.accept(*line.key, same + " plus", accepted.version)
+    assert "<Unicode>mot</Unicode>" not in page.xml.read_text(encoding="utf-8")
+
+
+def test_worst_first_or_page_order_and_what_was_skipped_last(project):
+    worst = project.queue("worst")
+    assert [line.confidence for line in worst] == sorted(line.confidence for line in worst)
+    in_order = project.queue("page")
+    assert [line.key for line in in_order] == sorted(line.key for line in in_order)
+    skipped = project.skip(*in_order[0].key, in_order[0].version)
+    assert skipped.state == SKIPPED
+    assert [line.key for line in project.queue("page")] == [line.key for line in [*in_order[1:], skipped]]
+
+
+def test_undo_takes_back_one_after_the_other_and_gives_the_reading_back(project):
+    one, two = project.queue("page")[:2]
+    before = project.page(one.page).xml.read_text(encoding="utf-8")
+    project.accept(*one.key, "one", one.version)
+    project.skip(*two.key, two.version)
+    assert project.undo().key == two.key and project.line(*two.key).state == READ
+    back = project.undo()
+    assert back == one
+    assert project.undo() is None
+    after = project.page(one.page).xml.read_text(encoding="utf-8")
+    assert [line for line in after.splitlines() if "LastChange" not in line] == [
+        line for line in before.splitlines() if "LastChange" not in line
+    ]
+
+
+def test_the_second_of_two_tabs_is_told_and_loses_nothing(project):
+    line = first(project)
+    project.accept(*line.key, "of the first tab", line.version)
+    with pytest.raises(LineChanged, match="another tab or program.*look at it"):
+        project.accept(*line.key, "of the second tab", line.version)
+    now = project.line(*line.key)
+    assert now.text == "of the first tab"
+    assert project.accept(*line.key, "of the second tab", now.version).text == "of the second tab"
+
+
+def test_a_change_by_another_program_counts_as_one(project):
+    line = first(project)
+    xml = project.page(line.page).xml
+    xml.write_text(xml.read_text(encoding="utf-8").replace(f">{line.text}<", ">by eScriptorium<"), encoding="utf-8")
+    with pytest.raises(LineChanged):
+        project.accept(*line.key, "mine", line.version)
+    assert project.line(*line.key).text == "by eScriptorium"
+
+
+def test_a_second_process_is_refused_and_told_why(project):
+    code = "import sys; from htr_convtext.workbench.project import Project; Project(sys.argv[1])"
+    result = subprocess.run(
+        [sys.executable, "-c", code, project.folder], capture_output=True, text=True, env=environment()
+    )
+    assert result.returncode == 1
+    assert f"is open in another workbench (process {os.getpid()})" in result.stderr
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+KILLED = """
+import os, signal, sys
+from htr_convtext.workbench.project import Project
+project = Project(sys.argv[1])
+lines = project.queue("page")
+for number, line in enumerate(lines[:4]):
+    project.accept(*line.key, f"accepted {number}", line.version)
+    print("accepted", number, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_nothing_accepted_is_lost_when_the_process_is_killed(project):
+    keys = [line.key for line in project.queue("page")[:4]]
+    folder = project.folder
+    project.close()
+    result = subprocess.run([sys.executable, "-c", KILLED, folder], capture_output=True, text=True, env=environment())
+    assert result.returncode == -signal.SIGKILL and result.stdout.count("accepted") == 4
+    again = Project(folder)
+    assert [(again.line(*key).text, again.line(*key).state) for key in keys] == [
+        (f"accepted {number}", ACCEPTED) for number in range(4)
+    ]
+    assert again.undo().key == keys[3]
+    again.close()
+
+
+def test_a_journal_cut_short_by_a_crash_goes_on(project):
+    line = first(project)
+    project.accept(*line.key, "whole", line.version)
+    project.close()
+    with project.journal.path.open("ab") as journal:
+        journal.write(b'{"number": 1, "page": "pa')
+    again = Project(project.folder)
+    assert again.line(*line.key).state == ACCEPTED
+    again.skip(*first(again).key, first(again).version)
+    entries = [json.loads(each) for each in project.journal.path.read_text(encoding="utf-8").splitlines()]
+    assert [entry["action"] for entry in entries] == ["accept", "skip"]
+    again.close()
+
+
+def test_the_pages_are_training_data_as_they_are(project, accept_all, tmp_path):
+    accept_all(project)
+    lines = load_lines("lines", project.pages_folder, cache_dir=tmp_path / "cache")["train"]
+    assert len(lines) == 9
+    assert lines["text"][:3] == [
+        "The first line of a letter",
+        "and the second goes on here",
+        "until the third one ends it.",
+    ]
+
+
+def test_a_page_that_lost_its_picture_costs_no_other(project):
+    project.pages()[0].image.unlink()
+    assert [page.name for page in project.pages()] == ["page_2", "page_3"]
+    (problem,) = project.problems()
+    assert "page_1.xml cannot be used" in problem and "Mend it" in problem
+
+
+def test_folders_of_something_else_are_refused(tmp_path, model_folder):
+    (tmp_path / "letter.jpg").write_bytes(b"")
+    with pytest.raises(ProjectError, match="is no project of the workbench.*letter.jpg"):
+        Project(tmp_path)
+    with pytest.raises(ProjectError, match="is a file"):
+        Project(tmp_path / "letter.jpg")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.jpg"]
+
+
+def test_an_xml_whose_picture_lies_elsewhere_is_no_page(project, drawn_pages, tmp_path):
+    secret = tmp_path / "elsewhere" / "secret.png"
+    secret.parent.mkdir()
+    drawn_pages.draw().save(secret)
+    xml = project.page("page_1").xml.read_text(encoding="utf-8").replace("page_1.png", Path(secret).as_posix())
+    (project.pages_folder / "page_9.xml").write_text(xml, encoding="utf-8")
+    assert "page_9" not in [page.name for page in project.pages()]
+    assert any("is not in the project" in problem for problem in project.problems())

@@ -1,0 +1,100 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reading in the background: what it keeps, what it leaves alone, how it stops."""
+
+import pytest
+
+from htr_convtext.pages import read_pages
+from htr_convtext.workbench.project import ACCEPTED, GIVEN, Project
+from htr_convtext.workbench.reading import Reader, suggested
+from htr_convtext.workbench.uploads import add_uploads, unread_pages
+from htr_convtext.workbench.views import page_html, reading_sentence
+
+
+def test_reading_again_leaves_what_people_wrote(project):
+    one, two = project.queue("page")[:2]
+    project.accept(*one.key, "mine", one.version)
+    xml = project.page(two.page).xml
+    xml.write_text(xml.read_text(encoding="utf-8").replace(f">{two.text}<", ">misread<"), encoding="utf-8")
+    assert project.line(*two.key).text == "misread"
+    job = Reader(project).start(again=True)
+    job.join()
+    assert (job.error, job.problems, job.done) == ("", [], 3)
+    assert (project.line(*one.key).text, project.line(*one.key).state) == ("mine", ACCEPTED)
+    assert project.line(*two.key).text == two.text and project.line(*two.key).words == two.words
+
+
+def test_texts_that_come_with_the_pages_are_kept_or_read_as_asked(tmp_path, drawn_pages, model_folder):
+    for kept in (True, False):
+        project = Project(tmp_path / f"kept_{kept}", str(model_folder))
+        xml = drawn_pages.write_page(tmp_path / "uploads", "page", texts=["By people"], kind="alto")
+        add_uploads(project, [xml, xml.with_suffix(".png")])
+        Reader(project).start(only_missing=kept).join()
+        first, second, _ = project.lines(project.page("page"))
+        assert (first.state == GIVEN, first.text == "By people") == (kept, kept)
+        assert second.confidence is not None
+        assert read_pages(project.page("page").xml)[0].lines[0].text == first.text
+        project.close()
+
+
+def test_a_page_that_cannot_be_read_costs_no_other(project, drawn_pages, tmp_path):
+    xml = drawn_pages.write_page(tmp_path / "more", "page_4")
+    add_uploads(project, [xml, xml.with_suffix(".png")])
+    add_uploads(project, [drawn_pages.write_page(tmp_path / "more", "page_5").with_suffix(".png")])
+    picture = project.originals / "page_5.png"
+    picture.write_bytes(picture.read_bytes()[:500])
+    job = Reader(project).start()
+    job.join()
+    assert "page_4" in [page.name for page in project.pages()]
+    (problem,) = job.problems
+    assert problem.startswith("page_5.png: ")
+    assert [source.name for source in unread_pages(project).sources] == ["page_5"]
+
+
+def test_it_stops_and_goes_on(project, drawn_pages, tmp_path):
+    for number in range(4, 7):
+        xml = drawn_pages.write_page(tmp_path / "more", f"page_{number}")
+        add_uploads(project, [xml, xml.with_suffix(".png")])
+    reader = Reader(project)
+    reader.recognizer()
+    job = reader.start()
+    reader.stop()
+    job.join()
+    assert job.status()["state"] == "stopped"
+    assert len(project.pages()) < 6
+    reader.start().join()
+    assert [page.name for page in project.pages()] == [f"page_{number}" for number in range(1, 7)]
+
+
+def test_a_model_that_is_not_there_is_a_sentence(project):
+    project.change_settings(model="no/such/model")
+    job = Reader(project).start(again=True)
+    job.join()
+    assert job.error.startswith("The model no/such/model cannot be loaded") and "--model FOLDER" in job.error
+    assert reading_sentence(job.status(), 0, 3) == job.error
+
+
+CHARACTERS = [("l", 0.9, "t", 0.05), ("a", 0.4, "o", 0.35), (" ", 0.9, "n", 0.1), ("b", 0.99, "d", 0.01)]
+
+
+def test_the_runner_up_of_the_doubtful_character_is_offered():
+    names = ("character", "score", "runner_up", "runner_up_score")
+    characters = [dict(zip(names, each, strict=True)) for each in CHARACTERS]
+    reading = {"characters": characters, "words": [{"word": "la", "score": 0.65}, {"word": "b", "score": 0.99}]}
+    assert suggested(reading) == [{"place": 0, "word": "la", "confidence": 0.65, "instead": "lo"}]
+
+
+def test_suggestions_of_a_real_line_fit_its_words(project):
+    line = project.queue("worst")[0]
+    words = line.text.split(" ")
+    for each in Reader(project).suggestions(*line.key):
+        assert words[each["place"]] == each["word"] and each["instead"] != each["word"]
+        assert len(each["instead"]) == len(each["word"])
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a\"b' & <b>"])
+def test_texts_cannot_become_html(project, text):
+    line = project.queue("page")[0]
+    project.accept(*line.key, text, line.version)
+    shown = page_html(project, project.page(line.page))
+    assert "<script" not in shown and "<b>" not in shown and "&lt;" in shown

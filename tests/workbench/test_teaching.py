@@ -1,0 +1,170 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Teaching: what it learns from, what a kill leaves, and that the model never gets worse silently."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
+from htr_convtext.hub_upload.push import check_folder
+from htr_convtext.line_datasets import load_lines
+from htr_convtext.training.options import parse_arguments
+from htr_convtext.workbench import teaching as module
+from htr_convtext.workbench.dataset import KEPT, TRAIN, corrected_lines, suggested_pages, write_lines
+from htr_convtext.workbench.project import ProjectError
+from htr_convtext.workbench.reading import Reader
+from htr_convtext.workbench.teaching import FAILED, INTERRUPTED, SCORED, TRAINING, Teaching, curves, score
+
+
+def write_biased(source: Path, folder: Path, bias: float) -> Path:
+    """The untrained network, with blank more or less likely: it reads nothing at all, or far too much."""
+    model = HTRConvTextForCTC.from_pretrained(source)
+    with torch.no_grad():
+        model.ctc_head.bias[0] += bias
+    model.save_pretrained(folder)
+    HTRConvTextProcessor.from_pretrained(source).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def run(project, accept_all, model_folder, tmp_path):
+    """A run with its lines, and with no model in it yet."""
+    accept_all(project)
+    folder = project.folder / "teaching" / "run_001"
+    lists = write_lines(project, folder / module.DATA, ["page_3"])
+    (folder / "run").mkdir()
+    teaching = Teaching(project)
+    numbers = {"lines": len(lists[TRAIN]), "kept_lines": len(lists[KEPT])}
+    state = {"state": FAILED, "model": str(model_folder), "kept": ["page_3"], "steps": 40, "used": False, **numbers}
+    teaching.change(folder, **state)
+    return folder
+
+
+def put_models(run: Path, teaching: Teaching, source: Path, tmp_path: Path, before: float, after: float) -> None:
+    teaching.change(run, model=str(write_biased(source, tmp_path / "before", before)))
+    write_biased(source, run / "run" / "best_cer", after)
+
+
+def test_a_better_model_is_used_complete_with_its_card(project, run, model_folder, tmp_path):
+    teaching = Teaching(project)
+    put_models(run, teaching, model_folder, tmp_path, before=-8, after=1000)
+    found = score(run, teaching.state(run))
+    assert found["after"] == 1.0 < found["before"] and found["better"]
+    assert {each["after"] for each in found["examples"]} == {""}
+    teaching.change(run, state=SCORED, score=found)
+    assert teaching.use(run) == "taught_001"
+    folder = project.folder / "models" / "taught_001"
+    check_folder(folder)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"{100 * found['before']:.2f} % before, 100.00 % after" in card and "6 corrected lines" in card
+    assert project.settings["model"] == "models/taught_001"
+    assert Reader(project).recognizer().model.ctc_head.bias[0] > 500
+
+
+def test_a_model_that_got_worse_is_not_used(project, run, model_folder, tmp_path):
+    teaching = Teaching(project)
+    put_models(run, teaching, model_folder, tmp_path, before=1000, after=-8)
+    found = score(run, teaching.state(run))
+    assert not found["better"] and found["after"] > found["before"] == 1.0
+    teaching.change(run, state=SCORED, score=found)
+    before = project.settings["model"]
+    with pytest.raises(ProjectError, match="does not read the kept pages better"):
+        teaching.use(run)
+    assert project.settings["model"] == before and not any((project.folder / "models").iterdir())
+
+
+def test_it_learns_from_the_corrected_lines_but_for_the_kept_pages(project, accept_all, tmp_path):
+    accept_all(project)
+    lines = corrected_lines(project)
+    assert lines.of_page == {"page_1": 3, "page_2": 3, "page_3": 3} and suggested_pages(lines) == ["page_3"]
+    line = project.line("page_1", 1)
+    project.undo()  # The last line of page_3 is the model's again.
+    write_lines(project, tmp_path / "data", ["page_3"])
+    splits = load_lines("lines", tmp_path / "data", cache_dir=tmp_path / "cache")
+    assert {name: len(split) for name, split in splits.items()} == {"train": 6, "validation": 2}
+    assert line.text in splits["train"]["text"]
+    assert all(image.height > 30 for image in splits["train"]["image"])
+
+
+def test_lines_that_cannot_do_are_told_before_anything_starts(project, accept_all):
+    teaching = Teaching(project)
+    with pytest.raises(ProjectError, match="Choose a page to keep for scoring"):
+        teaching.start(["page_3"])
+    accept_all(project)
+    with pytest.raises(ProjectError, match="Correct lines on another page"):
+        teaching.start(["page_1", "page_2", "page_3"])
+    assert teaching.runs() == []
+
+
+@pytest.mark.parametrize("steps, check", [(10, 10), (45, 23), (400, 50), (2000, 250)])
+def test_the_options_are_those_of_the_recipe_and_the_last_step_is_checked(project, run, steps, check):
+    teaching = Teaching(project, ["--use_cpu"])
+    steps = module.whole_checks(steps) * module.steps_of_check(steps)
+    options = teaching.options(run, {"steps": steps, "model": "some/model"})
+    model_args, _, args = parse_arguments(options)
+    assert (model_args.extend_alphabet, args.freeze_batch_norm, args.tcm_weight) == (True, True, 0.0)
+    assert args.eval_steps == args.save_steps == check and args.max_steps % check == 0
+
+
+LOG = """{'eval_cer': '1.5', 'eval_wer': '1', 'epoch': '0'}
+a warning
+{'loss': '12.5', 'grad_norm': '3', 'learning_rate': '1e-05', 'epoch': '2'}
+{'loss': 'nan
+{'loss': '11.25', 'grad_norm': '3', 'learning_rate': '1e-05', 'epoch': '4'}
+{'eval_cer': '0.75', 'eval_wer': '1', 'epoch': '4'}
+{'train_runtime': '10', 'train_loss': '11', 'epoch': '4'}
+"""
+
+
+def test_curves_are_read_from_what_the_process_says(tmp_path):
+    (tmp_path / "log.txt").write_text(LOG, encoding="utf-8")
+    losses, rates = curves(tmp_path, {"steps": 240})
+    assert losses == [(6, 12.5), (12, 11.25)] and rates == [(0, 1.5), (12, 0.75)]
+
+
+def wait_until(condition, seconds: float = 900) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not come about"
+        time.sleep(0.1)
+
+
+def test_a_training_that_is_killed_goes_on_from_its_checkpoint(project, accept_all):
+    accept_all(project)
+    options = ["--use_cpu", "--per_device_train_batch_size", "2"]
+    teaching = Teaching(project, options)
+    run = teaching.start(["page_3"], steps=40)
+    wait_until(lambda: (run / "run" / "checkpoint-20").is_dir() or not teaching.is_busy())
+    found_again = Teaching(project, options)  # As after a kill of the workbench alone: the training goes on.
+    assert found_again.is_busy() and found_again.status()["state"] == TRAINING
+    os.kill(teaching.state(run)["process"], signal.SIGKILL)
+    teaching.follower.join()
+    found_again.follower.join()
+    assert teaching.state(run)["state"] == INTERRUPTED, (run / "log.txt").read_text(encoding="utf-8")[-2000:]
+    with pytest.raises(ProjectError, match="so the one of before stays"):
+        teaching.use(run)
+
+    again = Teaching(project, options)  # As after a restart of the workbench.
+    assert again.status()["can_go_on"]
+    again.go_on()
+    assert again.state(run)["first_step"] == 20
+    again.follower.join()
+    status = again.status()
+    assert status["state"] == SCORED, (run / "log.txt").read_text(encoding="utf-8")[-2000:]
+    assert {"before", "after", "better"} <= set(status["score"])
+    assert (run / "run" / "checkpoint-40").is_dir()
+
+
+def test_a_workbench_that_starts_again_finds_out_what_became_of_the_training(project, run):
+    teaching = Teaching(project)
+    teaching.change(run, state=TRAINING, process=2**22 + 1, process_started=0.0)
+    shutil.rmtree(run / "run")
+    again = Teaching(project)
+    again.follower.join()
+    assert again.status()["state"] == INTERRUPTED and again.status()["can_go_on"]

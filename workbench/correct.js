@@ -1,0 +1,133 @@
+// Copyright 2026 The HTR-ConvText for transformers authors.
+// SPDX-License-Identifier: Apache-2.0
+// The tab Correct. Gradio gives `element`, the component, and `server`, the functions of app.py: each takes one list.
+const part = name => element.querySelector(`[data-part="${name}"]`);
+const [picture, words, suggestions, text, message, progress, bar, where, order] = [
+  "picture", "words", "suggestions", "text", "message", "progress", "bar", "where", "order",
+].map(part);
+let line = null, busy = false;
+
+const say = (sentence, bad = false) => {
+  message.textContent = sentence;
+  message.classList.toggle("bad", bad);
+};
+
+const make = (tag, properties = {}, ...children) => {
+  const made = document.createElement(tag);
+  Object.assign(made, properties);
+  made.append(...children);
+  return made;
+};
+
+function show(answer) {
+  if (answer.error) {
+    const typed = answer.line ? ` You had typed: ${text.value}` : "";
+    say(answer.error + typed, true);
+    if (!answer.line) return;
+  }
+  if (answer.counts) {
+    bar.max = Math.max(answer.counts.total, 1);
+    bar.value = answer.counts.done;
+    progress.textContent = `${answer.counts.done} of ${answer.counts.total} lines have a text that counts`;
+  }
+  line = answer.line || null;
+  element.querySelector(".wb-correct").classList.toggle("empty", !line);
+  suggestions.replaceChildren();
+  if (!line) {
+    if (answer.message) say(answer.message);
+    return;
+  }
+  if (!answer.error) say(answer.message || "");
+  const sure = line.confidence === null ? "" : `, ${Math.round(100 * line.confidence)} % sure`;
+  where.textContent = `Page ${line.page}, line ${line.place} of ${line.of}${sure}`;
+  const image = make("img", {src: line.picture.uri, alt: `Line ${line.place} of page ${line.page}`,
+                             width: line.picture.width, height: line.picture.height});
+  const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  drawing.setAttribute("viewBox", `0 0 ${line.picture.width} ${line.picture.height}`);
+  drawing.setAttribute("aria-hidden", "true");
+  const outline = document.createElementNS("http://www.w3.org/2000/svg", "polygon");
+  outline.setAttribute("points", line.points);
+  drawing.append(outline);
+  picture.replaceChildren(image, drawing);
+  picture.scrollTo(0, 0);
+  words.replaceChildren(...line.words.flatMap(word => {
+    const shown = make("span", {className: "wb-word", title: word.told, textContent: word.text});
+    shown.style.setProperty("--doubt", word.doubt);
+    return [shown, " "];
+  }));
+  text.value = line.text;
+  text.focus({preventScroll: true});
+  offer(line);
+}
+
+async function offer(shown) {
+  const found = await server.suggest([shown.page, shown.number]);
+  if (line !== shown || !Array.isArray(found)) return;
+  suggestions.replaceChildren(...found.map((each, place) => {
+    const made = make("button", {type: "button", className: "wb-suggestion"},
+      make("kbd", {textContent: `Alt+${place + 1}`}), ` ${each.word} \u2192 `, make("b", {textContent: each.instead}));
+    made.addEventListener("click", () => take(each));
+    return made;
+  }));
+}
+
+function take(suggestion) {
+  const parts = text.value.split(" ");
+  let place = parts[suggestion.place] === suggestion.word ? suggestion.place : parts.indexOf(suggestion.word);
+  if (place < 0) return say(`The word ${suggestion.word} is not in the text any more.`, true);
+  parts[place] = suggestion.instead;
+  text.value = parts.join(" ");
+  text.focus();
+}
+
+// One request at a time: what is typed meanwhile goes to the line that is shown, never to the next.
+async function ask(call) {
+  if (busy) return;
+  busy = true;
+  element.querySelector(".wb-correct").classList.add("busy");
+  try {
+    show(await call());
+  } catch (error) {
+    say("The workbench does not answer. Look whether it still runs, and press Enter again; your text is still here.", true);
+  } finally {
+    busy = false;
+    element.querySelector(".wb-correct").classList.remove("busy");
+  }
+}
+
+const next = () => ask(() => server.next_line([order.value]));
+const accept = () => line && ask(() => server.accept([line.page, line.number, text.value, line.version, order.value]));
+const skip = () => line && ask(() => server.skip([line.page, line.number, line.version, order.value]));
+const undo = () => ask(() => server.undo([]));
+const open = wanted => ask(() => server.open_line([wanted.page, wanted.number]));
+
+part("accept").addEventListener("click", accept);
+part("skip").addEventListener("click", skip);
+part("undo").addEventListener("click", undo);
+part("reload").addEventListener("click", next);
+order.addEventListener("change", next);
+element.addEventListener("keydown", event => {
+  if (event.key === "Enter" && event.target === text && !event.isComposing) {
+    event.preventDefault();
+    event.ctrlKey || event.metaKey ? skip() : accept();
+  } else if (event.altKey && event.code === "KeyZ") {
+    event.preventDefault();
+    undo();
+  } else if (event.altKey && /^Digit[1-9]$/.test(event.code)) {
+    const chosen = suggestions.children[Number(event.code.slice(5)) - 1];
+    if (chosen) { event.preventDefault(); chosen.click(); }
+  }
+});
+
+const wanted = () => {
+  const asked = window.workbenchWanted;
+  window.workbenchWanted = null;
+  return asked;
+};
+window.addEventListener("workbench-correct", () => { const asked = wanted(); if (asked) open(asked); });
+new IntersectionObserver(([seen]) => {
+  if (!seen.isIntersecting) return;
+  const asked = wanted();
+  if (asked) open(asked);
+  else if (!line) next();
+}).observe(element);

@@ -1,0 +1,397 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Teaching a project's model from its corrected lines: train_hf.py with recipes/finetune.yaml, in a process of its own.
+
+Each time has a folder in `teaching/`: `data/` is what it learns from, `run/` what train_hf.py writes, `log.txt` what
+it says, and `state.json` how far it is. The process goes on if the workbench ends, and is found again.
+"""
+
+import ast
+import contextlib
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ..hub_upload.release import release
+from ..pages.transcription import prepare_line
+from ..pipeline_htr_convtext import HTRConvTextPipeline
+from ..processing_htr_convtext import load_image, to_grey
+from ..training.checkpoints import checkpoints
+from ..training.evaluation import ReadLine, cer_of, score_line
+from .card import write_card
+from .dataset import KEPT, LINES, TRAIN, corrected_lines, write_lines
+from .project import Project, ProjectError
+from .reading import load_recognizer, model_path
+from .records import read_json, write_json
+
+PACKAGE = Path(__file__).resolve().parent.parent
+SCRIPT, RECIPE = PACKAGE / "train_hf.py", PACKAGE / "recipes" / "finetune.yaml"
+DATA = "data"
+STEPS = 400  # As the recipe has it.
+# Checks on the kept pages, each with a checkpoint to go on from: at most so many, of at least so many steps. Points of
+# the loss.
+CHECKS, FEWEST_STEPS = 8, 20
+POINTS = 40
+BATCH_SIZE = 8
+SHOWN_EXAMPLES = 12
+# How far a run is: training; ended before its end, by whatever; failed; trained; and compared with the model before.
+TRAINING, INTERRUPTED, FAILED, TRAINED, SCORED = "training", "interrupted", "failed", "trained", "scored"
+STOP_SECONDS = 10
+
+
+class Teaching:
+    """
+    The runs of a project, of which one at most is training.
+
+    Args:
+        project: The project.
+        extra: Further options of train_hf.py, for example `("--use_cpu",)`.
+    """
+
+    def __init__(self, project: Project, extra: Sequence[str] = ()):
+        self.project = project
+        self.extra = list(extra)
+        self.lock = threading.RLock()
+        self.process: subprocess.Popen | None = None
+        self.follower: threading.Thread | None = None
+        if (run := self.last()) is not None and self.state(run)["state"] in (TRAINING, TRAINED):
+            self.follow(run)
+
+    @property
+    def folder(self) -> Path:
+        return self.project.folder / "teaching"
+
+    def runs(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("run_*") if (path / "state.json").is_file())
+
+    def last(self) -> Path | None:
+        return next(iter(self.runs()[-1:]), None)
+
+    def state(self, run: Path) -> dict[str, Any]:
+        return read_json(run / "state.json")
+
+    def change(self, run: Path, **changes: Any) -> dict[str, Any]:
+        with self.lock:
+            state = self.state(run) | changes
+            write_json(run / "state.json", state)
+            return state
+
+    def is_busy(self) -> bool:
+        return self.follower is not None and self.follower.is_alive()
+
+    # Starting, stopping, going on
+
+    def start(self, kept: Sequence[str], steps: int = STEPS) -> Path:
+        """
+        Begins to teach the project's model.
+
+        Args:
+            kept: Pages whose lines are not learnt but read before and after.
+            steps: Steps of the optimiser.
+
+        Raises:
+            ProjectError: If it is being taught already, or there are no lines to learn or to score by.
+        """
+        with self.lock:
+            if self.is_busy():
+                raise ProjectError("The model is being taught already. Wait for it, or stop it first.")
+            check_lines(self.project, kept)
+            number = len(list(self.folder.glob("run_*"))) + 1
+            run = self.folder / f"run_{number:03d}"
+            lists = write_lines(self.project, run / DATA, kept)
+            self.project.change_settings(kept=list(kept))
+            numbers = {"lines": len(lists[TRAIN]), "kept_lines": len(lists[KEPT])}
+            model, steps = model_path(self.project), whole_checks(steps) * steps_of_check(steps)
+            self.change(run, state=TRAINING, model=model, kept=list(kept), steps=steps, **numbers, used=False)
+            self.launch(run)
+            return run
+
+    def go_on(self) -> Path:
+        """
+        Goes on with the last run from its last checkpoint, or from its beginning if it has none.
+
+        Raises:
+            ProjectError: If there is none that was interrupted.
+        """
+        with self.lock:
+            run = self.last()
+            if run is None or self.is_busy() or not self.can_go_on(run):
+                raise ProjectError("There is no teaching that was interrupted. Start a new one.")
+            self.change(run, state=TRAINING, stopped=False, score=None)
+            self.launch(run)
+            return run
+
+    def can_go_on(self, run: Path) -> bool:
+        state = self.state(run)
+        return state["state"] in (INTERRUPTED, FAILED) or bool(state["state"] == SCORED and state.get("stopped"))
+
+    def launch(self, run: Path) -> None:
+        resumed = bool(checkpoints(run / "run"))
+        if not resumed:
+            shutil.rmtree(run / "run", ignore_errors=True)
+        state = self.state(run)
+        command = [sys.executable, str(SCRIPT), *self.options(run, state), *(["--resume_from_checkpoint"] * resumed)]
+        path = os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)])
+        environment = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        with (run / "log.txt").open("ab") as log:
+            # A session of its own, so that what ends the workbench does not end it.
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True, cwd=run
+            )
+        identity = {"process": self.process.pid, "process_started": psutil.Process(self.process.pid).create_time()}
+        self.change(run, started=time.time(), first_step=last_step(run), **identity)
+        self.follow(run)
+
+    def options(self, run: Path, state: dict[str, Any]) -> list[str]:
+        steps = state["steps"]
+        check = steps_of_check(steps)
+        numbers = {
+            "max_steps": steps,
+            "warmup_steps": max(1, steps // 10),
+            "eval_steps": check,
+            "save_steps": check,
+            "logging_steps": steps_of_point(steps),
+        }
+        options = [
+            str(RECIPE),
+            "--data_dir",
+            str(run / DATA),
+            "--output_dir",
+            str(run / "run"),
+            "--disable_tqdm",
+            "true",
+        ]
+        options += ["--model_name_or_path", state["model"], "--report_to", "none"]
+        options += [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
+        return options + self.extra
+
+    def stop(self) -> None:
+        """Ends the training; what it has learnt up to its last check is scored, and it can go on later."""
+        run = self.last()
+        if run is None or self.state(run)["state"] != TRAINING:
+            raise ProjectError("No teaching is going on.")
+        process = running_process(self.state(run))
+        if process is not None:
+            self.change(run, stopped=True)
+            process.terminate()
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            if process.is_running():
+                process.kill()
+
+    # Following
+
+    def follow(self, run: Path) -> None:
+        self.follower = threading.Thread(target=self.see_through, args=(run,), name="teaching", daemon=True)
+        self.follower.start()
+
+    def see_through(self, run: Path) -> None:
+        """Waits for the process and compares what it learnt with the model of before."""
+        try:
+            while self.state(run)["state"] == TRAINING and self.is_training(run):
+                time.sleep(0.5)
+            state = self.state(run)
+            if state["state"] == TRAINING:
+                state = self.change(run, state=self.outcome(run), ended=time.time())
+            if state["state"] == TRAINED:
+                self.change(run, state=SCORED, score=score(run, state))
+        except Exception as error:  # The browser must be told, whatever it is.
+            self.change(run, state=FAILED, error=f"{type(error).__name__}: {error}")
+
+    def is_training(self, run: Path) -> bool:
+        if self.process is not None and self.process.pid == self.state(run).get("process"):
+            return self.process.poll() is None
+        return running_process(self.state(run)) is not None
+
+    def outcome(self, run: Path) -> str:
+        """What has become of a run whose process has ended."""
+        ended = (run / "run" / "train_results.json").is_file()
+        if (ended or self.state(run).get("stopped")) and (run / "run" / "best_cer").is_dir():
+            return TRAINED
+        code = self.process.poll() if self.process is not None else None
+        return FAILED if code is not None and code > 0 and not self.state(run).get("stopped") else INTERRUPTED
+
+    # Using
+
+    def use(self, run: Path) -> str:
+        """
+        Makes the taught model the project's; its folder in `models/` is complete for the Hub.
+
+        Returns:
+            The folder's name.
+
+        Raises:
+            ProjectError: If the run has not ended, or did not make the model better.
+        """
+        with self.lock:
+            state = self.state(run)
+            if not (state.get("score") or {}).get("better"):
+                raise ProjectError("The taught model does not read the kept pages better, so the one of before stays.")
+            folder = self.project.folder / "models" / f"taught_{run.name.removeprefix('run_')}"
+            release([run / "run" / "best_cer"], folder)
+            write_card(folder, state)
+            self.project.change_settings(model=f"models/{folder.name}")
+            self.change(run, used=True)
+            return folder.name
+
+    def status(self) -> dict[str, Any]:
+        """What to show of the last run; `state` is "idle" if there is none."""
+        run = self.last()
+        if run is None:
+            return {"state": "idle"}
+        state = self.state(run)
+        losses, rates = curves(run, state)
+        step = max([state.get("first_step", 0), *(each for each, _ in losses), *(each for each, _ in rates)])
+        return state | {
+            "run": run.name,
+            "step": step,
+            "losses": losses,
+            "rates": rates,
+            "minutes_left": minutes_left(state, step),
+            "can_go_on": not self.is_busy() and self.can_go_on(run),
+            "last_words": last_words(run) if state["state"] == FAILED else "",
+        }
+
+
+def whole_checks(steps: int) -> int:
+    """How often the kept pages are read while so many steps are made."""
+    return max(1, min(CHECKS, steps // FEWEST_STEPS))
+
+
+def steps_of_check(steps: int) -> int:
+    return math.ceil(steps / whole_checks(steps))
+
+
+def steps_of_point(steps: int) -> int:
+    return max(1, steps // POINTS)
+
+
+def check_lines(project: Project, kept: Sequence[str]) -> None:
+    of_page = corrected_lines(project).of_page
+    to_learn = sum(number for name, number in of_page.items() if name not in kept)
+    if not any(of_page.get(name) for name in kept):
+        raise ProjectError("Choose a page to keep for scoring, of which some lines are corrected.")
+    if not to_learn:
+        raise ProjectError(
+            "All corrected lines are on the pages kept for scoring. Correct lines on another page, too."
+        )
+
+
+def running_process(state: dict[str, Any]) -> psutil.Process | None:
+    """The process of a run if it lives; another one may have its number by now."""
+    try:
+        process = psutil.Process(state["process"])
+        same = abs(process.create_time() - state["process_started"]) < 1
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (KeyError, psutil.Error):
+        return None
+
+
+def last_step(run: Path) -> int:
+    found = checkpoints(run / "run")
+    return int(found[-1].name.removeprefix("checkpoint-")) if found else 0
+
+
+# What the process says: the dicts that transformers prints, whose epoch tells the step.
+LOGGED = re.compile(r"^\{'.*\}$", re.MULTILINE)
+
+
+def curves(run: Path, state: dict[str, Any]) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
+    """Steps with the losses, and steps with the character error rates on the kept pages."""
+    losses: dict[int, float] = {}
+    rates: dict[int, float] = {}
+    log = run / "log.txt"
+    entries = list(logged(log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""))
+    # The first loss is that of the first so many steps.
+    first = next((entry["epoch"] for entry in entries if "loss" in entry), 1.0)
+    steps_an_epoch = steps_of_point(state["steps"]) / first
+    for entry in entries:
+        step = round(entry["epoch"] * steps_an_epoch)
+        if "eval_cer" in entry:
+            rates[step] = entry["eval_cer"]
+        elif "loss" in entry:
+            losses[step] = entry["loss"]
+    return sorted(losses.items()), sorted(rates.items())
+
+
+def logged(text: str) -> Iterator[dict[str, float]]:
+    """The numbers that were printed; what is cut short, or none, is left out."""
+    for found in LOGGED.findall(text):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError):
+            entry = {name: float(value) for name, value in ast.literal_eval(found).items()}
+            if "epoch" in entry:
+                yield entry
+
+
+def minutes_left(state: dict[str, Any], step: int) -> float | None:
+    """From the pace since the process began; None before its first steps."""
+    done = step - state.get("first_step", 0)
+    if state["state"] != TRAINING or done <= 0:
+        return None
+    return (time.time() - state["started"]) / done * (state["steps"] - step) / 60
+
+
+def last_words(run: Path) -> str:
+    """The last line of the log: the script ends with a sentence where it knows what is wrong."""
+    lines = (run / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+# Before and after
+
+
+def score(run: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """
+    Reads the kept lines with the model of before and with the taught one, as pages are read.
+
+    Returns:
+        `before` and `after`, the character error rates; whether the taught one is `better`; and `examples`, the lines
+        whose edits changed most, each with `line`, `written`, `before`, `after` and its edits before and after.
+    """
+    names = (run / DATA / KEPT).read_text(encoding="utf-8").split("\n")[:-1]
+    before = read_kept(run, names, load_recognizer(state["model"]))
+    after = read_kept(run, names, load_recognizer(str(run / "run" / "best_cer")))
+    pairs = [(old, new) for old, new in zip(before, after, strict=True) if old.prediction != new.prediction]
+    pairs.sort(key=lambda pair: pair[1].edits - pair[0].edits)
+    # As many of those that got worse as there are, up to a third: an honest choice shows both.
+    worse = [pair for pair in pairs[::-1] if pair[1].edits > pair[0].edits][: SHOWN_EXAMPLES // 3]
+    shown = [pair for pair in pairs if pair not in worse][: SHOWN_EXAMPLES - len(worse)] + worse
+    return {
+        "before": cer_of(before),
+        "after": cer_of(after),
+        "better": cer_of(after) < cer_of(before),
+        "changed": len(pairs),
+        "examples": [example(old, new) for old, new in shown],
+    }
+
+
+def read_kept(run: Path, names: Sequence[str], recognizer: HTRConvTextPipeline) -> list[ReadLine]:
+    images = [to_grey(load_image(run / DATA / LINES / name)) for name in names]
+    readings = recognizer.read([prepare_line(image, recognizer) for image in images], BATCH_SIZE)
+    texts = [
+        (run / DATA / LINES / name).with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n") for name in names
+    ]
+    lines = zip(names, texts, readings, strict=True)
+    return [score_line(name.removesuffix(".png"), text, reading["text"]) for name, text, reading in lines]
+
+
+def example(before: ReadLine, after: ReadLine) -> dict[str, Any]:
+    return {
+        "line": before.line_id,
+        "written": before.reference,
+        "before": before.prediction,
+        "after": after.prediction,
+        "edits_before": before.edits,
+        "edits_after": after.edits,
+    }
