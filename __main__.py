@@ -6,13 +6,14 @@ import importlib
 import sys
 
 from . import __version__
-from .pages.extra import MissingExtraError, needing
+from .extras import MissingExtraError, needing
 
 PROGRAM = "htr-convtext"
 # Module of each command, the extras that it needs, and what it does.
 COMMANDS = {
     "transcribe": ("transcribe", "pages", "read pages and lines into text, PAGE XML, ALTO, PDF, ..."),
     "train": ("train_hf", "train", "train or fine-tune on lines; a recipe, such as finetune.yaml, comes first"),
+    "workbench": ("workbench.__main__", "workbench", "read, correct and teach in the browser"),
     "report": ("line_datasets.report", "train", "look at a dataset: its lines, its alphabet, what is wrong in it"),
     "convert": ("hub_upload.convert_original", "train", "a checkpoint of the authors' code to a model folder"),
     "push": ("hub_upload.push", "train", "a model folder to the Hugging Face Hub"),

@@ -29,6 +29,7 @@ ORDER = (
     ("processing",),
     ("pipeline",),
     (PACKAGE,),
+    ("extras",),
     ("pages",),
     ("line_datasets",),
     ("training",),
@@ -60,7 +61,7 @@ def room_files(root: Path) -> Iterator[tuple[str, Path]]:
     """Every module of the package with its room; a file at the root is a room, or a script."""
     for path in sorted(root.glob("*.py")):
         name = path.stem.removesuffix(f"_{PACKAGE}")
-        yield (PACKAGE if name == "__init__" else name if name != path.stem else SCRIPTS), path
+        yield (PACKAGE if name == "__init__" else name if name in RANK else SCRIPTS), path
     for folder in sorted(path.parent for path in root.glob("*/__init__.py")):
         for path in sorted(folder.rglob("*.py")):
             if not path.name.endswith(f"_{PACKAGE}.py"):  # copies of the root's files
@@ -110,7 +111,9 @@ def room_of(target: list[str], root: Path) -> str:
         return first.removesuffix(f"_{PACKAGE}")
     if (root / first / "__init__.py").is_file() and first:
         return folder_room(first, root)
-    return SCRIPTS if (root / f"{first}.py").is_file() else PACKAGE
+    if (root / f"{first}.py").is_file():
+        return first if first in RANK else SCRIPTS
+    return PACKAGE
 
 
 def wrong_imports(root: Path) -> Iterator[str]:

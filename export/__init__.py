@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks for ONNX Runtime and OpenVINO: export, a runner that the pipeline takes for the model, verification."""
 
-from ..pages.extra import needing
+from ..extras import needing
 
 with needing("An exported network", "export"):
     from .runner import ExportedHTRConvText

@@ -23,7 +23,7 @@ import torch
 from torch.export import Dim
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from ..pages.extra import needing
+from ..extras import needing
 from .requirements import load_or_exit, load_split_or_exit
 
 with needing("Exporting", "export"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..pages.extra import needing
+from ..extras import needing
 
 if TYPE_CHECKING:
     from datasets import Dataset

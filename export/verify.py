@@ -23,7 +23,7 @@ from functools import partial
 import torch
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from ..pages.extra import needing
+from ..extras import needing
 from .requirements import load_or_exit, load_split_or_exit
 from .runner import ExportedHTRConvText
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Line data as users have it, as `datasets.DatasetDict`."""
 
-from ..pages.extra import needing
+from ..extras import needing
 
 with needing("Loading lines", "train"):
     from .labels import Vocabulary, normalize_text, vocabulary

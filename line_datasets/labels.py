@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, cast
 
 from datasets import Dataset
 
-from ..pages.extra import needing
+from ..extras import needing
 from ..pages.geometry import RIGHT_TO_LEFT, right_to_left
 
 NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from .extra import missing_extra
+from ..extras import needing
 from .geometry import Point
 from .layout import LineText, PageLine
 
@@ -143,11 +143,9 @@ def detector():
 
 
 def make_detector():
-    try:
+    with needing("Finding lines on the image of a page without PAGE XML or ALTO"):
         import onnxruntime  # noqa: F401  RapidOCR says only that some engine is missing.
         from rapidocr import RapidOCR
-    except ImportError as error:
-        raise missing_extra("Finding lines on the image of a page without PAGE XML or ALTO", error) from error
     return RapidOCR(
         params={
             "Global.log_level": "error",

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from .extra import needing
+from ..extras import needing
 
 POINTS_AN_INCH = 72
 # An image that covers this share of a page's width and height is the page's scan.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training by the paper's recipe: Trainer, SAM, EMA, augmentation, metrics."""
 
-from ..pages.extra import needing
+from ..extras import needing
 
 with needing("Training", "train"):
     from .allocator import keep_freed_memory

@@ -9,20 +9,21 @@ A project is a folder, which is made if there is none; all that is done is in it
 """
 
 import argparse
-import sys
 from pathlib import Path
 
+from ..extras import MissingExtraError, needing
+
 RELEASED = "hub_upload/htr-convtext-fr"
-INSTALL = "pip install htr-convtext[workbench]"
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     try:
-        from .app import Workbench, launch
-        from .project import Project, ProjectError
-    except ImportError as error:
-        raise SystemExit(f"The workbench needs {error.name or error}, which is not here: {INSTALL}") from error
+        with needing("The workbench", "workbench"):
+            from .app import Workbench, launch
+            from .project import Project, ProjectError
+    except MissingExtraError as error:
+        raise SystemExit(str(error)) from error
     try:
         project = Project(options.project, model_of(options))
     except (ProjectError, OSError) as error:
@@ -66,4 +67,4 @@ def model_of(options: argparse.Namespace) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -211,11 +211,12 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.T
 
 
 def correct_tab(workbench: Workbench) -> None:
-    functions = [workbench.next_line, workbench.open_line, workbench.accept, workbench.skip, workbench.undo]
+    functions: list[Callable] = [workbench.next_line, workbench.open_line, workbench.accept, workbench.skip]
+    functions += [workbench.undo, workbench.suggest]
     gr.HTML(
         html_template=asset("correct.html"),
         js_on_load=asset("correct.js"),
-        server_functions=[*map(as_function, functions), as_function(workbench.suggest)],
+        server_functions=[as_function(function) for function in functions],
         elem_id="correct",
     )
 

@@ -5,7 +5,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,7 @@ class ReadingJob(threading.Thread):
         waiting = [page for page in project.pages() if any(line.state == READ for line in project.lines(page))]
         return [PageSource(page.name, page.xml, 0, page.image, 0, page.name) for page in waiting]
 
-    def read(self, sources: Sequence[PageSource]) -> Iterator[TranscribedPage]:
+    def read(self, sources: Sequence[PageSource]) -> Generator[TranscribedPage, None, None]:
         if sources and not self.stopping.is_set():
             recognizer = self.reader.recognizer()
             self.started = time.monotonic()

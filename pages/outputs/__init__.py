@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of transcribed pages: PAGE XML, ALTO, text, HTML and PDF of each document, tables of all lines."""
 
-from ..extra import missing_extra
+from ...extras import needing
 
-try:
+with needing("Writing transcribed pages"):
     from .documents import DOCUMENT_FORMATS, document_files, write_document
     from .line_tables import COLLECTION_FORMATS, write_collection
-except ImportError as error:
-    raise missing_extra("Writing transcribed pages", error) from error
 
 __all__ = [
     "COLLECTION_FORMATS",

@@ -1,22 +1,35 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What is said where a library of an extra is missing."""
+"""What is said where a library of an extra is missing. It is free to import."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-IN_CHECKOUT = (Path(__file__).resolve().parent.parent / "setup.cfg").is_file()
+IN_CHECKOUT = (Path(__file__).resolve().parent / "setup.cfg").is_file()
 
 
 class MissingExtraError(ImportError):
-    """A library of an extra is missing; the message says how to install it."""
+    """
+    A library of an extra is missing; the message says how to install it.
+
+    Args:
+        what: What needs it.
+        state: Which library it is, and whether it is missing or broken.
+        extras: As pip takes them.
+    """
+
+    def __init__(self, what: str, state: str, extras: str):
+        here = f'-e ".[{extras}]" -c constraints.txt in the checkout' if IN_CHECKOUT else f'"htr-convtext[{extras}]"'
+        super().__init__(f"{what} needs {state}: pip install {here}")
+        self.state = state
 
 
 @contextmanager
 def needing(what: str, extras: str = "pages") -> Iterator[None]:
     """
-    Around imports from libraries that come with extras.
+    Around imports from libraries that come with extras. Of several around each other the outermost is named: it is
+    what was asked for.
 
     Args:
         what: What needs them.
@@ -27,18 +40,14 @@ def needing(what: str, extras: str = "pages") -> Iterator[None]:
     """
     try:
         yield
-    except MissingExtraError:
-        raise
     except ImportError as error:
         raise missing_extra(what, error, extras) from error
 
 
 def missing_extra(what: str, error: ImportError, extras: str = "pages") -> MissingExtraError:
     """The error for something that needs extras: what it is, why it failed, and what to do."""
+    if isinstance(error, MissingExtraError):
+        return MissingExtraError(what, error.state, extras)
     missing = isinstance(error, ModuleNotFoundError)
     state = f"{error.name}, which is not installed" if missing else f"what cannot be loaded ({error})"
-    if IN_CHECKOUT:
-        return MissingExtraError(
-            f'{what} needs {state}: pip install -e ".[{extras}]" -c constraints.txt in the checkout'
-        )
-    return MissingExtraError(f'{what} needs {state}: pip install "htr-convtext[{extras}]"')
+    return MissingExtraError(what, state, extras)

@@ -3,13 +3,15 @@
 """Whatever needs an extra that is missing says so in the same words."""
 
 import importlib
+import re
+import subprocess
 import sys
 
 import pytest
 
-from htr_convtext import language_model_htr_convtext
+from htr_convtext import extras, language_model_htr_convtext
+from htr_convtext.extras import MissingExtraError, needing
 from htr_convtext.line_datasets.labels import visual_order
-from htr_convtext.pages.extra import MissingExtraError, needing
 from htr_convtext.pages.pdf_files import open_pdf
 
 SENTENCE = r'needs {}, which is not installed: pip install -e "\.\[{}\]" -c constraints\.txt in the checkout'
@@ -28,10 +30,44 @@ def test_packages_that_are_broken_say_why():
             from json import no_such_function  # noqa: F401
 
 
-def test_the_innermost_need_is_named():
-    with pytest.raises(MissingExtraError, match="^Inside " + SENTENCE.format("no_such_package", "lm")):
-        with needing("Outside"), needing("Inside", "lm"):
+def test_the_outermost_need_is_named():
+    with pytest.raises(MissingExtraError, match="^Outside " + SENTENCE.format("no_such_package", "train")):
+        with needing("Outside", "train"), needing("Inside", "lm"):
             import no_such_package  # noqa: F401
+
+
+def test_an_installed_package_has_no_checkout(monkeypatch):
+    monkeypatch.setattr(extras, "IN_CHECKOUT", False)
+    with pytest.raises(MissingExtraError, match=r'not installed: pip install "htr-convtext\[lm\]"$'):
+        with needing("Something", "lm"):
+            import no_such_package  # noqa: F401
+
+
+def test_the_core_alone_has_the_command_and_every_room_says_what_it_lacks():
+    """In a process of its own, where nothing that an extra brings can be imported."""
+    script = (
+        "import importlib, sys\n"
+        "for name in ('defusedxml', 'jiwer', 'lxml'):\n"
+        "    sys.modules[name] = None\n"
+        "from htr_convtext import __main__ as command\n"
+        "print(command.describe_commands())\n"
+        "for room in ('pages', 'line_datasets', 'training'):\n"
+        "    try:\n"
+        "        importlib.import_module(f'htr_convtext.{room}')\n"
+        "    except ImportError as error:\n"
+        "        print(room, '|', error)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    said = dict(line.split(" | ") for line in ended.stdout.splitlines() if " | " in line)
+    assert "transcribe" in ended.stdout and said.keys() >= {
+        "pages",
+        "line_datasets",
+        "training",
+        "transcribe",
+        "train_hf",
+    }
+    for room, extra in (("pages", "pages"), ("line_datasets", "train"), ("training", "train")):
+        assert re.search(SENTENCE.format(r"\w+", extra), said[room])
 
 
 def open_no_pdf() -> None:
