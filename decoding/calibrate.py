@@ -129,9 +129,8 @@ def read(
     plain = decoder.with_options(calibration=None)
     best, shares = [], []
     for line in lines:
-        (readings,) = plain.decode(line.logits[None], readings=plain.beam_size)
-        best.append(readings[0])
-        log_scores = np.array([reading.log_score for reading in readings], dtype=float)
+        best.append(plain.decode(line.logits[None])[0][0])
+        log_scores = np.array([log_score for *_, log_score in plain.rank(plain.search(line.logits))])
         shares.append(1 / np.exp(log_scores - log_scores[0]).sum())
     return best, np.array(shares)
 
