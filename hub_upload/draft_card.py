@@ -81,7 +81,8 @@ def rates_of(folder: Path, split: str, data: str) -> list[EvalResult]:
     if not path.is_file():
         return []
     measured = json.loads(path.read_text(encoding="utf-8"))
-    return error_rates(data, "lines", *(100 * measured[f"{split}_{name}"] for name in ("cer", "wer")), split=split)
+    cer, wer = (100 * measured[f"{split}_{name}"] for name in ("cer", "wer"))
+    return error_rates(data, "lines", cer, wer, split=split)
 
 
 __all__ = ["write_draft_cards"]

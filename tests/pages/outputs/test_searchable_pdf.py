@@ -218,6 +218,18 @@ def test_a_pdf_keeps_its_pages_under_the_words(tmp_path, transcribed, scanned_bo
         assert (old == new).all()
 
 
+def test_what_a_page_leaves_of_its_graphics_state_does_not_move_the_words(tmp_path, transcribed, scanned_book):
+    pages = scanned_book(0)
+    writer = PdfWriter(clone_from=tmp_path / "book.pdf")
+    for sheet in writer.pages:
+        content = sheet.get_contents()
+        content.set_data(content.get_data().strip().removeprefix(b"q").removesuffix(b"Q"))
+        sheet.replace_contents(content)
+    writer.write(tmp_path / "book.pdf")
+    (path,) = write_document(pages, ["pdf"], tmp_path, transcribed.NOW)
+    check_pdfium(path, pages)
+
+
 def check_shown(path: Path, pages: list, turned: Sequence[int]) -> None:
     """Places on pages as they are shown, which pdfium does not tell of a rotated one."""
     if shutil.which("pdftotext") is None:
