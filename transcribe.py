@@ -7,8 +7,7 @@ their images, in files and folders.
     python transcribe.py scans/ letter.pdf --model hub_upload/htr-convtext-fr --output read
     accelerate launch transcribe.py scans/ --model hub_upload/htr-convtext-fr --output read --format alto csv --resume
 
-Lines that PAGE XML or ALTO tells are read; on other pages they are found, which needs the extra [pages]. The exit
-status is 1 if any page could not be read; all others are.
+Lines that XML tells are read; on other pages they are found (extra [pages]). The exit status is 1 if any page failed.
 """
 
 import argparse
@@ -22,60 +21,64 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
-from htr_convtext.pages import TranscribedPage, find_pages, transcribe
+from htr_convtext.pages import PageSource, TranscribedPage, find_pages, transcribe
 from htr_convtext.pages.command_line import parse_arguments, settings_of
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.outputs import write_collection
 from htr_convtext.pages.results import documents_of, prepare_output, problems_of, summary, write_outputs
+from htr_convtext.pages.transcript import Problem
 from htr_convtext.pages.transcription import unknown_types
 
 
 def main() -> None:
-    # 1. Options, pages, model
     options = parse_arguments(__doc__, sys.argv[1:])
     accelerator = Accelerator()
-    rank, processes = accelerator.process_index, accelerator.num_processes
     try:
         found = find_pages(options.inputs, options.output)
-        documents = documents_of(found.sources)
         kept = KeptPages(options.output, settings_of(options))
         if accelerator.is_main_process:
-            prepare_output(options.output, documents, options.format, kept, options.mode)
+            prepare_output(options.output, documents_of(found.sources), options.format, kept, options.mode)
         accelerator.wait_for_everyone()
         recognizer = load_recognizer(options, accelerator.device)
         decoder = load_decoder(options.language_model, recognizer)
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(f"transcribe.py: {error}") from error
-
-    # 2. Reading: every process reads its share of the pages, and keeps each as it is read
-    share = found.sources[rank::processes]
-    pages = transcribe(
-        share,
-        recognizer,
-        options.reading,
-        batch_size=options.batch_size,
-        num_workers=options.num_workers,
-        decoder=decoder,
-        kept=kept,
-        model_name=options.model,
-    )
-    problems = [*found.problems, *unknown_types(found.sources, options.reading)] if accelerator.is_main_process else []
-    for page in with_progress(pages, len(share), accelerator):
-        problems += problems_of(page)
+    problems = read_share(found.sources, recognizer, decoder, kept, options, accelerator)
     accelerator.wait_for_everyone()
-
-    # 3. Writing: every process writes its share of the documents; the tables of all lines are one file each
-    for document in documents[rank::processes]:
-        problems += write_outputs(document, options.format, options.output, kept)
-    problems = gather_object(problems)
+    problems = gather_object(problems + write_share(found.sources, kept, options, accelerator))
     if accelerator.is_main_process:
-        kept_pages = (page for page in map(kept.of_this_run, found.sources) if page is not None)
-        write_collection(kept_pages, options.format, options.output)
+        problems = [*found.problems, *unknown_types(found.sources, options.reading), *problems]
         print(*summary(problems, found.ignored), sep="\n", file=sys.stderr)
     accelerator.wait_for_everyone()
     accelerator.end_training()
     # The launcher ends all processes as soon as one fails: it is the first, which has seen to everything by then.
     sys.exit(accelerator.is_main_process and any(problem.is_failure for problem in problems))
+
+
+def read_share(
+    sources: list[PageSource],
+    recognizer: HTRConvTextPipeline,
+    decoder: HTRConvTextDecoder | None,
+    kept: KeptPages,
+    options: argparse.Namespace,
+    accelerator: Accelerator,
+) -> list[Problem]:
+    """Reads this process's share of the pages, keeps each as it is read, and says what went wrong."""
+    share = sources[accelerator.process_index :: accelerator.num_processes]
+    running = {"batch_size": options.batch_size, "num_workers": options.num_workers, "model_name": options.model}
+    pages = transcribe(share, recognizer, options.reading, decoder=decoder, kept=kept, **running)
+    return [problem for page in with_progress(pages, len(share), accelerator) for problem in problems_of(page)]
+
+
+def write_share(
+    sources: list[PageSource], kept: KeptPages, options: argparse.Namespace, accelerator: Accelerator
+) -> list[Problem]:
+    """Writes this process's share of the documents; the first one writes the tables, one file each for all lines."""
+    share = documents_of(sources)[accelerator.process_index :: accelerator.num_processes]
+    wrong = [problem for each in share for problem in write_outputs(each, options.format, options.output, kept)]
+    if accelerator.is_main_process:
+        write_collection(filter(None, map(kept.of_this_run, sources)), options.format, options.output)
+    return wrong
 
 
 def load_recognizer(options: argparse.Namespace, device: torch.device) -> HTRConvTextPipeline:

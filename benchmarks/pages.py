@@ -21,6 +21,7 @@ from htr_convtext.benchmarks.runs import ROOT, markdown_table
 from htr_convtext.benchmarks.timing import machine, measure
 from htr_convtext.line_datasets.rendering import FONT_SIZE, HEIGHT, draw_hand, draw_line
 from htr_convtext.pages import LineText, Page, PageLine, PageSource, ReadingOptions, TranscribedPage, find_pages
+from htr_convtext.pages.geometry import Point
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.outputs import write_document
 from htr_convtext.pages.results import documents_of, write_outputs
@@ -56,6 +57,7 @@ def draw_inputs(folder: Path, pages: int, line_images: int) -> None:
     """Pages and line images, all of the same lines: the texts of the examples, each line in a hand of its own."""
     texts = [path.read_text(encoding="utf-8").strip() for path in sorted((ROOT / "examples").glob("*.txt"))]
     rng, font = np.random.default_rng(0), ImageFont.load_default(FONT_SIZE)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's font is one wherever a size is given.
     drawn = [draw_line((texts[n % len(texts)], "", ""), font, draw_hand(rng), rng) for n in range(LINES_OF_A_PAGE)]
     for kind in ("pages", "line images"):
         (folder / kind).mkdir()
@@ -73,8 +75,9 @@ def write_page(path: Path, lines: list[Image.Image]) -> None:
         left, top = MARGIN, MARGIN + PITCH * number
         right, bottom = left + line.width, top + HEIGHT
         picture.paste(line, (left, top))
-        outline = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        told.append(PageLine(f"l{number}", "r", LineText(), outline, [(left, bottom - 20), (right, bottom - 20)]))
+        outline: list[Point] = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        baseline: list[Point] = [(left, bottom - 20), (right, bottom - 20)]
+        told.append(PageLine(f"l{number}", "r", LineText(), outline, baseline))
     picture.save(path)
     source = PageSource(path.stem, path, 0, path, document_name=path.stem)
     read = tuple(TranscribedLine(line, "") for line in told)

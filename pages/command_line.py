@@ -27,35 +27,14 @@ def parse_arguments(description: str | None, arguments: Sequence[str]) -> argpar
     parser = argparse.ArgumentParser(
         PROGRAM, description=description, formatter_class=ParagraphsAndDefaults, allow_abbrev=False
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files and folders, searched to any depth")
-    parser.add_argument("--model", required=True, help="folder of the model, or its name on the Hub")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
-    formats = (*DOCUMENT_FORMATS, *COLLECTION_FORMATS)
-    parser.add_argument("--format", nargs="+", choices=formats, default=list(DEFAULT_FORMATS), help="what to write")
-    existing = parser.add_mutually_exclusive_group()
-    existing.add_argument("--resume", action="store_true", help="go on where an earlier run into OUTPUT ended")
-    existing.add_argument("--overwrite", action="store_true", help="replace files that are in OUTPUT already")
+    add_files_options(parser)
     add_reading_options(parser)
     add_running_options(parser)
     options = parser.parse_args(arguments)
-    stored = stored_backend(options.model)
-    if options.backend not in (None, stored) and stored:
-        parser.error(
-            f"--backend {options.backend}: {options.model} is for {stored}; python -m htr_convtext.export.convert "
-            "makes one for another"
-        )
-    options.backend = options.backend or stored or BACKENDS[0]
     options.mode = "resume" if options.resume else "overwrite" if options.overwrite else "new"
     try:
-        options.reading = ReadingOptions(
-            images=options.images,
-            crop=CropOptions(options.crop),
-            only_missing=options.only_missing,
-            regions=tuple(options.regions),
-            leave_out=tuple(options.leave_out),
-            threshold=options.threshold,
-            dpi=options.dpi,
-        )
+        options.backend = choose_backend(options.backend, options.model)
+        options.reading = reading_options(options)
     except ValueError as error:
         parser.error(str(error))
     return options
@@ -66,6 +45,17 @@ class ParagraphsAndDefaults(argparse.RawDescriptionHelpFormatter, argparse.Argum
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return super()._get_help_string(action) if action.default not in (None, False, []) else action.help
+
+
+def add_files_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files and folders, searched to any depth")
+    parser.add_argument("--model", required=True, help="folder of the model, or its name on the Hub")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    formats = (*DOCUMENT_FORMATS, *COLLECTION_FORMATS)
+    parser.add_argument("--format", nargs="+", choices=formats, default=list(DEFAULT_FORMATS), help="what to write")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="go on where an earlier run into OUTPUT ended")
+    existing.add_argument("--overwrite", action="store_true", help="replace files that are in OUTPUT already")
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
@@ -89,12 +79,42 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--num_workers", type=int, help="threads that prepare pages; default: one for each processor")
 
 
+def reading_options(options: argparse.Namespace) -> ReadingOptions:
+    return ReadingOptions(
+        images=options.images,
+        crop=CropOptions(options.crop),
+        only_missing=options.only_missing,
+        regions=tuple(options.regions),
+        leave_out=tuple(options.leave_out),
+        threshold=options.threshold,
+        dpi=options.dpi,
+    )
+
+
+def choose_backend(wanted: str | None, model: str) -> str:
+    """
+    What runs the network: what was asked for, or else what the model is for.
+
+    Raises:
+        ValueError: If the model is for another.
+    """
+    stored = stored_backend(model)
+    if wanted and stored and wanted != stored:
+        raise ValueError(
+            f"--backend {wanted}: {model} is for {stored}; python -m htr_convtext.export.convert makes one for another"
+        )
+    return wanted or stored or BACKENDS[0]
+
+
 def stored_backend(model: str) -> str:
     """What runs the network in a folder; "" where there is no such folder, but perhaps a name on the Hub."""
+    manifest = Path(model, EXPORT_MANIFEST)
     try:
-        return json.loads(Path(model, EXPORT_MANIFEST).read_text(encoding="utf-8"))["export_format"]
+        return json.loads(manifest.read_text(encoding="utf-8"))["export_format"]
     except FileNotFoundError:
         return BACKENDS[0] if Path(model).is_dir() else ""
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{manifest} does not name an export format: {error}; export the model again") from error
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:

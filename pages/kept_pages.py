@@ -38,7 +38,9 @@ class KeptPages:
         """Keeps a page."""
         content = {"version": VERSION, "settings": self.settings, "files": file_stamps(page.source)}
         content["page"] = page_to_json(page)
-        write_whole(self.path(page.source), json.dumps(content, ensure_ascii=False).encode())
+        # What is no Unicode in the name of a file becomes an escape of JSON's.
+        encoded = json.dumps(content, ensure_ascii=False).encode(errors="backslashreplace")
+        write_whole(self.path(page.source), encoded)
 
     def read(self, source: PageSource) -> TranscribedPage | None:
         """A page that was kept; None if there is none, or its files or the settings have changed since."""

@@ -154,13 +154,13 @@ def find_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:
     Raises:
         ValueError: If there is none.
     """
-    for written in dict.fromkeys((page.image_name, unquote(page.image_name))):
+    for written in dict.fromkeys((page.image_name, unquote(page.image_name, errors="surrogateescape"))):
         parts, absolute = name_parts(written)
         if absolute and Path(written).is_file():
             return Path(written), ""
         if parts and (found := by_whole_name(xml, parts, absolute, top)):
             return found
-    parts, absolute = name_parts(unquote(page.image_name))
+    parts, absolute = name_parts(unquote(page.image_name, errors="surrogateescape"))
     places = [locate(xml.parent, (*end, parts[-1])) for end in NEAR_FOLDERS] if parts else []
     alone = [path for path in places if path and path.is_file()]
     if absolute and alone and image_size(alone[0]) == (page.width, page.height):

@@ -151,7 +151,7 @@ def test_a_language_model_without_its_library_names_the_extra(
     monkeypatch.setitem(sys.modules, "flashlight.lib.text", None)
     options = ("--model", model_folder, "--output", tmp_path / "out", "--language_model", tmp_path / "same")
     refused = transcribe(letters, *options)
-    assert refused.status == 1 and "pip install htr-convtext[lm]" in refused.said
+    assert refused.status == 1 and 'pip install -e ".[lm]"' in refused.said
 
 
 def test_another_backend_than_the_models_is_named(transcribe, letters, model_folder, tmp_path):

@@ -11,6 +11,7 @@ from ..page_sources import is_xml
 from ..transcript import PageSource, TranscribedPage
 from ..whole_files import write_whole
 from .html_page import write_html
+from .line_content import writable_name
 from .picture_files import is_part_of_a_file, picture_file, relative_path, write_picture
 from .plain_text import plain_text
 from .searchable_pdf import write_pdf
@@ -101,7 +102,7 @@ def write_xml(
     for page in pages:
         path = xml_file(page.source, name, folder)
         picture = picture_file(page.source, folder) if writes_pictures(first, formats) else page.source.image
-        content = WRITE_NEW[name](page, relative_path(picture, path.parent), now)
+        content = WRITE_NEW[name](page, writable_name(relative_path(picture, path.parent)), now)
         written.append(write_whole(path, content))
     return written
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from ..geometry import Point
 from ..layout import Page, line_elements
@@ -20,6 +21,11 @@ CONFIDENCE_DIGITS = 4
 def clean_text(text: str) -> str:
     """A text in NFC on one line, with single spaces and without control characters."""
     return WHITESPACE.sub(" ", UNWRITABLE.sub("", unicodedata.normalize("NFC", text))).strip(" ")
+
+
+def writable_name(name: str) -> str:
+    """A file's name with what XML cannot hold, such as bytes that are no Unicode, as in a URL: readers undo that."""
+    return UNWRITABLE.sub(lambda found: quote(found[0], errors="surrogateescape"), name)
 
 
 def was_read(line: TranscribedLine) -> bool:

@@ -265,8 +265,8 @@ def text_object(words: Sequence[Placed], number: int, font: str, codes: dict[str
     programs that read PDFs expect it.
     """
     pieces = []
-    # pdfium takes a word for the shadow of the same word in the line above if both have the very same size.
-    grown = 1 + 0.001 * (number % 2)
+    # pdfium takes a word for the shadow of the same word in a line near it if both have the very same size.
+    grown = 1 + 0.001 * (number % 8)
     for word in words:
         if word.width <= 0 or word.height <= 0:
             continue

@@ -4,6 +4,8 @@
 
 import copy
 import itertools
+import runpy
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -92,6 +94,22 @@ def test_the_pipeline_takes_it_for_the_model(model, exported, folder, processor,
     assert [line[0]["generated_text"] for line in readings] == [line[0]["generated_text"] for line in expected]
     pixel_values = processor(images=lines, return_tensors="pt").pixel_values
     assert torch.equal(exported.generate(pixel_values), model.generate(pixel_values))
+
+
+def test_transcribe_py_runs_it_and_writes_the_same(root, folder, shallow_folder, lines, tmp_path, monkeypatch):
+    def texts(model, *options):
+        out = tmp_path / f"out {model.name} {len(options)}"
+        words = [*lines, "--images", "lines", "--model", model, "--output", out, "--format", "txt", *options]
+        monkeypatch.setattr(sys, "argv", ["transcribe.py", *map(str, words)])
+        with pytest.raises(SystemExit) as exit_:
+            runpy.run_path(str(root / "transcribe.py"), run_name="__main__")
+        return exit_.value.code or [path.read_text(encoding="utf-8") for path in sorted(out.rglob("*.txt"))]
+
+    assert texts(folder) == texts(shallow_folder) and len(set(texts(folder, "--overwrite"))) == len(lines)
+    if "openvino" in folder.name:
+        assert len(texts(folder, "--backend", "openvino", "--dtype", "bfloat16")) == len(lines)
+    else:
+        assert texts(folder, "--dtype", "float16").startswith("transcribe.py: ONNX Runtime computes in torch.float32")
 
 
 def test_types(exported, folder):

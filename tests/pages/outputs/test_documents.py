@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from htr_convtext.line_datasets import load_lines
-from htr_convtext.pages import outputs
+from htr_convtext.pages import find_page_image, outputs, read_pages
+from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.outputs import document_files, write_collection, write_document
 from htr_convtext.pages.page_sources import open_source
 from htr_convtext.pages.whole_files import whole_file, write_whole
@@ -118,6 +119,23 @@ def test_tables_hold_every_line(tmp_path, transcribed):
     assert [row["text"] for row in table] == [row["text"] for row in rows]
     assert json.loads(table[0]["box"]) == first["box"] and json.loads(table[0]["words"]) == first["words"]
     assert (table[3]["doubtful"], table[4]["confidence"]) == ("true", "")
+
+
+def test_names_that_are_no_unicode_are_no_obstacle(tmp_path, transcribed):
+    page = transcribed.drawn_page(tmp_path, [["two words"]], os.fsdecode(b"caf\xe9"))
+    out = tmp_path / "out"
+    kept = KeptPages(out, {})
+    kept.write(page)
+    assert kept.read(page.source) == page
+    written = write_document([page], ALL, out, transcribed.NOW)
+    assert set(written) == set(document_files([page.source], ALL, out))
+    for path in out.glob("*.xml"):
+        found, warning = find_page_image(path, read_pages(path)[0], tmp_path)
+        assert found == out / page.source.image.name and warning == ""
+    write_collection([page], ("jsonl", "csv"), out)
+    (row,) = (out / "lines.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(row)["file"] == page.source.document.as_posix() and row.isascii()
+    assert r"caf\udce9.png" in (out / "lines.csv").read_text(encoding="utf-8")
 
 
 def test_pages_are_taken_one_by_one(tmp_path, transcribed):

@@ -82,6 +82,8 @@ def test_a_reading_becomes_the_transcription_and_other_readings_stay(write, old)
     for kept in ("other", "third"):
         assert (kept in old) == (kept.encode() in written)
     assert b"old" not in written
+    indices = [each.get("index") for each in etree.fromstring(written).findall(".//{*}TextLine/{*}TextEquiv")]
+    assert len(indices) == len(set(indices))
 
 
 def test_kept_lines_and_a_file_without_readings_are_as_they_were(write):
@@ -104,11 +106,12 @@ def test_lines_are_found_by_their_place_though_their_ids_are_doubled_or_missing(
     assert len(set(words)) == 4
 
 
-@pytest.mark.parametrize("old", [equivalent("old one\nold two"), equivalent("")])
+@pytest.mark.parametrize("old", [equivalent("old one\nold two", 'conf="0.3"'), equivalent("")])
 def test_the_text_of_a_region_follows_its_lines(write, old):
     both = line(equivalent("kept"), "a") + line("", "b")
     written = write(page_file(both, region=old), {1: "new"})
-    assert etree.fromstring(written).findtext(".//{*}TextRegion/{*}TextEquiv/{*}Unicode") == "kept\nnew"
+    of_region = etree.fromstring(written).find(".//{*}TextRegion/{*}TextEquiv")
+    assert of_region.findtext("{*}Unicode") == "kept\nnew" and of_region.get("conf") is None
     assert etree.fromstring(write(page_file(both), {1: "new"})).find(".//{*}TextRegion/{*}TextEquiv") is None
 
 
