@@ -235,6 +235,6 @@ def test_without_the_extra_lines_load_and_writing_names_it(root):
     made = subprocess.run([sys.executable, "-c", script], cwd=root.parent, capture_output=True, text=True)
     assert made.returncode == 1
     assert made.stderr.strip().splitlines()[-1] == (
-        "htr_convtext.pages.extra.MissingExtraError: Writing transcribed pages needs fontTools.fontBuilder, which is "
+        "htr_convtext.extras.MissingExtraError: Writing transcribed pages needs fontTools.fontBuilder, which is "
         'not installed: pip install -e ".[pages]" -c constraints.txt in the checkout'
     )
