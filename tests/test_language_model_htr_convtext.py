@@ -237,7 +237,7 @@ def test_greedy_reading_needs_no_library(tmp_path, monkeypatch):
     outputs = SimpleNamespace(logits=random_logits(1, 9, 4))
     assert loaded.post_process_text_recognition(outputs)[0]["text"]
     loaded.save_pretrained(tmp_path / "copy")
-    with pytest.raises(ImportError, match=r"htr-convtext\[lm\]"):
+    with pytest.raises(ImportError, match=r"pip install .*\[lm\]"):
         loaded.post_process_text_recognition(outputs, decoder=True)
 
 

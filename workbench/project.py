@@ -141,7 +141,7 @@ class Project:
         self.stacks: dict[Key, list[dict[str, Any]]] = {}
         for entry in self.journal.entries:
             self.replay(entry)
-        self.cached: dict[Path, tuple[tuple[int, int], PageFiles]] = {}
+        self.cached: dict[Path, tuple[tuple[int, int, int], PageFiles]] = {}
         self.last_picture: tuple[Any, Image.Image] | None = None
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ class Project:
 
     def load(self, xml: Path) -> PageFiles:
         status = xml.stat()
-        stamp = (status.st_mtime_ns, status.st_size)
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         known = self.cached.get(xml)
         if known is None or known[0] != stamp or not known[1].image.is_file():
             self.cached[xml] = known = stamp, self.parse(xml)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -85,7 +86,9 @@ def test_the_second_of_two_tabs_is_told_and_loses_nothing(project):
 def test_a_change_by_another_program_counts_as_one(project):
     line = first(project)
     xml = project.page(line.page).xml
-    xml.write_text(xml.read_text(encoding="utf-8").replace(f">{line.text}<", ">by eScriptorium<"), encoding="utf-8")
+    xml.write_text(
+        xml.read_text(encoding="utf-8").replace(f">{escape(line.text)}<", ">by eScriptorium<"), encoding="utf-8"
+    )
     with pytest.raises(LineChanged):
         project.accept(*line.key, "mine", line.version)
     assert project.line(*line.key).text == "by eScriptorium"

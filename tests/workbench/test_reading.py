@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading in the background: what it keeps, what it leaves alone, how it stops."""
 
+from xml.sax.saxutils import escape
+
 import pytest
 
 from htr_convtext.pages import read_pages
@@ -15,7 +17,7 @@ def test_reading_again_leaves_what_people_wrote(project):
     one, two = project.queue("page")[:2]
     project.accept(*one.key, "mine", one.version)
     xml = project.page(two.page).xml
-    xml.write_text(xml.read_text(encoding="utf-8").replace(f">{two.text}<", ">misread<"), encoding="utf-8")
+    xml.write_text(xml.read_text(encoding="utf-8").replace(f">{escape(two.text)}<", ">misread<"), encoding="utf-8")
     assert project.line(*two.key).text == "misread"
     job = Reader(project).start(again=True)
     job.join()

@@ -135,6 +135,7 @@ def wait_until(condition, seconds: float = 900) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow  # test_trainer.py and the browser's test cover its halves
 def test_a_training_that_is_killed_goes_on_from_its_checkpoint(project, accept_all):
     accept_all(project)
     options = ["--use_cpu", "--per_device_train_batch_size", "2"]
