@@ -62,6 +62,7 @@ def test_reading(root, scripts, workplace):
         assert difflib.SequenceMatcher(None, line, text).ratio() > 0.8, (line, text)
 
 
+@pytest.mark.slow
 def test_fine_tuning(scripts, workplace):
     output = run(scripts["Fine-tuning"], workplace)
     metrics = ast.literal_eval(output.strip().splitlines()[-1])

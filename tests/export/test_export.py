@@ -126,6 +126,7 @@ def test_types(exported, folder):
             ExportedHTRConvText.from_pretrained(folder, dtype=torch.bfloat16)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_sizes_stay_whole_in_bfloat16(model, tmp_path):
     # Without MobileViT layers, the graph itself computes the number of frames from the width.
