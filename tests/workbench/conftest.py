@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("gradio", reason="no gradio: `make test` installs the extra [workbench]")
-
 from htr_convtext.workbench.project import Project
 from htr_convtext.workbench.reading import Reader
 from htr_convtext.workbench.uploads import add_uploads

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
 import pytest
 
-from htr_convtext.line_datasets import load_lines
-from htr_convtext.pages import read_pages
-from htr_convtext.pages.page_files import root_name
-from htr_convtext.workbench import app as module
-from htr_convtext.workbench.app import Workbench, launch
-from htr_convtext.workbench.project import ProjectError
-from htr_convtext.workbench.takeaway import FORMATS, pack_lines, pack_model, pack_pages
+httpx = pytest.importorskip("httpx", reason="no httpx: gradio brings it")
+pytest.importorskip("gradio", reason="no gradio: `make test` installs the extra [workbench]")
+
+from htr_convtext.line_datasets import load_lines  # noqa: E402
+from htr_convtext.pages import read_pages  # noqa: E402
+from htr_convtext.pages.page_files import root_name  # noqa: E402
+from htr_convtext.workbench import app as module  # noqa: E402
+from htr_convtext.workbench.app import Workbench, launch  # noqa: E402
+from htr_convtext.workbench.project import ProjectError  # noqa: E402
+from htr_convtext.workbench.takeaway import FORMATS, pack_lines, pack_model, pack_pages  # noqa: E402
 
 
 @pytest.fixture

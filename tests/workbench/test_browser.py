@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from htr_convtext.workbench.app import Workbench, launch
-from htr_convtext.workbench.project import ACCEPTED, Project
+pytest.importorskip("gradio", reason="no gradio: `make test` installs the extra [workbench]")
+
+from htr_convtext.workbench.app import Workbench, launch  # noqa: E402
+from htr_convtext.workbench.project import ACCEPTED, Project  # noqa: E402
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: `make test` installs it")
 pytestmark = pytest.mark.browser
