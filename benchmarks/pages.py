@@ -1,7 +1,8 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Speed and memory of transcribe.py over pages of 40 drawn lines with their PAGE XML, and over images of single lines.
+Speed and memory of transcribe.py over pages of 40 drawn lines with their PAGE XML, and over images of single lines,
+read as such: without --images lines a short one may be taken for a page.
 
 python -m htr_convtext.benchmarks.pages --model hub_upload/htr-convtext-fr --pages 100 --line_images 1000
 """
@@ -31,6 +32,7 @@ from htr_convtext.pages.transcription import BATCH_SIZE, BATCHES_TO_SORT, prepar
 LINES_OF_A_PAGE, PITCH, MARGIN = 40, 110, 60
 MARKS = (0.25, 0.5, 1.0)  # of the pages, after which the peak of the memory is told
 ROUNDS, MANY = 3, 1000
+LINES = ReadingOptions(images="lines")
 HEADER = ("", "a second", "lines/s", "ms a line", "network's own", "ratio", f"minutes for {MANY}")
 
 
@@ -90,7 +92,7 @@ def time_folder(folder: Path, recognizer: HTRConvTextPipeline) -> list[str]:
     sources, output = find_pages([folder]).sources, folder.with_name(f"{folder.name}, read")
     marks = {max(1, round(mark * len(sources))) for mark in MARKS}
     kept, lines, peaks, started = KeptPages(output, {}), 0, [], time.perf_counter()
-    for number, page in enumerate(transcribe(sources, recognizer, kept=kept), 1):
+    for number, page in enumerate(transcribe(sources, recognizer, LINES, kept=kept), 1):
         lines += len(page.lines)
         if number in marks:
             peaks.append(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
@@ -108,7 +110,7 @@ def time_folder(folder: Path, recognizer: HTRConvTextPipeline) -> list[str]:
 def network_seconds(sources: list[PageSource], recognizer: HTRConvTextPipeline) -> float:
     """What the network by itself takes for a line, of as many lines as are read together, in the same batches."""
     number = BATCHES_TO_SORT * BATCH_SIZE
-    pages = (prepare_page(source, recognizer, ReadingOptions(), "") for source in sources[:number])
+    pages = (prepare_page(source, recognizer, LINES, "") for source in sources[:number])
     parts = [part for page in pages for line in page.to_read for part in line.prepared.parts]
     seconds = measure({"network": lambda: recognizer.logits_of(parts[:number], BATCH_SIZE)}, ROUNDS)["network"]
     return statistics.median(seconds) / len(parts[:number])

@@ -35,7 +35,7 @@ def make_space(folder: Path) -> None:
     shutil.copytree(ROOT / "hub_upload" / "space", folder, ignore=shutil.ignore_patterns("__pycache__"))
     package = folder / PACKAGE
     package.mkdir()
-    for path in [ROOT / "__init__.py", *sorted(ROOT.glob(f"*_{PACKAGE}.py")), ROOT / "LICENSE"]:
+    for path in [ROOT / "__init__.py", ROOT / "extras.py", *sorted(ROOT.glob(f"*_{PACKAGE}.py")), ROOT / "LICENSE"]:
         shutil.copyfile(path, package / path.name)
     for path in sorted((ROOT / "pages").rglob("*.py")):
         target = package / path.relative_to(ROOT)

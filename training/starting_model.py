@@ -101,7 +101,7 @@ def trained_model(
 def trained_processor(name: str) -> HTRConvTextProcessor:
     """
     The processor of a folder, or of a repository of the Hub, without what was fitted to the weights there: the
-    temperatures of its scores and its decoder.
+    calibration of its scores and its decoder.
 
     Raises:
         OSError: If there is neither; transformers alone speaks of the Hub, even if a folder was meant.

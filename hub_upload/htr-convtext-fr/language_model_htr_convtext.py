@@ -244,7 +244,7 @@ class HTRConvTextDecoder:
         first, last = frames_between(hypothesis, start, end)
         before = certain(ids[max(0, start - CONTEXT) : start], logits.shape[-1])
         after = certain(ids[end : end + CONTEXT], logits.shape[-1])
-        ranked = self.rank(self.search(torch.cat([before, logits[first:last].log_softmax(-1), after])))
+        ranked = self.rank(self.search(torch.cat([before, logits[first:last], after])))
         shares = np.exp([log_score - ranked[0][2] for *_, log_score in ranked])
         shares /= shares.sum()
         paths = np.array([path for path, *_ in ranked])[:, len(before) :]

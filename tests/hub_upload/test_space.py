@@ -18,6 +18,13 @@ from htr_convtext.hub_upload.make_space import main, make_space
 
 gradio_client = pytest.importorskip("gradio_client", reason="no gradio: `make test` installs the extra [workbench]")
 
+# An editable installation would give the Space what its own copy of the package lacks.
+ALONE = (
+    "import runpy, sys\n"
+    "sys.meta_path = [finder for finder in sys.meta_path if 'editable' not in repr(finder)]\n"
+    "runpy.run_path('app.py', run_name='__main__')"
+)
+
 
 @pytest.fixture(scope="module")
 def space(root, tmp_path_factory) -> Iterator[tuple[str, Path]]:
@@ -38,7 +45,7 @@ def space(root, tmp_path_factory) -> Iterator[tuple[str, Path]]:
     log = folder.parent / "log.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=folder, env=environment, stdout=output, stderr=output
+            [sys.executable, "-c", ALONE], cwd=folder, env=environment, stdout=output, stderr=output
         )
     try:
         while "Running on local URL" not in log.read_text(encoding="utf-8"):
