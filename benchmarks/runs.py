@@ -12,10 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "train_hf.py"
 KIBIBYTES_IN_MIB = 1024
-# A training that a clock ends, and of which nothing is kept but the last weights.
-TIMED = ("--do_train", "--eval_strategy", "no", "--save_strategy", "no", "--report_to", "none")
 
 
 def parse_run_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -29,16 +26,17 @@ def parse_run_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return parser.parse_args(arguments, argparse.Namespace(train_options=train_options))
 
 
-def cpu_minutes(minutes: float) -> list[str]:
-    """Options that end a training after so much CPU time of its process, all threads together."""
-    return ["--max_train_minutes", f"{minutes:g}", "--time_limit_clock", "cpu"]
-
-
 def start(command: list[str], log: Path) -> None:
-    """Runs train_hf.py with these options."""
-    print("python", SCRIPT.name, shlex.join(command), flush=True)
+    """
+    Runs a script of the checkout, or a module (`-m`), with this Python.
+
+    Raises:
+        SystemExit: If it ends with an error.
+    """
+    print("python", shlex.join(command), flush=True)
+    script = [str(ROOT / command[0])] if command[0].endswith(".py") else command[:1]
     with log.open("w", encoding="utf-8") as file:
-        failed = subprocess.run([sys.executable, str(SCRIPT), *command], stdout=file, stderr=subprocess.STDOUT)
+        failed = subprocess.run([sys.executable, *script, *command[1:]], stdout=file, stderr=subprocess.STDOUT)
     if failed.returncode:
         raise SystemExit(f"The run ended with an error; see {log}. Repeat the command to go on.")
 
@@ -56,11 +54,6 @@ def peak_memory() -> float:
 
 def read_json(file: Path) -> dict:
     return json.loads(file.read_text(encoding="utf-8"))
-
-
-def read_predictions(file: Path) -> list[tuple[str, str]]:
-    """What was read of each line, and its transcription, from a `..._predictions.json` of train_hf.py."""
-    return [(line["prediction"], line["reference"]) for line in read_json(file)["lines"]]
 
 
 def markdown_table(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:

@@ -7,7 +7,8 @@ Reading speed beside other recognisers.
 
 Every recogniser has random weights of its published configuration and reads noise, in turn within each round: the time
 of a forward pass does not depend on what the weights say. TrOCR reads a line as a square of 384x384 pixels and writes
-`--tokens` tokens greedily. kraken's default recogniser, where kraken is installed, reads lines 120 pixels high.
+`--tokens` tokens greedily. The peers are those of `benchmarks.peers`. kraken's default recogniser, where kraken is
+installed, reads lines 120 pixels high.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from transformers import (
     ViTConfig,
 )
 
-from ..configuration_htr_convtext import SIZES
+from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
+from .peers import PEERS, peer
 from .timing import HEIGHT, machine, measure_steadily, new_network, print_table, quartiles, ratios
 
 try:
@@ -86,12 +88,19 @@ def recognisers(options: argparse.Namespace) -> dict[str, Callable[[], tuple[Cal
     makers: dict[str, Callable] = {
         f"HTR-ConvText {size}": lambda size=size: htr_convtext(size, *shape) for size in reversed(SIZES)
     }
+    makers |= {name: lambda name=name: peer_network(name, *shape) for name in PEERS}
     makers |= {name: lambda name=name: trocr(name, options.batch_size, options.tokens) for name in TROCR}
     return makers | ({"kraken": lambda: kraken(*shape)} if TorchVGSLModel is not None else {})
 
 
 def htr_convtext(size: str, batch_size: int, width: int) -> tuple[Callable, int]:
     model = new_network(size, "sdpa").optimize_for_inference()
+    pixel_values = torch.rand(batch_size, 1, HEIGHT, width)
+    return lambda: model(pixel_values), count_parameters(model)
+
+
+def peer_network(name: str, batch_size: int, width: int) -> tuple[Callable, int]:
+    model = peer(name, HTRConvTextConfig(), width).eval()
     pixel_values = torch.rand(batch_size, 1, HEIGHT, width)
     return lambda: model(pixel_values), count_parameters(model)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from htr_convtext.benchmarks import finetuning
+from htr_convtext.line_datasets import load_lines
 
 HANDS = [*(f"will_A-{page}_{line:03}.jpg" for page in range(3) for line in range(4)), "will_B-0_000.jpg"]
 
@@ -40,7 +41,8 @@ def run(monkeypatch, poilus, tmp_path):
 
 
 def listed(folder: Path, split: str) -> list[str]:
-    return (folder / f"{split}.ln").read_text(encoding="utf-8").split()
+    lines = load_lines("lines", data_dir=folder / "lines")
+    return [f"{name}.jpg" for name in lines[split]["line_id"]] if split in lines else []
 
 
 def test_first_pages_teach_and_the_last_is_read(run, monkeypatch, tmp_path):
@@ -61,8 +63,8 @@ def test_first_pages_teach_and_the_last_is_read(run, monkeypatch, tmp_path):
     assert listed(runs / "will_A-3", "train") == HANDS[:3]
     assert listed(runs / "will_A-all", "train") == HANDS[:8]
     assert all(listed(runs / f"will_A-{number}", "test") == HANDS[8:12] for number in ("0", "3", "all"))
-    assert not (runs / "will_A-0" / "train.ln").exists()
-    assert [str(finetuning.RECIPE) in command for command in commands] == [False, True, True]
+    assert not listed(runs / "will_A-0", "train")
+    assert ["finetune.yaml" in command for command in commands] == [False, True, True]
     assert "| will_A | 0 | 4 | 50.00 | 100.00 | 0.0 |" in table
     assert "| will_A | 8 | 4 | 16.67 | 33.33 | 1.5 |" in table
     assert run("--hands", "will_A", "--lines", 3, "all") and len(commands) == 3

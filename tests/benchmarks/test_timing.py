@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from htr_convtext.benchmarks import end_to_end, inference, line_datasets, speed, training
+from htr_convtext.benchmarks import end_to_end, inference, speed, training
 from htr_convtext.benchmarks.timing import count_flops, measure, new_network
 
 
@@ -57,11 +57,11 @@ def test_a_missing_gpu_is_said(monkeypatch, capsys):
 
 
 def test_recognisers_are_compared_with_the_first(monkeypatch, capsys):
-    names = ("HTR-ConvText lite", "HTR-ConvText tiny")
+    names = ("HTR-ConvText lite", "HTR-ConvText tiny", "crnn")
     printed = run(monkeypatch, capsys, speed, "--width", 64, "--rounds", 2, "--batch_size", 1, "--only", *names)
-    rows = dict(zip(names, printed[-2:], strict=True))
-    assert rows[names[0]].startswith(names[0]) and "3.6 M" in rows[names[0]] and "1.00 (1.00 to 1.00)" in printed[-2]
-    assert rows[names[1]].startswith(names[1]) and "4.1 M" in rows[names[1]]
+    rows = dict(zip(names, printed[-3:], strict=True))
+    assert all(rows[name].startswith(name) for name in names) and "1.00 (1.00 to 1.00)" in printed[-3]
+    assert "3.6 M" in rows[names[0]] and "4.1 M" in rows[names[1]] and "3.4 M" in rows[names[2]]
 
 
 def test_the_pipelines_steps_are_timed(monkeypatch, capsys, root):
@@ -101,15 +101,3 @@ def test_the_stem_alone_is_as_the_paper_has_it(stem_product):
         type(module) for module in training.make_network(variant, HTRConvTextConfig(**SIZES["lite"]), "cpu").modules()
     }
     assert (ProductConv2d in modules) is stem_product and FastDropout in modules
-
-
-def test_loads_of_many_lines_are_timed_in_processes_of_their_own(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(
-        line_datasets,
-        "figures_of_process",
-        lambda module, *options: line_datasets.load(tmp_path / "few", tmp_path / "cache"),
-    )
-    printed = run(monkeypatch, capsys, line_datasets, "--lines", 3, "--folder", tmp_path / "few")
-    assert printed[1].split() == ["load", "lines", "seconds", "cpu", "base", "peak", "over"]
-    assert [line.split()[:2] for line in printed[2:4]] == [["1st", "3.0"], ["2nd", "3.0"]]
-    assert len(list((tmp_path / "few" / "lines").glob("*.jpg"))) == 3

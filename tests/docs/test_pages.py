@@ -85,7 +85,9 @@ def options(command: str) -> set[str]:
 
 def check_options(words: list[str], command: str) -> None:
     for word in words:
-        if word.startswith("--") and word != "--":
+        if " " in word:  # options for another command
+            check_options(word.split(), "train_hf.py")
+        elif word.startswith("--") and word != "--":
             assert word.partition("=")[0] in options(command), f"{command} has no option {word}"
 
 
@@ -101,9 +103,9 @@ def check_command(words: list[str]) -> None:
             assert extra in setup["options.extras_require"], f"no extra {extra} in setup.cfg"
     elif words[:2] == ["python", "-m"]:
         if words[2].startswith("htr_convtext"):
-            own, _, behind = " ".join(words[3:]).partition(" -- ")
-            check_options(own.split(), words[2])
-            check_options(behind.split(), "train_hf.py")
+            own = words[3 : words.index("--")] if "--" in words else words[3:]
+            check_options(own, words[2])
+            check_options(words[3 + len(own) :], "train_hf.py")
     else:
         check_script(words)
     for word in words:
@@ -136,7 +138,7 @@ def test_the_pages_have_commands_to_check():
     "command",
     [
         "python -m htr_convtext.export.verify --model hub_upload/htr-convtext-fr --aproximate",
-        "python -m htr_convtext.benchmarks.recipe --data_dir a --output_dir o --table t -- --sam_rh 0",
+        "python -m htr_convtext.benchmarks.trainings --variant a b --output_dir o --table t -- --sam_rh 0",
         "accelerate launch train_hf.py recipes/no_such.yaml --data_dir my_lines",
         "accelerate launch train_hf.py --data_dirs my_lines",
         "python examples/draw_readings.py",
