@@ -5,13 +5,16 @@
 python -m htr_convtext.hub_upload.release --model RUN_FOLDER --output hub_upload/NAME
 
 Several run folders give the mean of their weights (model soups, arXiv 2203.05482): for runs that began from the same
-weights and differ in their seeds or options.
+weights and differ in their seeds or options. `--float16` halves the file: the weights are stored in float16, and
+`from_pretrained` still gives a model in float32, the type that its configuration names.
 """
 
 import argparse
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 
@@ -28,16 +31,18 @@ def main(arguments: list[str] | None = None) -> None:
         help="folders of trained models and their processors",
     )
     parser.add_argument("--output", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--float16", action="store_true", help="store the weights in half the space")
     options = parser.parse_args(arguments)
-    release(options.model, options.output)
+    release(options.model, options.output, options.float16)
     print(f"Wrote {options.output}; its README.md, the model card, is yours to write.")
 
 
-def release(models: list[Path], output: Path) -> None:
+def release(models: list[Path], output: Path, float16: bool = False) -> None:
     """
     Args:
         models: Folders of trained models and their processors; the mean of their weights is released.
         output: Folder to write; a README.md in it stays.
+        float16: Whether the weights are stored in float16.
 
     Raises:
         ValueError: If the models are not of one configuration and one vocabulary.
@@ -47,8 +52,16 @@ def release(models: list[Path], output: Path) -> None:
     for old in output.glob(CODE):  # saving would write through links
         old.unlink()
     network.save_pretrained(output)
+    if float16:
+        store_in_float16(output / SAFE_WEIGHTS_NAME)
     processor.save_pretrained(output)
     copy_code(output)
+
+
+def store_in_float16(file: Path) -> None:
+    weights = load_file(file)
+    halves = {name: weight.half() if weight.dtype == torch.float32 else weight for name, weight in weights.items()}
+    save_file(halves, file, metadata={"format": "pt"})  # which transformers asks for
 
 
 def mean_of_models(models: list[Path]) -> HTRConvTextForCTC:

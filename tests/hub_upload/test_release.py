@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A released folder holds the mean of its runs, the card that it had, and the code as real files."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,30 @@ def test_several_runs_are_released_as_their_mean(tmp_path):
     first, second = (model.state_dict() for model in models)
     for name, weight in HTRConvTextForCTC.from_pretrained(tmp_path / "released").state_dict().items():
         torch.testing.assert_close(weight, (first[name] + second[name]).div(2).to(weight.dtype))
+
+
+LOAD = """
+import sys
+from transformers import AutoModel
+model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True)
+print({str(parameter.dtype) for parameter in model.parameters()}, model.ctc_head.weight.abs().sum().item())
+"""
+
+
+def test_half_the_space_still_gives_float32_on_both_transformers(tmp_path, oldest_transformers):
+    run, released = tmp_path / "run", tmp_path / "released"
+    model = write_run(run)
+    release([run], released, float16=True)
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (run, released)]
+    assert sizes[1] < 0.6 * sizes[0]
+    loaded = AutoModel.from_pretrained(released, trust_remote_code=True)
+    for name, weight in loaded.state_dict().items():
+        assert weight.dtype == model.state_dict()[name].dtype
+        torch.testing.assert_close(weight, model.state_dict()[name].half().to(weight.dtype))
+    environment = {**os.environ, "PYTHONPATH": str(oldest_transformers), "HF_MODULES_CACHE": str(tmp_path / "modules")}
+    printed = subprocess.check_output([sys.executable, "-c", LOAD, str(released)], env=environment, text=True)
+    assert printed.startswith("{'torch.float32'}")
+    assert float(printed.split()[-1]) == pytest.approx(loaded.ctc_head.weight.abs().sum().item())
 
 
 @pytest.mark.parametrize("other", [{"alphabet": "abd"}, {"conv_kernel_size": 5}])
