@@ -6,7 +6,7 @@ Reads line images with a kraken model; run by the Python that kraken is installe
     KRAKEN_PYTHON benchmarks/kraken_reader.py MODEL PREDICTIONS.json IMAGE ...
 
 Beside each image is its text in a .gt.txt, as kraken trains on it. What is written has the form of train_hf.py's
-predictions, so that `python -m htr_convtext.benchmarks.confidence PREDICTIONS.json` gives the error rates.
+predictions, so that `python -m htr_convtext.training.intervals PREDICTIONS.json` gives the error rates.
 """
 
 import json

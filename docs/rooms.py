@@ -36,7 +36,8 @@ ORDER = (
     ("decoding_folder",),
     ("hub_upload", "export"),
     ("workbench",),
-    (SCRIPTS, "benchmarks"),
+    (SCRIPTS,),
+    ("benchmarks",),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 # Inside functions only: save_pretrained copies a file with a model if a relative import names it.

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from htr_convtext.benchmarks import confidence
+from htr_convtext.training import intervals
 
 
 def write(path, lines):
@@ -19,37 +19,36 @@ def write(path, lines):
 def test_rates_and_intervals(tmp_path, capsys):
     """Of two pages of one length, half of the draws have both and a quarter only the one or the other."""
     lines = [("a_0", "four", "four"), ("a_1", "ones", "ones"), ("b_0", "", "five"), ("b_1", "", "nine")]
-    confidence.main([write(tmp_path / "predictions.json", lines)])
+    intervals.main([write(tmp_path / "predictions.json", lines)])
     printed = capsys.readouterr().out
-    assert "4 lines, pages: 2" in printed
-    assert "CER 50.00 %, 95 % interval 0.00 to 100.00" in printed
-    assert "WER 50.00 %" in printed
-    assert "of single pages: 0.0 to 100.0 %, median 50.0" in printed
+    rate = "50.00 (0.00 to 100.00)"
+    assert printed.splitlines()[2:] == [f"| all | 4 | 2 | {rate} | {rate} | {rate} |"]
 
 
 def test_pages_of_equal_rates_leave_no_doubt(tmp_path, capsys):
     lines = [("a_0", "fouX", "four"), ("b_0", "fivX", "five"), ("b_1", "Xine", "nine")]
-    confidence.main([write(tmp_path / "predictions.json", lines)])
-    assert "CER 25.00 %, 95 % interval 25.00 to 25.00" in capsys.readouterr().out
+    intervals.main([write(tmp_path / "predictions.json", lines)])
+    assert "| all | 3 | 2 | 25.00 (25.00 to 25.00) |" in capsys.readouterr().out
 
 
 def test_interval_is_the_normal_one_of_many_pages():
     rng = np.random.default_rng(1)
     errors, lengths = rng.binomial(50, 0.2, size=400).astype(float), np.full(400, 50.0)
-    low, high = confidence.interval(errors, lengths, 4000)
+    low, high = intervals.interval(errors, lengths, 4000)
     spread = 1.96 * (errors / 50).std() / 20
     assert (high - low) / 2 == pytest.approx(spread, rel=0.1)
     assert (low + high) / 2 == pytest.approx(errors.sum() / lengths.sum(), abs=0.002)
 
 
-@pytest.mark.parametrize(
-    ("page", "message"),
-    [(r"(.+)-\d+", "finds no page in the line id 'a_0'"), (r".+", "no page"), (r"(.).*", "one page")],
-)
-def test_pages_that_are_not_found_are_named(tmp_path, page, message):
+def test_a_page_that_is_not_found_is_named(tmp_path):
     file = write(tmp_path / "predictions.json", [("a_0", "one", "one"), ("a_1", "two", "two")])
-    with pytest.raises(SystemExit, match=message):
-        confidence.main([file, "--page", page])
+    with pytest.raises(SystemExit, match="finds no page in the line id 'a_0'"):
+        intervals.main([file, "--page", r"(.+)-\d+"])
+
+
+def test_one_page_has_no_interval(tmp_path, capsys):
+    intervals.main([write(tmp_path / "predictions.json", [("a_0", "one", "one"), ("a_1", "tvo", "two")])])
+    assert "| all | 2 | 1 | 16.67 | 16.67 | 50.00 |" in capsys.readouterr().out
 
 
 def test_writers_count_alike_in_their_mean(tmp_path, capsys):
@@ -59,9 +58,11 @@ def test_writers_count_alike_in_their_mean(tmp_path, capsys):
     file = tmp_path / "predictions.json"
     content = {"lines": [{"line_id": "x", **dict(zip(names, line, strict=True))} for line in lines]}
     file.write_text(json.dumps(content), encoding="utf-8")
-    confidence.main([str(file), "--by", "writer"])
-    printed = capsys.readouterr().out
-    assert "3 lines, writers: 3" in printed
-    assert "CER 41.67 %" in printed
-    assert "mean of writers 45.83 %, 95 % interval 0.00 to 100.00" in printed
-    assert "of single writers: 0.0 to 100.0 %, median 37.5" in printed
+    intervals.main([str(file), "--by", "writer", "--together", "both", "letters", "notes"])
+    printed = capsys.readouterr().out.splitlines()[2:]
+    assert printed[0].startswith("| letters | 2 | 2 | 50.00 (37.50 to 100.00) | 68.75 (37.50 to 100.00) |")
+    assert printed[1] == "| notes | 1 | 1 | 0.00 | 0.00 | 0.00 |"
+    assert printed[2].startswith("| both | 3 | 3 | 41.67 (")
+    assert printed[3].startswith("| all | 3 | 3 | 41.67 (0.00 to 100.00) | 45.83 (0.00 to 100.00) |")
+    with pytest.raises(SystemExit, match="source 'diary'. There are: letters, notes"):
+        intervals.main([str(file), "--together", "both", "diary"])

@@ -1,0 +1,129 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""
+Error rates with 95 % confidence intervals, from the predictions that train_hf.py writes, as a table.
+
+    python -m htr_convtext.training.intervals OUTPUT/test_predictions.json --page "(.+)_\\d+"
+    python -m htr_convtext.training.intervals OUTPUT/test_predictions.json --by writer --together 19th berlioz cremma19
+
+The intervals are percentiles of the bootstrap over pages: lines of one page share a hand, a pen and a subject, so that
+lines drawn one by one would make the rates look surer than they are. `--page` is a regular expression whose first
+group is the page in a line's id. `--by writer` draws writers instead, as the lines name them: the interval for writers
+never seen. The mean over the groups counts each alike, however many lines it has. Lines of several sources get a row
+each, and `--together` one of several sources under a name of yours. One group alone has no interval.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .metrics import align_characters, align_words, edits
+
+RATES = {"CER": align_characters, "WER": align_words}
+INTERVAL = (2.5, 97.5)  # percent
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("predictions", type=Path, nargs="+", help="validation_ or test_predictions.json")
+    parser.add_argument("--page", default=r"(.+)_\d+", help="regular expression with the page as its first group")
+    parser.add_argument("--by", choices=("page", "writer"), default="page", help="what the bootstrap draws")
+    parser.add_argument(
+        "--together", nargs="+", action="append", default=[], metavar=("NAME", "SOURCE"), help="sources in one row"
+    )
+    parser.add_argument("--resamples", type=int, default=10_000)
+    options = parser.parse_args(arguments)
+    lines = [line for file in options.predictions for line in json.loads(file.read_text(encoding="utf-8"))["lines"]]
+    named_rows = list(rows(lines, options.together))
+    print(f"| percent (95 % interval) | lines | {options.by}s | CER | its mean over {options.by}s | WER |")
+    print("|---" * 6 + "|")
+    for name, members in named_rows:
+        groups = numbered(writers(members) if options.by == "writer" else pages(members, options.page))
+        figures = [str(len(members)), str(groups.max() + 1), *cells(members, groups, options)]
+        print(f"| {name} | {' | '.join(figures)} |")
+
+
+def rows(lines: Sequence[dict], together: Iterable[Sequence[str]]) -> Iterator[tuple[str, list[dict]]]:
+    """
+    Names of the table's rows, and their lines.
+
+    Raises:
+        SystemExit: If no line is of a source.
+    """
+    sources = sorted({line.get("source") or "" for line in lines})
+    for name, *wanted in [*([source] * 2 for source in sources if len(sources) > 1), *together]:
+        if missing := set(wanted) - set(sources):
+            raise SystemExit(f"No line is of the source {min(missing)!r}. There are: {', '.join(sources) or 'none'}.")
+        yield name, [line for line in lines if (line.get("source") or "") in wanted]
+    yield "all", list(lines)
+
+
+def pages(lines: Iterable[dict], pattern: str) -> list[str]:
+    """
+    The page of each line.
+
+    Raises:
+        SystemExit: If a line's id does not match.
+    """
+    found = []
+    for line in lines:
+        match = re.fullmatch(pattern, line["line_id"])
+        if match is None or not match.groups():
+            raise SystemExit(f"--page {pattern!r} finds no page in the line id {line['line_id']!r}.")
+        found.append(match[1])
+    return found
+
+
+def writers(lines: Iterable[dict]) -> list[str]:
+    """The writer of each line with its source; a source that names no writers counts as one."""
+    return ["/".join(filter(None, (line.get("source"), line.get("writer")))) for line in lines]
+
+
+def numbered(names: list[str]) -> np.ndarray:
+    """Number of each line's group, from 0."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names])
+
+
+def cells(lines: list[dict], groups: np.ndarray, options: argparse.Namespace) -> Iterator[str]:
+    """CER, its mean over the groups, and WER."""
+    pairs = [(line["prediction"], line["reference"]) for line in lines]
+    for name, align in RATES.items():
+        errors, lengths = count(pairs, groups, align)
+        yield rate_with_interval(errors, lengths, options.resamples)
+        if name == "CER":
+            rates = errors[lengths > 0] / lengths[lengths > 0]
+            yield rate_with_interval(rates, np.ones_like(rates), options.resamples)
+
+
+def count(pairs: list[tuple[str, str]], groups: np.ndarray, align) -> tuple[np.ndarray, np.ndarray]:
+    """Edits and reference lengths of each group, both of shape `(groups,)`, from predictions and references."""
+    errors, lengths = np.zeros(groups.max() + 1), np.zeros(groups.max() + 1)
+    for (prediction, reference), group in zip(pairs, groups, strict=True):
+        alignment = align([prediction], [reference])
+        errors[group] += edits(alignment)
+        lengths[group] += alignment.hits + alignment.substitutions + alignment.deletions
+    return errors, lengths
+
+
+def rate_with_interval(errors: np.ndarray, lengths: np.ndarray, resamples: int) -> str:
+    rate = f"{100 * errors.sum() / lengths.sum():.2f}"
+    if len(errors) < 2:
+        return rate
+    low, high = interval(errors, lengths, resamples)
+    return f"{rate} ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def interval(errors: np.ndarray, lengths: np.ndarray, resamples: int) -> tuple[float, float]:
+    """Bounds of the rate when groups are drawn with replacement, as often as there are groups."""
+    drawn = np.random.default_rng(0).integers(len(errors), size=(resamples, len(errors)))
+    low, high = np.percentile(errors[drawn].sum(1) / lengths[drawn].sum(1), INTERVAL)
+    return float(low), float(high)
+
+
+if __name__ == "__main__":
+    main()
