@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from htr_convtext.benchmarks import end_to_end, inference, speed, training
+from htr_convtext.benchmarks import inference, speed, training
 from htr_convtext.benchmarks.timing import count_flops, measure, new_network
 
 
@@ -62,13 +62,6 @@ def test_recognisers_are_compared_with_the_first(monkeypatch, capsys):
     rows = dict(zip(names, printed[-3:], strict=True))
     assert all(rows[name].startswith(name) for name in names) and "1.00 (1.00 to 1.00)" in printed[-3]
     assert "3.6 M" in rows[names[0]] and "4.1 M" in rows[names[1]] and "3.4 M" in rows[names[2]]
-
-
-def test_the_pipelines_steps_are_timed(monkeypatch, capsys, root):
-    printed = run(monkeypatch, capsys, end_to_end, "--lines", root / "examples", "--number", 3, "--size", "lite")
-    steps = [line.split("  ")[0] for line in printed[2:]]
-    assert steps == ["open and decode", "grey, resize and scale", "network", "frames to text", "pipeline"]
-    assert ", 3 lines," in printed[0]
 
 
 def test_every_way_to_train_makes_a_step():
