@@ -73,6 +73,8 @@ def main() -> None:
     if args.do_train and trainer.is_world_process_zero():
         data = data_args.data_dir or [data_args.dataset]
         write_draft_cards(Path(args.output_dir), model_args.model_name_or_path, data, lines.num_rows, sys.argv)
+    if trainer.time_limit.has_ended_run and trainer.is_world_process_zero():
+        print(trainer.time_limit.last_words(trainer.state))
     trainer.accelerator.end_training()
 
 
