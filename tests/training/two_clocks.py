@@ -1,8 +1,8 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-train_hf.py for `accelerate launch`, where each process has a clock of its own speed. Each writes the learning rates and
-the weights that it trained with: rank_0.safetensors, rank_1.safetensors.
+train_hf.py for `accelerate launch`, where each process has a clock of its own speed. Each writes the learning rates
+and the weights that it trained with: rank_0.safetensors, rank_1.safetensors.
 """
 
 import itertools
