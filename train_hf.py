@@ -106,7 +106,8 @@ def evaluate(trainer: HTRConvTextTrainer, prepared: Dataset, lines: Dataset, spl
     if trainer.is_world_process_zero():
         folder = Path(trainer.args.output_dir)
         write_evaluation(folder, split, trainer.scorer.lines, lines, metrics)
-        print(json.dumps({"split": split, "cer": metrics[f"{split}_cer"], "wer": metrics[f"{split}_wer"]}))
+        rates = {name: metrics[f"{split}_{name}"] for name in ("cer", "wer", "wer_whitespace")}
+        print(json.dumps({"split": split, **rates}))
 
 
 if __name__ == "__main__":

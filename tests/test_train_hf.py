@@ -68,9 +68,15 @@ def launch(
     """Runs the script to its end, from the checkout, with one thread; what it prints."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     words = command(root, *options, launcher=launcher)
-    result = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, timeout=timeout)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
-    return result.stdout
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=root, env=environment, text=True, **pipes) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # On which accelerate ends the processes that it has started.
+            raise
+    assert process.returncode == 0, output[-3000:] + errors[-6000:]
+    return output
 
 
 def accelerate(*options: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ DATA, NAMES, RUNS = "data", "names", "runs"
 WAYS = {
     DATA: "the data names the pages",
     NAMES: "the pages are the lines' names without their last number: page3_01 is of page3",
-    RUNS: "neither the data nor the lines' names tell the pages, so these are runs of lines in the order of their names",
+    RUNS: "neither the data nor the names tell the pages, so these are runs of lines in the order of their names",
 }
 
 
