@@ -73,6 +73,8 @@ def main() -> None:
     if args.do_train and trainer.is_world_process_zero():
         data = data_args.data_dir or [data_args.dataset]
         write_draft_cards(Path(args.output_dir), model_args.model_name_or_path, data, lines.num_rows, sys.argv)
+    if trainer.time_limit.has_ended_run and trainer.is_world_process_zero():
+        print(trainer.time_limit.last_words(trainer.state))
     trainer.accelerator.end_training()
 
 
@@ -104,7 +106,8 @@ def evaluate(trainer: HTRConvTextTrainer, prepared: Dataset, lines: Dataset, spl
     if trainer.is_world_process_zero():
         folder = Path(trainer.args.output_dir)
         write_evaluation(folder, split, trainer.scorer.lines, lines, metrics)
-        print(json.dumps({"split": split, "cer": metrics[f"{split}_cer"], "wer": metrics[f"{split}_wer"]}))
+        rates = {name: metrics[f"{split}_{name}"] for name in ("cer", "wer", "wer_whitespace")}
+        print(json.dumps({"split": split, **rates}))
 
 
 if __name__ == "__main__":

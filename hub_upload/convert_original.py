@@ -258,8 +258,8 @@ def converted_card(checkpoint: Path, dataset: str, kind: str, license: str, has_
         origin += f" `{TCM_FILE}` holds the Textual Context Module, which only training uses."
     sections = {
         "Origin": origin,
-        "Figures": f"The paper reports a CER of {cer}% and a WER of {wer}% on the test split of {name}. These are the "
-        "paper's figures; the conversion did not measure them again.",
+        "Figures": f"The paper reports a CER of {cer}% and a WER of {wer}% (punctuation marks are words) on the test "
+        f"split of {name}. These are the paper's figures; the conversion did not measure them again.",
         "Licence": "The weights are their authors' and come under the terms on which the checkpoint was published. "
         "The code beside them is Apache-2.0.",
     }
@@ -269,7 +269,7 @@ def converted_card(checkpoint: Path, dataset: str, kind: str, license: str, has_
         "readable by Hugging Face transformers.",
         language=language,
         license=license,
-        results=error_rates(name, dataset, cer, wer, source=PAPER, source_name="HTR-ConvText, arXiv 2512.05021"),
+        results=error_rates(name, dataset, {"cer": cer, "wer": wer}, PAPER, "HTR-ConvText, arXiv 2512.05021"),
         sections=sections,
     )
 

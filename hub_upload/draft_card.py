@@ -9,7 +9,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard
 
-from .model_card import error_rates, model_card
+from .model_card import RATE_NAMES, error_rates, model_card
 
 # Stands in a card that a training wrote and may write again; taking it out keeps the card.
 DRAFT_MARK = "<!-- A draft that the training wrote. Without this line, the next training keeps the card as it is. -->"
@@ -56,7 +56,7 @@ def draft_card(
     origin = "trained on" if base_model is None else f"fine-tuned from `{Path(base_model).name}` on"
     splits = ", ".join(f"{number:,} {split}" for split, number in lines.items())
     rates = [rate for split in ("validation", "test") for rate in rates_of(run, split, names)]
-    figures = [f"| {rate.dataset_split} | {rate.metric_type.upper()} | {rate.metric_value:.2f} % |" for rate in rates]
+    figures = [f"| {rate.dataset_split} | {rate.metric_name} | {rate.metric_value:.2f} |" for rate in rates]
     return model_card(
         name=run.resolve().name,
         summary=SUMMARY.format(mark=DRAFT_MARK, origin=origin, lines=f"{lines.get('train', 0):,}", data=names),
@@ -76,13 +76,13 @@ def draft_card(
 
 
 def rates_of(folder: Path, split: str, data: str) -> list[EvalResult]:
-    """CER and WER of a split, if it was measured."""
+    """Error rates of a split, if it was measured."""
     path = folder / f"{split}_results.json"
     if not path.is_file():
         return []
     measured = json.loads(path.read_text(encoding="utf-8"))
-    cer, wer = (100 * measured[f"{split}_{name}"] for name in ("cer", "wer"))
-    return error_rates(data, "lines", cer, wer, split=split)
+    rates = {name: 100 * rate for name in RATE_NAMES if (rate := measured.get(f"{split}_{name}")) is not None}
+    return error_rates(data, "lines", rates, split=split)
 
 
 __all__ = ["write_draft_cards"]

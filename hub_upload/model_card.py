@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model cards of HTR-ConvText models, with the metadata that the Hub reads."""
 
+from collections.abc import Mapping
+
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 PAPER = "https://arxiv.org/abs/2512.05021"
@@ -28,11 +30,18 @@ Text Recognition* ([arXiv 2512.05021](https://arxiv.org/abs/2512.05021)).
 """
 
 
+# What the Hub shows beside a rate, which tells the two ways of counting words apart.
+RATE_NAMES = {
+    "cer": ("cer", "CER (percent)"),
+    "wer": ("wer", "WER (percent, punctuation marks are words)"),
+    "wer_whitespace": ("wer", "WER (percent, words as white space parts them)"),
+}
+
+
 def error_rates(
     dataset: str,
     dataset_type: str,
-    cer: float,
-    wer: float,
+    rates: Mapping[str, float],
     source: str | None = None,
     source_name: str | None = None,
     split: str = "test",
@@ -43,14 +52,13 @@ def error_rates(
     Args:
         dataset: Name of the dataset for people.
         dataset_type: Its identifier, such as `iam`.
-        cer: Character error rate in percent.
-        wer: Word error rate in percent.
+        rates: Error rates in percent, by the names of `RATE_NAMES`.
         source: Address of where the figures were published; none for figures of our own.
         source_name: What is published there.
         split: Split that they were measured on.
 
     Returns:
-        One entry for each of the two rates.
+        One entry for each rate.
     """
     return [
         EvalResult(
@@ -59,13 +67,13 @@ def error_rates(
             dataset_type=dataset_type,
             dataset_name=dataset,
             dataset_split=split,
-            metric_type=metric,
-            metric_name=f"{metric.upper()} (percent)",
+            metric_type=RATE_NAMES[rate][0],
+            metric_name=RATE_NAMES[rate][1],
             metric_value=value,
             source_name=source_name,
             source_url=source,
         )
-        for metric, value in (("cer", cer), ("wer", wer))
+        for rate, value in rates.items()
     ]
 
 

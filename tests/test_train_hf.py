@@ -62,13 +62,21 @@ def command(root: Path, *options: object, launcher: tuple[str, ...] = (sys.execu
     return [*launcher, str(root / "train_hf.py"), *map(str, options)]
 
 
-def launch(root: Path, *options: object, launcher: tuple[str, ...] = (sys.executable,)) -> None:
-    """Runs the script to its end, from the checkout, with one thread."""
+def launch(
+    root: Path, *options: object, launcher: tuple[str, ...] = (sys.executable,), timeout: float | None = None
+) -> str:
+    """Runs the script to its end, from the checkout, with one thread; what it prints."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        command(root, *options, launcher=launcher), cwd=root, env=environment, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    words = command(root, *options, launcher=launcher)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=root, env=environment, text=True, **pipes) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # On which accelerate ends the processes that it has started.
+            raise
+    assert process.returncode == 0, output[-3000:] + errors[-6000:]
+    return output
 
 
 def accelerate(*options: str) -> tuple[str, ...]:
@@ -154,6 +162,20 @@ def test_two_processes_compute_what_one_does_with_the_whole_batch(root, train_hf
     )
     # How far the weights have moved from their average is the measure of how near they must be to each other.
     assert distance(one, two) < 0.05 * distance(one, weights(tmp_path / "one"))
+
+
+def test_two_processes_end_together_by_the_first_one_s_clock(root, line_folder, tmp_path):
+    """With clocks that differ: the same learning rates, the same weights, the same last step."""
+    options = ["--data_dir", line_folder, "--output_dir", tmp_path, *QUICK, "--per_device_train_batch_size", 4]
+    options += ["--max_train_minutes", 0.1, "--max_steps", 1000, "--warmup_steps", 0, "--eval_strategy", "no"]
+    options += ["--freeze_batch_norm", "--save_strategy", "no"]
+    two = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
+    output = launch(root, *options, launcher=(*two, str(root / "tests" / "training" / "two_clocks.py")), timeout=600)
+    first, second = (load_file(tmp_path / f"rank_{rank}.safetensors") for rank in (0, 1))
+    # Of the six seconds, the start takes one and each step one.
+    assert len(first["rates"]) == 5 and first["rates"][-1] < first["rates"][0] / 2
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    assert output.splitlines()[-1].startswith("--max_train_minutes 0.1 ended the training after step 5 of at most")
 
 
 @pytest.mark.slow

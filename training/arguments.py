@@ -3,7 +3,6 @@
 """Options of training, on top of transformers' TrainingArguments; the defaults are the paper's recipe."""
 
 import re
-import time
 from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any
 
@@ -11,9 +10,8 @@ from transformers import TrainingArguments
 
 from .augmentation import LineAugmentation
 from .schedule import SCHEDULES
+from .time_limit import CLOCKS
 
-# What the time limit counts: the clock's, or that of all threads of the process.
-CLOCKS = {"wall": time.monotonic, "cpu": time.process_time}
 DEFAULT_STEPS = 100_000
 # What --resume_from_checkpoint may have instead of a checkpoint's folder.
 RESUME_WORDS = {"true": "last", "false": None}
@@ -70,12 +68,12 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
     )
     max_train_minutes: float = field(
         default=0.0,
-        metadata={"help": "End after this time, with the learning rate at its minimum; 0 for no limit. Counts all "
-                          "of train(), evaluations included, anew after a resume."},
+        metadata={"help": "End after this time, with the learning rate at its minimum; 0 for no limit. Counts "
+                          "training and evaluations since the run's start, also those before a resume."},
     )  # fmt: skip
     time_limit_clock: str = field(
         default="wall",
-        metadata={"help": "max_train_minutes of the clock (wall) or of the process's threads (cpu).",
+        metadata={"help": "max_train_minutes of the clock (wall) or of the first process's threads (cpu).",
                   "choices": list(CLOCKS)},
     )  # fmt: skip
     per_device_train_batch_size: int = field(default=64, metadata={"help": "Lines in a batch of one device."})

@@ -202,7 +202,7 @@ class LineTrainer(Trainer):
             self.staging_dir = str(staging)
             super()._save_checkpoint(model, trial)
             if self.args.should_save:
-                save_training_weights(staging / name, self.recognizer, self.model.tcm, self.ema)
+                self.save_training_state(staging / name)
             if self.state.best_model_checkpoint == str(staging / name):
                 self.state.best_model_checkpoint = str(output_dir / name)
                 if self.args.should_save:
@@ -213,6 +213,10 @@ class LineTrainer(Trainer):
         finally:
             self.staging_dir = None
         self._finish_checkpoint(staging, output_dir / name, error)
+
+    def save_training_state(self, folder: Path) -> None:
+        """Writes what resuming needs beside what Trainer writes."""
+        save_training_weights(folder, self.recognizer, self.model.tcm, self.ema)
 
     def _finish_checkpoint(self, staging: Path, checkpoint: Path, error: Exception | None) -> None:
         failures = self.accelerator.reduce(torch.tensor(float(error is not None), device=self.args.device), "sum")

@@ -3,6 +3,7 @@
 """Character and word error rates of the paper, as a metric for `evaluate` that needs no network."""
 
 import re
+from collections.abc import Callable
 
 import datasets
 import evaluate
@@ -15,14 +16,15 @@ SPACED_PUNCTUATION = re.compile("([" + re.escape(PUNCTUATION) + "])")
 
 DESCRIPTION = """
 Error rates of handwriting recognition. CER: edits over characters of the references, both summed over all lines. WER:
-the same over words, where punctuation marks are words. Nothing is stripped: a leading space counts as a character.
+the same over words, where punctuation marks are words (the paper's protocol). `wer_whitespace`: the WER of most other
+tools, over words as white space parts them. Nothing is stripped: a leading space counts as a character.
 """
 INPUTS = """
 Args:
     predictions: Texts read, one for each line.
     references: Texts that are there, in the same order.
 Returns:
-    cer, wer: Of the texts as they are.
+    cer, wer, wer_whitespace: Of the texts as they are.
     cer_lower, wer_lower: Of both texts in lower case.
     cer_no_punctuation, wer_no_punctuation: Without punctuation marks, blanks collapsed.
 Rates are fractions; where the references hold nothing to count, the rate is the number of edits.
@@ -39,33 +41,46 @@ def words(text: str) -> list[str]:
     return SPACED_PUNCTUATION.sub(r" \1 ", text).split() or [""]
 
 
+def whitespace_words(text: str) -> list[str]:
+    """
+    Words of `text` as white space parts them, for the word error rate of most other tools.
+
+    >>> whitespace_words('"Well," he said')
+    ['"Well,"', 'he', 'said']
+    """
+    return text.split() or [""]
+
+
 def without_punctuation(text: str) -> str:
     """`text` without punctuation marks, its blanks collapsed."""
     return " ".join(SPACED_PUNCTUATION.sub("", text).split())
 
 
-class SplitWords(jiwer.AbstractTransform):
-    """jiwer's step from lines to lists of words."""
+class Split(jiwer.AbstractTransform):
+    """
+    jiwer's step from lines to lists; unlike its defaults it strips nothing.
+
+    Args:
+        parts: Gives the parts of a text.
+    """
+
+    def __init__(self, parts: Callable[[str], list[str]]):
+        self.parts = parts
 
     def process_string(self, s: str) -> list[str]:
-        return words(s)
+        return self.parts(s)
 
 
-class SplitCharacters(jiwer.AbstractTransform):
-    """jiwer's step from lines to lists of characters; unlike its default it strips nothing."""
-
-    def process_string(self, s: str) -> list[str]:
-        return list(s)
-
-
-def align_words(predictions: list[str], references: list[str]) -> jiwer.WordOutput:
-    """jiwer's alignment of each prediction's words with its reference's."""
-    return jiwer.process_words(references, predictions, SplitWords(), SplitWords())
+def align_words(
+    predictions: list[str], references: list[str], parts: Callable[[str], list[str]] = words
+) -> jiwer.WordOutput:
+    """jiwer's alignment of each prediction's words with its reference's; of what `parts` gives, if not words."""
+    return jiwer.process_words(references, predictions, Split(parts), Split(parts))
 
 
 def align_characters(predictions: list[str], references: list[str]) -> jiwer.WordOutput:
     """jiwer's alignment of each prediction's characters with its reference's."""
-    return jiwer.process_words(references, predictions, SplitCharacters(), SplitCharacters())
+    return align_words(predictions, references, list)
 
 
 def edits(alignment: jiwer.WordOutput) -> int:
@@ -74,7 +89,7 @@ def edits(alignment: jiwer.WordOutput) -> int:
 
 
 def error_rates(predictions: list[str], references: list[str]) -> dict[str, float]:
-    """`{"cer", "wer"}` of lines, as fractions."""
+    """`{"cer", "wer"}` of lines, as fractions; of words, punctuation marks are some."""
     predictions, references = list(predictions), list(references)
     return {
         "cer": float(align_characters(predictions, references).wer),
@@ -96,6 +111,7 @@ class HTRConvTextErrorRates(evaluate.Metric):
 
     def _compute(self, predictions, references):
         results = error_rates(predictions, references)
+        results["wer_whitespace"] = float(align_words(list(predictions), list(references), whitespace_words).wer)
         for suffix, normalise in (("lower", str.lower), ("no_punctuation", without_punctuation)):
             variant = error_rates([normalise(text) for text in predictions], [normalise(text) for text in references])
             results.update({f"{name}_{suffix}": rate for name, rate in variant.items()})

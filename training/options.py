@@ -89,11 +89,20 @@ class DataArguments:
     dataset_option: list[str] = field(
         default_factory=list, metadata={"help": "Options of the dataset as NAME=VALUE, such as transcription=laia."}
     )
+    validation_fraction: float = field(
+        default=0.0,
+        metadata={"help": "Share of the training lines to validate on where the data has no validation split, by "
+                          "whole pages; 0 for none."},
+    )  # fmt: skip
     max_train_lines: int | None = field(default=None, metadata={"help": "Train on the first lines only."})
     max_eval_lines: int | None = field(default=None, metadata={"help": "Evaluate on the first lines only."})
     preprocessing_num_workers: int | None = field(
         default=None, metadata={"help": "Processes that decode and resize the images before training."}
     )
+
+    def __post_init__(self):
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(f"--validation_fraction must be in [0, 1). Got {self.validation_fraction:g}.")
 
 
 def parse_arguments(arguments: Sequence[str]) -> tuple[ModelArguments, DataArguments, HTRConvTextTrainingArguments]:

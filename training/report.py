@@ -19,9 +19,24 @@ WORST_LINES = 50
 CONFUSIONS = 40
 LENGTH_STEP = 10
 SHOWN_HEIGHT = 64
-# What the curves show: name in the log, colour.
-LOSS_CURVES = {"loss": "C0", "ctc_loss": "C1", "tcm_loss": "C2"}
-RATE_CURVES = {"eval_cer": "C3", "eval_wer": "C4"}
+CHARACTERS_WRONG = "characters wrong"
+# What the curves show: name in the log, what the legend calls it, colour.
+LOSS_CURVES = (("loss", "loss", "C0"), ("ctc_loss", "CTC loss", "C1"), ("tcm_loss", "TCM loss", "C2"))
+RATE_CURVES = (
+    ("eval_cer", "characters wrong (CER)", "C3"),
+    ("eval_wer", "words wrong (WER), punctuation marks being words", "C4"),
+)
+# What the report calls the error rates of `metrics.py`; those by source have a table of their own.
+RATE_NAMES = {
+    "cer": "characters (CER)",
+    "wer": "words, each punctuation mark being a word (WER of the paper)",
+    "wer_whitespace": "words as spaces part them (WER of most other tools)",
+    "cer_writers": "characters, as the mean over the writers (what to expect of a new hand)",
+    "cer_lower": "characters, if capitals and small letters are the same",
+    "wer_lower": "words, if capitals and small letters are the same",
+    "cer_no_punctuation": "characters, without punctuation marks",
+    "wer_no_punctuation": "words, without punctuation marks",
+}
 
 REPORT = page_template("""
 {% block style %}
@@ -35,7 +50,9 @@ mark { background: #ffc9c0 }
 .text b { font-size: 80%; font-weight: normal; color: #666 }
 {% endblock %}
 {% block body %}
-<h1>{{ split }}: {{ number }} lines</h1>
+<h1>What was read in {{ number }} lines ({{ split }})</h1>
+<p>A character is wrong if it was missed, added, or read as another one. A rate is the number of those that are wrong
+over the number in the transcriptions, so it can exceed 100%.</p>
 {% for title, head, rows in tables %}
 <div class="table"><h2>{{ title }}</h2>
 <table><tr>{% for name in head %}<th>{{ name }}</th>{% endfor %}</tr>
@@ -44,9 +61,9 @@ mark { background: #ffc9c0 }
 {% endfor %}
 </table></div>
 {% endfor %}
-<h2>Lines with the most edits</h2>
+<h2>Lines with the most wrong characters</h2>
 {% for line, picture, texts in worst %}
-<div class="line"><b>{{ line.line_id }}</b>: {{ line.edits }} edits, CER {{ "%.1f" | format(100 * line.cer) }}%
+<div class="line"><b>{{ line.line_id }}</b>: {{ line.edits }} characters wrong, {{ "%.1f" | format(100 * line.cer) }}%
 <img src="{{ picture }}" alt="line {{ line.line_id }}">
 {% for name, chunks in texts.items() %}
 <div class="text"><b>{{ name }}</b><span>
@@ -62,7 +79,7 @@ mark { background: #ffc9c0 }
 def write_evaluation(folder: Path, split: str, lines: list[ReadLine], dataset, metrics: dict[str, float]) -> None:
     """
     Writes `<split>_predictions.json`, every line with what was read, and `<split>_report.html`: the worst lines with
-    their pictures, what differs marked, character confusions, CER by length, source and writer.
+    their pictures, what differs marked, which characters were misread, CER by length, source and writer.
 
     Args:
         folder: Where to.
@@ -77,16 +94,16 @@ def write_evaluation(folder: Path, split: str, lines: list[ReadLine], dataset, m
 
     worst = sorted(range(len(lines)), key=lambda row: (-lines[row].edits, -lines[row].cer))[:WORST_LINES]
     tables = [
-        ("Error rates", ("rate", "value"), error_rate_rows(metrics, split)),
-        ("Character confusions", ("transcribed", "read as", "times"), map(named, confusions(lines))),
-        ("CER by length of the transcription", ("characters", "lines", "CER"), rates_by(lines, length_class)),
+        ("How much is wrong", ("of all", "are wrong"), error_rate_rows(metrics, split)),
+        ("Characters that were misread", ("transcribed", "read as", "times"), map(named, confusions(lines))),
+        ("By the length of the line", ("characters in it", "lines", CHARACTERS_WRONG), rates_by(lines, length_class)),
     ]
     if len({line.source for line in lines}) > 1:
-        tables.append(("CER by source", ("source", "lines", "CER"), rates_by(lines, lambda line: line.source)))
+        tables.append(("By source", ("source", "lines", CHARACTERS_WRONG), rates_by(lines, lambda line: line.source)))
     if any(line.writer is not None for line in lines):
-        tables.append(("CER by writer", ("writer", "lines", "CER"), rates_by(lines, hand_name)))
+        tables.append(("By writer", ("writer", "lines", CHARACTERS_WRONG), rates_by(lines, hand_name)))
     html = REPORT.render(
-        title=f"{split}: CER {100 * metrics[f'{split}_cer']:.2f}%",
+        title=f"{split}: {100 * metrics[f'{split}_cer']:.2f}% of the characters wrong",
         split=split,
         height=SHOWN_HEIGHT,
         number=len(lines),
@@ -102,9 +119,9 @@ def line_picture(image) -> str:
 
 
 def error_rate_rows(metrics: dict[str, float], split: str) -> list[tuple[str, str]]:
-    """The rates among the metrics, in percent; how long it took is in the metrics' own file."""
-    rates = {name.removeprefix(f"{split}_"): value for name, value in metrics.items()}
-    return [(name, f"{100 * value:.2f}%") for name, value in rates.items() if name.startswith(("cer", "wer"))]
+    """The rates among the metrics by names for people, in percent."""
+    named_rates = ((name, metrics.get(f"{split}_{rate}")) for rate, name in RATE_NAMES.items())
+    return [(name, f"{100 * value:.2f}%") for name, value in named_rates if value is not None]
 
 
 def marked_texts(line: ReadLine) -> dict[str, list[tuple[bool, str]]]:
@@ -167,10 +184,10 @@ def write_learning_curves(log_history: list[dict], folder: str | Path) -> None:
         (losses, LOSS_CURVES, "training loss", numbers),
         (rates, RATE_CURVES, "validation", percent),
     ):
-        for name, color in curves.items():
+        for name, label, color in curves:
             points = [(entry["step"], entry[name]) for entry in log_history if name in entry]
             if points:
-                axes.plot(*zip(*points, strict=True), color=color, label=name)
+                axes.plot(*zip(*points, strict=True), color=color, label=label)
         axes.set(title=title, xlabel="optimiser step", yscale="log")
         axes.grid(True, which="both", alpha=0.3)
         axes.yaxis.set_major_formatter(formatter)

@@ -11,6 +11,7 @@ from ..line_datasets import load_lines
 from ..line_datasets.command_line import named_options
 from ..processing_htr_convtext import HTRConvTextProcessor
 from .arguments import HTRConvTextTrainingArguments
+from .held_out import hold_out
 from .options import DataArguments
 from .preparation import prepare_lines
 
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def load_splits(args: DataArguments) -> DatasetDict:
     """
-    Lines of all data folders, split by split.
+    Lines of all data folders, split by split; `--validation_fraction` gives a validation split to data without one.
 
     Raises:
         ValueError: If they cannot be loaded.
@@ -28,6 +29,8 @@ def load_splits(args: DataArguments) -> DatasetDict:
         splits = load_lines(args.dataset, data_dir=args.data_dir, **named_options(args.dataset_option))
     except (FileNotFoundError, ValueError) as error:
         raise ValueError(f"--dataset {args.dataset}: {error}") from error
+    if args.validation_fraction and "train" in splits and "validation" not in splits:
+        splits["train"], splits["validation"] = hold_out(splits["train"], args.validation_fraction)
     limits = {"train": args.max_train_lines, "validation": args.max_eval_lines, "test": args.max_eval_lines}
     return DatasetDict({name: first_lines(split, limits.get(name)) for name, split in splits.items()})
 
@@ -41,7 +44,7 @@ def settle_validation(lines: DatasetDict, args: HTRConvTextTrainingArguments) ->
     if args.do_train and "validation" not in lines:
         logger.warning(
             "The data has no validation split, such as a list val.ln: nothing tells how good the model gets, and "
-            "there will be no best_cer, only the last model in %s.",
+            "there will be no best_cer, only the last model in %s. --validation_fraction 0.1 holds pages out.",
             args.output_dir,
         )
         args.do_eval, args.eval_strategy, args.eval_on_start = False, "no", False

@@ -10,12 +10,10 @@ from accelerate.utils import DistributedType
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
 from torch.utils.data import Sampler
-from transformers import TrainerCallback
-from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 from transformers.utils import logging
 
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
-from .arguments import CLOCKS, HTRConvTextTrainingArguments
+from .arguments import HTRConvTextTrainingArguments
 from .checkpoints import find_checkpoint
 from .ema import EMACallback, ExponentialMovingAverage
 from .fast_modules import made_fast
@@ -25,6 +23,7 @@ from .precision import cpu_has_bfloat16
 from .sam import perturbed
 from .sampler import EpochCallback, LineSampler, line_weights
 from .schedule import make_scheduler
+from .time_limit import TimeLimitCallback
 
 logger = logging.get_logger(__name__)
 
@@ -71,18 +70,16 @@ class HTRConvTextTrainer(LineTrainer):
         self.loss_steps = 0
         self.micro_batches: list = []
         self.in_second_pass = False
-        self.clock = CLOCKS[args.time_limit_clock]
-        self.train_started = 0.0
-        if args.max_train_minutes:
-            self.add_callback(TimeLimitCallback(self))
+        self.time_limit = TimeLimitCallback(self.accelerator, args.max_train_minutes, args.time_limit_clock)
+        self.add_callback(self.time_limit)
 
     # Training
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs):
         """As Trainer's, but from whole checkpoints only, with the average of the weights kept."""
-        self.train_started = self.clock()
         if resume_from_checkpoint:
             resume_from_checkpoint = find_checkpoint(resume_from_checkpoint, self.args.output_dir)
+        self.time_limit.start(resume_from_checkpoint or None)
         if self.args.ema_decay:
             self.ema = ExponentialMovingAverage(self.recognizer, self.args.ema_decay)
             self.remove_callback(EMACallback)
@@ -196,6 +193,18 @@ class HTRConvTextTrainer(LineTrainer):
             "--bf16 or --activation_checkpointing; then go on with --resume_from_checkpoint."
         )
 
+    def save_training_state(self, folder):
+        super().save_training_state(folder)
+        self.time_limit.save(folder)
+
+    def _run_epoch(self, *args, **kwargs):
+        """As Trainer's, which would take one step more in a run that has had its time when it is resumed."""
+        if self.time_limit.share_used() < 1.0:
+            super()._run_epoch(*args, **kwargs)
+            return
+        self.time_limit.has_ended_run = True
+        self.control.should_training_stop = True
+
     # Optimiser, schedule, order
 
     def get_decay_parameter_names(self, model):
@@ -217,16 +226,10 @@ class HTRConvTextTrainer(LineTrainer):
                 warmup_steps,
                 self.args.min_learning_rate,
                 self.args.lr_schedule,
-                self.time_used,
+                self.time_limit.share_used,
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
-
-    def time_used(self) -> float:
-        """Share of `max_train_minutes` that has passed; 0 without a limit."""
-        if not self.args.max_train_minutes:
-            return 0.0
-        return min((self.clock() - self.train_started) / (60 * self.args.max_train_minutes), 1.0)
 
     def _get_train_sampler(self, train_dataset=None) -> Sampler | None:
         dataset = self.train_dataset if train_dataset is None else train_dataset
@@ -259,24 +262,6 @@ class HTRConvTextTrainer(LineTrainer):
         nobody = [None] * len(dataset)
         sources, writers = (list(dataset[name]) if name in columns else nobody for name in ("source", "writer"))
         return line_weights(sources, writers, self.args.source_temperature)
-
-
-class TimeLimitCallback(TrainerCallback):
-    """
-    Ends training when its time is used up.
-
-    Args:
-        trainer: The trainer, which knows the time.
-    """
-
-    def __init__(self, trainer: HTRConvTextTrainer):
-        self.trainer = trainer
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if self.trainer.time_used() >= 1.0:
-            control.should_training_stop = control.should_log = True
-            control.should_evaluate = args.eval_strategy != IntervalStrategy.NO
-            control.should_save = args.save_strategy != SaveStrategy.NO
 
 
 def check_devices(args: HTRConvTextTrainingArguments) -> None:

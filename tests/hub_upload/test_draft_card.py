@@ -14,12 +14,13 @@ RUN = {
     "lines": {"train": 1200, "validation": 40},
     "command": ["train_hf.py", "--data_dir", "/home/me/my lines"],
 }
+RATES = {"validation_cer": 0.0712, "validation_wer": 0.25, "validation_wer_whitespace": 0.2, "validation_loss": 1.0}
 
 
 def test_a_draft_tells_base_data_rates_and_command(tmp_path):
     run = tmp_path / "taught"
     (run / "best_cer").mkdir(parents=True)
-    (run / "validation_results.json").write_text(json.dumps({"validation_cer": 0.0712, "validation_wer": 0.25}))
+    (run / "validation_results.json").write_text(json.dumps(RATES))
     assert write_draft_cards(run, **RUN) == [run / "README.md", run / "best_cer" / "README.md"]
     for path in (run / "README.md", run / "best_cer" / "README.md"):
         card = ModelCard.load(path)
@@ -27,11 +28,14 @@ def test_a_draft_tells_base_data_rates_and_command(tmp_path):
         assert [(rate.metric_type, rate.dataset_split, rate.metric_value) for rate in card.data.eval_results] == [
             ("cer", "validation", 7.12),
             ("wer", "validation", 25.0),
+            ("wer", "validation", 20.0),
         ]
         for text in (
             "1,200 train, 40 validation",
             "accelerate launch train_hf.py --data_dir '/home/me/my lines'",
-            "| validation | CER | 7.12 % |",
+            "| validation | CER (percent) | 7.12 |",
+            "| validation | WER (percent, punctuation marks are words) | 25.00 |",
+            "| validation | WER (percent, words as white space parts them) | 20.00 |",
             "draft",
         ):
             assert text in card.text

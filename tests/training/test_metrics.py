@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import evaluate
+import jiwer
 import pytest
 
 from htr_convtext.training import HTRConvTextErrorRates, metrics
@@ -62,3 +63,19 @@ def test_variants_forgive_case_and_punctuation():
     assert rates["cer_no_punctuation"] == 1 / 12
     assert rates["wer_lower"] == 1 / 4
     assert rates["wer_no_punctuation"] == 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "paper", "whitespace"),
+    [
+        ("Well he said.", "Well, he said.", 1 / 5, 1 / 3),
+        ("Well, he said", "Well, he said.", 1 / 5, 1 / 3),
+        ("Well , he said.", "Well, he said.", 0.0, 2 / 3),
+        ("Well,\u00a0he  said.", "Well, he said.", 0.0, 0.0),
+        ("", "a b", 1.0, 1.0),
+    ],
+)
+def test_both_ways_of_counting_words(prediction, reference, paper, whitespace):
+    rates = HTRConvTextErrorRates(keep_in_memory=True).compute(predictions=[prediction], references=[reference])
+    assert (rates["wer"], rates["wer_whitespace"]) == pytest.approx((paper, whitespace))
+    assert rates["wer_whitespace"] == pytest.approx(jiwer.wer(reference, " ".join(prediction.split())))

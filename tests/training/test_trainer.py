@@ -390,17 +390,6 @@ def test_one_line_is_enough_to_train(make_trainer, lines):
     assert len(losses(trainer)) == 2
 
 
-def test_time_limit_ends_the_run_at_the_lowest_rate(make_trainer, monkeypatch):
-    trainer = make_trainer(max_steps=50, max_train_minutes=1.0)
-    clock = Recorder(lambda: None)
-    monkeypatch.setattr(trainer, "time_used", lambda: min(len(clock.records) / 5, 1.0))
-    trainer.callback_handler.callbacks.insert(0, clock)
-    trainer.train()
-    assert trainer.state.global_step == 5
-    rates = [entry["learning_rate"] for entry in losses(trainer)]
-    assert rates == sorted(rates, reverse=True) and rates[-1] < rates[0] / 2
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

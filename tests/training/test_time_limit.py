@@ -1,0 +1,79 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Runs that end by time, with clocks that the tests turn."""
+
+import shutil
+
+import pytest
+
+from htr_convtext.training.schedule import learning_rate
+from htr_convtext.training.time_limit import TIME_FILE
+
+MINUTES = {"max_train_minutes": 1.0, "max_steps": 50, "save_strategy": "steps", "save_steps": 2}
+
+
+@pytest.fixture
+def make_timed(make_trainer):
+    """Builds a trainer for whose clock every step takes the given seconds."""
+
+    def make(seconds=12.0, **options):
+        trainer = make_trainer(**{**MINUTES, **options})
+        steps_taken = []
+        training_step = trainer.training_step
+        trainer.training_step = lambda *inputs: steps_taken.append(1) or training_step(*inputs)
+        trainer.time_limit.clock = lambda: seconds * len(steps_taken)
+        return trainer
+
+    return make
+
+
+def rates(trainer) -> list[float]:
+    return [entry["learning_rate"] for entry in trainer.state.log_history if "learning_rate" in entry]
+
+
+def test_the_run_ends_when_its_time_is_used_up_at_falling_rates(make_timed):
+    trainer = make_timed()
+    trainer.train()
+    assert trainer.state.global_step == 5
+    # Each step takes a fifth of the time, so that every tenth rate of fifty steps is used.
+    assert rates(trainer) == [learning_rate(step, 50, 0, 1e-3, 1e-7) for step in (0, 10, 20, 30, 40)]
+    assert trainer.time_limit.has_ended_run
+
+
+def test_a_resumed_run_counts_the_time_before_it_was_stopped(make_timed, tmp_path):
+    first = make_timed()
+    first.train()
+    shutil.rmtree(tmp_path / "run" / "checkpoint-5")
+    resumed = make_timed()
+    resumed.time_limit.clock = lambda now=resumed.time_limit.clock: 5e6 + now()  # Another boot of the machine.
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.global_step == 5
+    assert rates(resumed) == rates(first)
+
+
+@pytest.mark.parametrize(("minutes", "steps"), [(1.0, 5), (2.0, 10)])
+def test_a_run_that_has_had_its_time_goes_on_with_a_higher_limit_only(make_timed, minutes, steps):
+    make_timed().train()
+    resumed = make_timed(max_train_minutes=minutes)
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.global_step == steps
+    assert resumed.time_limit.has_ended_run
+    words = resumed.time_limit.last_words(resumed.state)
+    assert f"--max_train_minutes {minutes:g} ended the training after step {steps} of at most 50" in words
+    assert "--resume_from_checkpoint" in words
+
+
+def test_a_checkpoint_without_its_time_says_that_counting_begins_anew(make_timed, tmp_path, caplog):
+    make_timed(max_steps=2).train()
+    (tmp_path / "run" / "checkpoint-2" / TIME_FILE).unlink()
+    resumed = make_timed()
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.global_step == 7
+    assert "counts from now on" in caplog.text
+
+
+def test_a_run_that_ends_by_its_steps_says_nothing_of_time(make_timed, caplog):
+    trainer = make_timed(max_steps=5)
+    trainer.train()
+    assert not trainer.time_limit.has_ended_run
+    assert "max_train_minutes" not in caplog.text
