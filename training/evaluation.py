@@ -11,7 +11,7 @@ import torch
 from transformers import EvalPrediction
 
 from ..decoding_htr_convtext import collapse_frames
-from .metrics import HTRConvTextErrorRates, align_characters, edits
+from .metrics import align_characters, all_error_rates, edits
 
 
 @dataclass
@@ -129,8 +129,5 @@ class LineScorer:
 
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
         self.lines = read_lines(prediction.predictions, prediction.label_ids, self.dataset, self.processor)
-        metric = HTRConvTextErrorRates(keep_in_memory=True)
-        rates = metric.compute(
-            predictions=[line.prediction for line in self.lines], references=[line.reference for line in self.lines]
-        )
+        rates = all_error_rates([line.prediction for line in self.lines], [line.reference for line in self.lines])
         return {**rates, **error_rates_by_group(self.lines)}

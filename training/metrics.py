@@ -1,34 +1,16 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Character and word error rates of the paper, as a metric for `evaluate` that needs no network."""
+"""Character and word error rates of the paper."""
 
 import re
 from collections.abc import Callable
 
-import datasets
-import evaluate
 import jiwer
 
 # A word is what stands between blanks once each of these is a word of its own (paper's protocol); U+20AC is the euro
 # sign, U+00B0 the degree sign, U+2014 the em dash.
 PUNCTUATION = "[]{}/()\"'&+*=<>?.;:,!-_\u20ac#%\u00b0\u2014"
 SPACED_PUNCTUATION = re.compile("([" + re.escape(PUNCTUATION) + "])")
-
-DESCRIPTION = """
-Error rates of handwriting recognition. CER: edits over characters of the references, both summed over all lines. WER:
-the same over words, where punctuation marks are words (the paper's protocol). `wer_whitespace`: the WER of most other
-tools, over words as white space parts them. Nothing is stripped: a leading space counts as a character.
-"""
-INPUTS = """
-Args:
-    predictions: Texts read, one for each line.
-    references: Texts that are there, in the same order.
-Returns:
-    cer, wer, wer_whitespace: Of the texts as they are.
-    cer_lower, wer_lower: Of both texts in lower case.
-    cer_no_punctuation, wer_no_punctuation: Without punctuation marks, blanks collapsed.
-Rates are fractions; where the references hold nothing to count, the rate is the number of edits.
-"""
 
 
 def words(text: str) -> list[str]:
@@ -97,22 +79,24 @@ def error_rates(predictions: list[str], references: list[str]) -> dict[str, floa
     }
 
 
-class HTRConvTextErrorRates(evaluate.Metric):
-    """The error rates as a metric: `evaluate.load("training/metrics.py")`, or construct it directly."""
+def all_error_rates(predictions: list[str], references: list[str]) -> dict[str, float]:
+    """
+    Error rates of handwriting recognition, as fractions; edits alone where the references hold nothing to count.
 
-    def _info(self):
-        text = datasets.Value("string")
-        return evaluate.MetricInfo(
-            description=DESCRIPTION,
-            citation="HTR-ConvText, arXiv 2512.05021",
-            inputs_description=INPUTS,
-            features=datasets.Features({"predictions": text, "references": text}),
-        )
+    Args:
+        predictions: Texts read, one for each line.
+        references: Texts that are there, in the same order. Nothing is stripped: a leading space counts.
 
-    def _compute(self, predictions, references):
-        results = error_rates(predictions, references)
-        results["wer_whitespace"] = float(align_words(list(predictions), list(references), whitespace_words).wer)
-        for suffix, normalise in (("lower", str.lower), ("no_punctuation", without_punctuation)):
-            variant = error_rates([normalise(text) for text in predictions], [normalise(text) for text in references])
-            results.update({f"{name}_{suffix}": rate for name, rate in variant.items()})
-        return results
+    Returns:
+        `cer`: Edits over characters of the references, both summed over all lines.
+        `wer`: The same over words, where punctuation marks are words (the paper's protocol).
+        `wer_whitespace`: The WER of most other tools, over words as white space parts them.
+        `cer_lower`, `wer_lower`: Of both texts in lower case.
+        `cer_no_punctuation`, `wer_no_punctuation`: Without punctuation marks, blanks collapsed.
+    """
+    rates = error_rates(predictions, references)
+    rates["wer_whitespace"] = float(align_words(list(predictions), list(references), whitespace_words).wer)
+    for suffix, normalise in (("lower", str.lower), ("no_punctuation", without_punctuation)):
+        variant = error_rates([normalise(text) for text in predictions], [normalise(text) for text in references])
+        rates.update({f"{name}_{suffix}": rate for name, rate in variant.items()})
+    return rates

@@ -3,13 +3,15 @@
 """Error rates against the paper's protocol."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import evaluate
 import jiwer
 import pytest
 
-from htr_convtext.training import HTRConvTextErrorRates, metrics
+from htr_convtext.training import HTRConvTextErrorRates, all_error_rates, evaluate_metric, metrics
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +29,25 @@ def test_words_and_edits_of_every_golden_pair(protocol):
 
 
 def test_rates_of_all_golden_pairs_through_evaluate(protocol):
-    metric = evaluate.load(str(Path(metrics.__file__)))
+    metric = evaluate.load(str(Path(evaluate_metric.__file__)))
     pairs = protocol["pairs"]
     rates = metric.compute(
         predictions=[pair["prediction"] for pair in pairs], references=[pair["reference"] for pair in pairs]
     )
     assert rates["cer"] == protocol["cer"]
     assert rates["wer"] == protocol["wer"]
+    assert isinstance(metric, evaluate.Metric) and "predictions" in metric.inputs_description
+
+
+def test_the_metric_is_constructed_directly_too():
+    rates = HTRConvTextErrorRates(keep_in_memory=True).compute(predictions=["one"], references=["ore"])
+    assert rates == all_error_rates(["one"], ["ore"])
+
+
+def test_training_does_without_evaluate_until_it_is_asked_for():
+    code = "import sys, htr_convtext.training as training; assert 'evaluate' not in sys.modules; "
+    code += "training.HTRConvTextErrorRates; assert 'evaluate' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
@@ -49,15 +63,13 @@ def test_rates_of_all_golden_pairs_through_evaluate(protocol):
     ],
 )
 def test_nothing_is_stripped_or_normalised(prediction, reference, cer, wer):
-    rates = HTRConvTextErrorRates(keep_in_memory=True).compute(predictions=[prediction], references=[reference])
+    rates = all_error_rates([prediction], [reference])
     assert rates["cer"] == pytest.approx(cer)
     assert rates["wer"] == pytest.approx(wer)
 
 
 def test_variants_forgive_case_and_punctuation():
-    rates = HTRConvTextErrorRates(keep_in_memory=True).compute(
-        predictions=["well he said"], references=["Well, he said"]
-    )
+    rates = all_error_rates(["well he said"], ["Well, he said"])
     assert rates["cer"] == 2 / 13
     assert rates["cer_lower"] == 1 / 13
     assert rates["cer_no_punctuation"] == 1 / 12
@@ -76,6 +88,6 @@ def test_variants_forgive_case_and_punctuation():
     ],
 )
 def test_both_ways_of_counting_words(prediction, reference, paper, whitespace):
-    rates = HTRConvTextErrorRates(keep_in_memory=True).compute(predictions=[prediction], references=[reference])
+    rates = all_error_rates([prediction], [reference])
     assert (rates["wer"], rates["wer_whitespace"]) == pytest.approx((paper, whitespace))
     assert rates["wer_whitespace"] == pytest.approx(jiwer.wer(reference, " ".join(prediction.split())))

@@ -13,7 +13,7 @@ import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerState
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
-from htr_convtext.training import HTRConvTextErrorRates, find_checkpoint, made_fast
+from htr_convtext.training import all_error_rates, find_checkpoint, made_fast
 from htr_convtext.training import trainer as trainer_module
 
 from .conftest import DETERMINISTIC, TEXTS
@@ -171,7 +171,7 @@ def test_evaluation_reads_each_line_at_its_own_width_with_averaged_weights(make_
             read.append(processor.post_process_text_recognition(averaged(**inputs))[0]["text"])
     assert [line.prediction for line in trainer.scorer.lines] == read
     assert [line.reference for line in trainer.scorer.lines] == TEXTS
-    rates = HTRConvTextErrorRates(keep_in_memory=True).compute(predictions=read, references=TEXTS)
+    rates = all_error_rates(read, TEXTS)
     assert metrics["eval_cer"] == rates["cer"]
     assert metrics["eval_wer"] == rates["wer"]
 
