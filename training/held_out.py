@@ -96,7 +96,8 @@ def choose(groups: Sequence[tuple[str, Hashable]], fraction: float) -> set[tuple
             f"--validation_fraction {fraction:g} keeps the lines of a page together, and all {len(groups)} training "
             "lines are of one page. Add a second page, or choose the lines yourself in a list val.ln."
         )
-    target, held, chosen = fraction * len(groups), 0, set()
+    target, held = fraction * len(groups), 0
+    chosen: set = set()
     for group in sorted(sizes, key=by_chance):
         nearer = abs(held + sizes[group] - target) < abs(held - target)
         if nearer and len(chosen) + 1 < len(sizes):
