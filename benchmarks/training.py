@@ -3,18 +3,15 @@
 """
 Training lines a second: a plain loop, and what each option of training adds or costs.
 
-    python -m htr_convtext.benchmarks.training --size tiny --rounds 20
-    python -m htr_convtext.benchmarks.training --size base --rounds 40 --only "fast on a CPU" "the stem"
+    python -m htr_convtext.benchmarks.training --size tiny --batch_size 8 --rounds 20
 
 The baseline is a plain loop: eager attention, float32, torch's AdamW, no SAM, average or augmentation, batches in
 memory. Every variant has a process of its own, because how memory is kept is a property of a process, and steps once
 in each round, in turn, so that other load slows all alike; a step's time is divided by the first variant's of the same
-round. The table has medians and quartiles over the rounds; on a GPU, the fast variants compute in bf16. The last line
-is how fast lines come out of the data loader.
+round. The table has medians and quartiles over the rounds; on a GPU, the fast variants compute in bf16.
 """
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,20 +19,16 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
 import torch
-from datasets import Dataset
 
 from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
-from ..processing_htr_convtext import HTRConvTextProcessor
 from ..training import (
     ExponentialMovingAverage,
     HTRConvTextWithTCM,
     LineAugmentation,
-    LineCollator,
     keep_freed_memory,
     put_in_fast_modules,
 )
-from ..training.fast_modules import with_all_of
 from ..training.sam import perturbed
 from .timing import HEIGHT, machine, measure, print_table, quartiles, ratios
 
@@ -50,7 +43,6 @@ class Variant:
     fused: bool = True
     kept_memory: bool = True
     fast_modules: bool = True
-    stem_product: bool = True
     bf16: bool = False
     sam: bool = False
     ema: bool = False
@@ -66,7 +58,6 @@ def variants(bf16: bool) -> dict[str, Variant]:
         "  ... and fused AdamW": Variant(kept_memory=False, fast_modules=False),
         "  ... and freed memory kept": Variant(fast_modules=False),
         "  ... and modules that are fast on a CPU": Variant(),
-        "  ... of these, not the stem": Variant(stem_product=False),
         "  ... and bf16": Variant(bf16=True),
         "fast + augmentation": replace(fast, augment=True),
         "fast + EMA": replace(fast, ema=True),
@@ -81,9 +72,6 @@ def make_network(variant: Variant, config: HTRConvTextConfig, device: str) -> HT
     joint = HTRConvTextWithTCM(model, HTRConvTextTCM(config)).to(device).train()
     if variant.fast_modules and device == "cpu":
         put_in_fast_modules(joint)
-        if not variant.stem_product:
-            stem = model.htr_convtext.backbone.stem
-            stem.convolution = with_all_of(stem.convolution, torch.nn.Conv2d)
     return joint
 
 
@@ -156,15 +144,6 @@ def measure_variants(rows: dict[str, Variant], options: argparse.Namespace) -> d
     return seconds
 
 
-def loading_rate(batch_size: int, lines: int = 2000) -> float:
-    """Lines a second out of the prepared dataset and the collator, without a network behind them."""
-    content = {"pixels": [bytes(64 * 512)] * lines, "width": [512] * lines, "labels": [[1] * LABEL_LENGTH] * lines}
-    collate = LineCollator(HTRConvTextProcessor.for_dataset("iam"))
-    loader = torch.utils.data.DataLoader(Dataset.from_dict(content), batch_size, shuffle=True, collate_fn=collate)
-    start = time.perf_counter()
-    return sum(len(batch["labels"]) for batch in loader) / (time.perf_counter() - start)
-
-
 def table(seconds: dict[str, list[float]], batch_size: int) -> Iterator[list[str]]:
     """Lines a second of each variant, and its speed-up over the first."""
     first = next(iter(seconds.values()))
@@ -175,19 +154,16 @@ def table(seconds: dict[str, list[float]], batch_size: int) -> Iterator[list[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=list(SIZES), default="tiny")
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--width", type=int, default=512, help="pixels")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="+", default=[""], help="variants whose names have one of these words")
     options = parser.parse_args()
 
     cuda = torch.cuda.is_available()
     what = f"{options.size}, batch {options.batch_size} of 64x{options.width}, {options.rounds} rounds"
     print(f"{what}, {machine('cuda' if cuda else 'cpu')}")
-    rows = {name: row for name, row in variants(cuda).items() if any(words in name for words in options.only)}
-    seconds = measure_variants(rows, options)
+    seconds = measure_variants(variants(cuda), options)
     print_table(["", "lines/s", "speed-up"], table(seconds, options.batch_size))
-    print(f"data loading: {loading_rate(options.batch_size):.0f} lines/s")
 
 
 if __name__ == "__main__":
