@@ -27,6 +27,7 @@ from .line_readers import LineReaders
 from .page_files import read_pages
 from .page_images import image_size
 from .page_sources import find_pages, is_xml, load_page
+from .squat_lines import is_squat_line
 from .transcript import PageSource, Problem, TranscribedLine, TranscribedPage, Word
 
 IMAGES = ("auto", "lines", "pages")
@@ -358,15 +359,17 @@ def lines_of_image(
         return prepare_line(picture, recognizer)
     if options.images == "pages":
         return find_lines(picture)
-    try:
+    prepared, is_long = None, picture.width >= LINE_ASPECT * picture.height
+    with contextlib.suppress(ValueError):  # Several lines, or nothing that could be one.
         prepared = recognizer.prepare(picture)
-    except ValueError:  # Several lines, or nothing that could be one.
-        return find_lines(picture)
-    if picture.height < LINE_HEIGHT or picture.width >= LINE_ASPECT * picture.height:
+    if prepared is not None and (is_long or picture.height < LINE_HEIGHT):
         return prepared
+    if not is_long and is_squat_line(picture):
+        return prepare_line(picture, recognizer)
     lines = find_lines(picture)
     heights = [bottom - top for _, top, _, bottom in (line.box for line in lines)]
-    return prepared if len(lines) == 1 and heights[0] >= WHOLE_IMAGE * picture.height else lines
+    is_all = len(lines) == 1 and heights[0] >= WHOLE_IMAGE * picture.height
+    return prepared if prepared is not None and is_all else lines
 
 
 def page_of_one_line(transcribed: TranscribedPage, prepared: PreparedLine) -> PreparedPage:
