@@ -55,7 +55,7 @@ class ReadingOptions:
 
     Args:
         images: What images and PDF pages without XML are: "lines", each is one line; "pages"; or "auto", which takes
-            one for a page if it has several lines or is no line's shape. On pages, lines are found.
+            one for a page unless its ink is that of one line. On pages, lines are found.
         crop: How lines are cut out of pages.
         only_missing: Whether lines that have a text already keep it, and only the others are read.
         regions: Only lines of these types or tags are read, if any are given: types and structures in PAGE, labels of
@@ -131,7 +131,8 @@ def transcribe(
         inputs: Files and folders, see [`find_pages`]; or the sources that it gave.
         recognizer: The pipeline that reads lines, with a PyTorch or an exported network.
         options: What to read, and how.
-        batch_size: Lines in one batch of the network.
+        batch_size: Most lines that the network has at once. On a CPU they are in as many batches as it has threads, side
+            by side.
         num_workers: Threads that prepare pages; as many as there are processors, but at most 8, if None.
         decoder: Beam search with a language model: its folder, `True` for the model's own; None reads greedily.
         kept: Where pages are kept that were read. Those that are there already are not read again, unless they were
