@@ -131,8 +131,7 @@ def transcribe(
         inputs: Files and folders, see [`find_pages`]; or the sources that it gave.
         recognizer: The pipeline that reads lines, with a PyTorch or an exported network.
         options: What to read, and how.
-        batch_size: Most lines that the network has at once. On a CPU they are in as many batches as it has threads, side
-            by side.
+        batch_size: Most lines that the network has at once; on a CPU in several batches side by side.
         num_workers: Threads that prepare pages; as many as there are processors, but at most 8, if None.
         decoder: Beam search with a language model: its folder, `True` for the model's own; None reads greedily.
         kept: Where pages are kept that were read. Those that are there already are not read again, unless they were

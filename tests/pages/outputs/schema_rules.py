@@ -102,7 +102,7 @@ def violations(content: bytes) -> list[str]:
         if name in ("Created", "LastChange", "processingDateTime"):
             datetime.datetime.fromisoformat(element.text.strip())
     identifiers = Counter(value for element in root.iter() for key in ("id", "ID") if (value := element.get(key)))
-    named = [name for element in root.iter() for key in REFERENCES for name in element.get(key, "").split()]
+    named = [name for tag in root.iter(etree.Element) for key in REFERENCES for name in tag.get(key, "").split()]
     found += [f"{name} is named and not there" for name in named if name not in identifiers]
     return found + [f"identifier {value} twice" for value, number in identifiers.items() if number > 1]
 
