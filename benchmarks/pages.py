@@ -1,8 +1,15 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Speed and memory of transcribe.py over pages of 40 drawn lines with their PAGE XML, and over images of single lines,
-read as such: without --images lines a short one may be taken for a page.
+Speed and memory of transcribe.py, model loaded, over pages of 40 drawn lines with their PAGE XML, and over images of
+single lines. What is timed is everything from files to files: images decoded, lines cut out and read, pages kept, PAGE
+XML and text written.
+
+Beside it is the network's own time for a line, of lines that are ready as arrays of pixels: batches of one width as
+transcribe makes them, through the network to its logits, and nothing else running. "One by one" are batches one after
+the other, each with all threads of PyTorch, which is how the line pipeline runs them. "Side by side" are batches in as
+many threads as transcribe reads in, which is as fast as this processor can be: the ratio to it is what all the rest
+costs. A line that is read in several parts counts as one line.
 
 python -m htr_convtext.benchmarks.pages --model hub_upload/htr-convtext-fr --pages 100 --line_images 1000
 """
@@ -15,6 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageFont
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
@@ -24,16 +32,22 @@ from htr_convtext.line_datasets.rendering import FONT_SIZE, HEIGHT, draw_hand, d
 from htr_convtext.pages import LineText, Page, PageLine, PageSource, ReadingOptions, TranscribedPage, find_pages
 from htr_convtext.pages.geometry import Point
 from htr_convtext.pages.kept_pages import KeptPages
+from htr_convtext.pages.line_readers import LineReaders, alike
 from htr_convtext.pages.outputs import write_document
 from htr_convtext.pages.results import documents_of, write_outputs
 from htr_convtext.pages.transcript import TranscribedLine
 from htr_convtext.pages.transcription import BATCH_SIZE, BATCHES_TO_SORT, prepare_page, transcribe
+from htr_convtext.pipeline_htr_convtext import PreparedLine
 
 LINES_OF_A_PAGE, PITCH, MARGIN = 40, 110, 60
 MARKS = (0.25, 0.5, 1.0)  # of the pages, after which the peak of the memory is told
 ROUNDS, MANY = 3, 1000
 LINES = ReadingOptions(images="lines")
-HEADER = ("", "a second", "lines/s", "ms a line", "network's own", "ratio", f"minutes for {MANY}")
+NETWORK = ("network one by one", "network side by side")
+HEADER = ("", "a second", "lines/s", "ms a line", *(f"{name}{what}" for name in NETWORK for what in ("", ", ratio")))
+HEADER += (f"minutes for {MANY}",)
+# Drawn letters are wide. At half their width lines are some nine times as long as high, as those of real pages are.
+NARROWER = 2
 
 
 def main() -> None:
@@ -60,7 +74,8 @@ def draw_inputs(folder: Path, pages: int, line_images: int) -> None:
     texts = [path.read_text(encoding="utf-8").strip() for path in sorted((ROOT / "examples").glob("*.txt"))]
     rng, font = np.random.default_rng(0), ImageFont.load_default(FONT_SIZE)
     assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's font is one wherever a size is given.
-    drawn = [draw_line((texts[n % len(texts)], "", ""), font, draw_hand(rng), rng) for n in range(LINES_OF_A_PAGE)]
+    wide = [draw_line((texts[n % len(texts)], "", ""), font, draw_hand(rng), rng) for n in range(LINES_OF_A_PAGE)]
+    drawn = [line.resize((line.width // NARROWER, line.height)) for line in wide]
     for kind in ("pages", "line images"):
         (folder / kind).mkdir()
     for number in range(line_images):
@@ -101,19 +116,29 @@ def time_folder(folder: Path, recognizer: HTRConvTextPipeline) -> list[str]:
     ]
     assert not problems, problems
     seconds = time.perf_counter() - started
-    own = network_seconds(sources, recognizer) * lines
-    rates = (len(sources) / seconds, lines / seconds, 1e3 * seconds / lines, 1e3 * own / lines, seconds / own)
+    rates = [len(sources) / seconds, lines / seconds, 1e3 * seconds / lines]
+    for own in network_seconds(sources, recognizer):
+        rates += [1e3 * own, seconds / lines / own]
     many = MANY * seconds / len(sources) / 60
     return [f"{len(sources)} {folder.name}", *(f"{rate:.2f}" for rate in (*rates, many)), " / ".join(peaks)]
 
 
-def network_seconds(sources: list[PageSource], recognizer: HTRConvTextPipeline) -> float:
-    """What the network by itself takes for a line, of as many lines as are read together, in the same batches."""
-    number = BATCHES_TO_SORT * BATCH_SIZE
-    pages = (prepare_page(source, recognizer, LINES, "") for source in sources[:number])
-    parts = [part for page in pages for line in page.to_read for part in line.prepared.parts]
-    seconds = measure({"network": lambda: recognizer.logits_of(parts[:number], BATCH_SIZE)}, ROUNDS)["network"]
-    return statistics.median(seconds) / len(parts[:number])
+def network_seconds(sources: list[PageSource], recognizer: HTRConvTextPipeline) -> list[float]:
+    """What the network by itself takes for a line, of as many lines as are read together: in each of two ways."""
+    lines: list[PreparedLine] = []
+    for source in sources:
+        if len(lines) < BATCHES_TO_SORT * BATCH_SIZE:
+            lines += [line.prepared for line in prepare_page(source, recognizer, LINES, "").to_read]
+    with LineReaders(recognizer, BATCH_SIZE, None) as readers:
+        batches = [[part for i in batch for part in lines[i].parts] for batch in alike(lines, readers.batch_size)]
+
+        parts = [part for line in lines for part in line.parts]
+        run = torch.inference_mode()(recognizer.logits_of)
+        ways = dict(
+            zip(NETWORK, (lambda: run(parts, BATCH_SIZE), lambda: list(readers.pool.map(run, batches))), strict=True)
+        )
+        seconds = measure(ways, ROUNDS)
+    return [statistics.median(seconds[name]) / len(lines) for name in NETWORK]
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--backend", choices=BACKENDS, help="what runs the network; default: what the model is for")
     group.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="type to compute in")
     group.add_argument("--language_model", metavar="DIR", help="beam search with this decoder, or that of a model")
-    group.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="lines in one batch of the network")
+    group.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="lines that the network has at once")
     group.add_argument("--num_workers", type=int, help="threads that prepare pages; default: one for each processor")
 
 

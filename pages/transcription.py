@@ -7,14 +7,13 @@ import dataclasses
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..language_model_htr_convtext import HTRConvTextDecoder
@@ -24,9 +23,11 @@ from .finding_lines import find_lines
 from .geometry import Point, right_to_left, wrong_outline
 from .kept_pages import KeptPages
 from .layout import LineText, Page, PageLine
+from .line_readers import LineReaders
 from .page_files import read_pages
 from .page_images import image_size
 from .page_sources import find_pages, is_xml, load_page
+from .squat_lines import is_squat_line
 from .transcript import PageSource, Problem, TranscribedLine, TranscribedPage, Word
 
 IMAGES = ("auto", "lines", "pages")
@@ -38,6 +39,8 @@ WHOLE_IMAGE = 0.5
 BATCH_SIZE = 16
 # Lines are read as soon as there are so many batches of them, so that each has lines of one width.
 BATCHES_TO_SORT = 8
+# Such groups of lines that the network has before the oldest is done.
+CHUNKS_AHEAD = 1
 # Pages that are prepared before the network asks for them, for each thread; lines of them that may wait.
 PAGES_AHEAD, LINES_AHEAD = 2, 256
 # One picture at a time has more pixels than this: a gigabyte in colour is enough.
@@ -52,7 +55,7 @@ class ReadingOptions:
 
     Args:
         images: What images and PDF pages without XML are: "lines", each is one line; "pages"; or "auto", which takes
-            one for a page if it has several lines or is no line's shape. On pages, lines are found.
+            one for a page unless its ink is that of one line. On pages, lines are found.
         crop: How lines are cut out of pages.
         only_missing: Whether lines that have a text already keep it, and only the others are read.
         regions: Only lines of these types or tags are read, if any are given: types and structures in PAGE, labels of
@@ -128,7 +131,7 @@ def transcribe(
         inputs: Files and folders, see [`find_pages`]; or the sources that it gave.
         recognizer: The pipeline that reads lines, with a PyTorch or an exported network.
         options: What to read, and how.
-        batch_size: Lines in one batch of the network.
+        batch_size: Most lines that the network has at once; on a CPU in several batches side by side.
         num_workers: Threads that prepare pages; as many as there are processors, but at most 8, if None.
         decoder: Beam search with a language model: its folder, `True` for the model's own; None reads greedily.
         kept: Where pages are kept that were read. Those that are there already are not read again, unless they were
@@ -153,12 +156,9 @@ def transcribe(
         sources = find_pages([path for path in paths if not isinstance(path, PageSource)]).sources + sources
     software = ", model ".join(filter(None, (software_name(), Path(model_name).name)))
     prepared = prepare_pages(sources, recognizer, options, software, num_workers, kept)
-    for chunk in chunks_of(prepared, BATCHES_TO_SORT * batch_size):
-        was_kept = [page.is_kept for page in chunk]
-        if any(page.to_read for page in chunk):
-            chunk = [with_lines_again(page, recognizer, options) for page in chunk]
-        read = read_chunk(chunk, recognizer, options, batch_size, search)
-        for page, is_kept in zip(read, was_kept, strict=True):
+    with LineReaders(recognizer, batch_size, search) as readers:
+        chunks = read_chunks(chunks_of(prepared, BATCHES_TO_SORT * batch_size), readers, recognizer, options)
+        for page, is_kept in chunks:
             if kept is not None and not is_kept:
                 keep(page, kept)
             yield page
@@ -210,23 +210,38 @@ def with_lines_again(page: PreparedPage, recognizer: HTRConvTextPipeline, option
     return prepare_page(page.transcribed.source, recognizer, options, page.transcribed.software)
 
 
-def read_chunk(
-    chunk: Sequence[PreparedPage],
+def read_chunks(
+    chunks: Iterable[list[PreparedPage]],
+    readers: LineReaders,
     recognizer: HTRConvTextPipeline,
     options: ReadingOptions,
-    batch_size: int,
-    decoder: HTRConvTextDecoder | None,
-) -> Iterator[TranscribedPage]:
-    """Pages with the readings of their lines, in batches of one width."""
-    with torch.inference_mode():
-        prepared = [line.prepared for page in chunk for line in page.to_read]
-        readings = recognizer.read(prepared, batch_size, decoder=decoder)
-    for page in chunk:
-        own, readings = readings[: len(page.to_read)], readings[len(page.to_read) :]
+) -> Iterator[tuple[TranscribedPage, bool]]:
+    """Pages with the readings of their lines, and whether they were kept; readers have the next chunk by then."""
+    begun: deque[tuple[list[PreparedPage], list[bool], Callable[[], list[dict[str, Any]]]]] = deque()
+    for chunk in chunks:
+        was_kept = [page.is_kept for page in chunk]
+        if any(page.to_read for page in chunk):
+            chunk = [with_lines_again(page, recognizer, options) for page in chunk]
+        begun.append((chunk, was_kept, readers.start([line.prepared for page in chunk for line in page.to_read])))
+        if len(begun) > CHUNKS_AHEAD:
+            yield from finished(*begun.popleft(), options)
+    while begun:
+        yield from finished(*begun.popleft(), options)
+
+
+def finished(
+    chunk: Sequence[PreparedPage],
+    was_kept: Sequence[bool],
+    finish: Callable[[], list[dict[str, Any]]],
+    options: ReadingOptions,
+) -> Iterator[tuple[TranscribedPage, bool]]:
+    """The pages of a chunk once their lines are read."""
+    readings = iter(finish())
+    for page, is_kept in zip(chunk, was_kept, strict=True):
         lines = list(page.transcribed.lines)
-        for line, reading in zip(page.to_read, own, strict=True):
-            lines[line.place] = with_reading(lines[line.place].line, line, reading, options)
-        yield page.transcribed._replace(lines=tuple(lines))
+        for line in page.to_read:
+            lines[line.place] = with_reading(lines[line.place].line, line, next(readings), options)
+        yield page.transcribed._replace(lines=tuple(lines)), is_kept
 
 
 def with_reading(line: PageLine, cut: LineToRead, reading: dict[str, Any], options: ReadingOptions) -> TranscribedLine:
@@ -344,15 +359,17 @@ def lines_of_image(
         return prepare_line(picture, recognizer)
     if options.images == "pages":
         return find_lines(picture)
-    try:
+    prepared, is_long = None, picture.width >= LINE_ASPECT * picture.height
+    with contextlib.suppress(ValueError):  # Several lines, or nothing that could be one.
         prepared = recognizer.prepare(picture)
-    except ValueError:  # Several lines, or nothing that could be one.
-        return find_lines(picture)
-    if picture.height < LINE_HEIGHT or picture.width >= LINE_ASPECT * picture.height:
+    if prepared is not None and (is_long or picture.height < LINE_HEIGHT):
         return prepared
+    if not is_long and is_squat_line(picture):
+        return prepare_line(picture, recognizer)
     lines = find_lines(picture)
     heights = [bottom - top for _, top, _, bottom in (line.box for line in lines)]
-    return prepared if len(lines) == 1 and heights[0] >= WHOLE_IMAGE * picture.height else lines
+    is_all = len(lines) == 1 and heights[0] >= WHOLE_IMAGE * picture.height
+    return prepared if prepared is not None and is_all else lines
 
 
 def page_of_one_line(transcribed: TranscribedPage, prepared: PreparedLine) -> PreparedPage:

@@ -3,16 +3,30 @@
 """Pages read: which lines, at which places, in which order, and what a fault costs."""
 
 import json
+import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
-from htr_convtext.pages import CropOptions, ReadingOptions, cut_line, find_pages, plan_cut, read_pages, transcribe
+from htr_convtext.pages import (
+    CropOptions,
+    ReadingOptions,
+    cut_line,
+    find_pages,
+    line_readers,
+    plan_cut,
+    read_pages,
+    transcribe,
+)
 from htr_convtext.pages import transcription as module
 from htr_convtext.pages.kept_pages import KeptPages, page_from_json, page_to_json
+from htr_convtext.pipeline_htr_convtext import PreparedLine
 
 SIZE = (640, 400)
 
@@ -176,12 +190,16 @@ def test_an_interrupted_run_goes_on_in_the_same_batches(tmp_path, drawn_pages, r
         drawn_pages.write_page(tmp_path / "in", str(number))
     batches = []
     read = recognizer.read
-    monkeypatch.setattr(
-        recognizer, "read", lambda lines, size, **given: batches.append(len(lines)) or read(lines, size)
-    )
+
+    def noted(lines, *given, **options):
+        batches.append(tuple(hash(part.tobytes()) for line in lines for part in line.parts))
+        return read(lines, *given, **options)
+
+    monkeypatch.setattr(recognizer, "read", noted)
     monkeypatch.setattr(module, "BATCHES_TO_SORT", 3)
     whole = list(transcribe(tmp_path / "in", recognizer, batch_size=2))
-    assert batches == [6, 6, 6, 0]
+    first = Counter(batches)
+    assert sum(map(len, batches)) == 18 and max(map(len, batches)) <= 2
     kept = KeptPages(tmp_path / "out", {})
     interrupted = transcribe(tmp_path / "in", recognizer, batch_size=2, kept=kept)
     for _ in range(3):
@@ -189,7 +207,8 @@ def test_an_interrupted_run_goes_on_in_the_same_batches(tmp_path, drawn_pages, r
     interrupted.close()
     batches.clear()
     assert list(transcribe(tmp_path / "in", recognizer, batch_size=2, kept=kept)) == whole
-    assert batches == [0, 6, 6, 0], "the fourth page is read with the third, as before; the first two are not"
+    assert sum(map(len, batches)) == 12, "the fourth page is read with the third, as before; the first two are not"
+    assert Counter(batches) <= first
 
 
 def test_lines_that_hang_from_a_baseline_from_right_to_left_are_upright_where_the_script_is_read_so(
@@ -236,3 +255,54 @@ def test_reading_needs_no_gradients(tmp_path, drawn_pages, recognizer):
     drawn_pages.write_page(tmp_path, "1")
     with torch.enable_grad():
         assert next(transcribe(tmp_path, recognizer)).lines[0].text
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_readers_share_pytorchs_threads_and_leave_them_as_they_were(
+    tmp_path, drawn_pages, recognizer, monkeypatch, threads
+):
+    for number in range(4):
+        drawn_pages.write_page(tmp_path, str(number))
+    expected = list(transcribe(tmp_path, recognizer))
+    before, seen, readers = torch.get_num_threads(), [], set()
+    read = recognizer.read
+
+    def noted(*given, **options):
+        seen.append(torch.get_num_threads())
+        readers.add(threading.get_ident())
+        return read(*given, **options)
+
+    monkeypatch.setattr(recognizer, "read", noted)
+    monkeypatch.setattr(line_readers, "MOST_READERS", 2)
+    torch.set_num_threads(threads)
+    try:
+        pages = list(transcribe(tmp_path, recognizer))
+        assert torch.get_num_threads() == threads
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {max(1, threads // 2)} and len(readers) <= min(threads, 2)
+    assert texts(pages) == texts(expected)
+    for page, other in zip(pages, expected, strict=True):
+        confidences = [line.confidence for line in other.lines]
+        assert [line.confidence for line in page.lines] == pytest.approx(confidences, abs=1e-4)
+
+
+def test_a_line_of_several_parts_is_read_with_others_of_as_many():
+    def line(*widths: int) -> PreparedLine:
+        return PreparedLine(parts=[np.zeros((1, 2, width)) for width in widths])
+
+    lines = [line(64), line(128), line(), line(128, 128), line(64), line(128), line(128), line(128, 128)]
+    assert list(line_readers.alike(lines, 2)) == [[3], [7], [1, 5], [6], [0, 4], [2]]
+
+
+def test_an_error_of_the_network_ends_the_reading(tmp_path, drawn_pages, recognizer, monkeypatch):
+    drawn_pages.write_page(tmp_path, "1")
+
+    def fail(*_, **__):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(recognizer, "read", fail)
+    with pytest.raises(MemoryError, match="no more"):
+        list(transcribe(tmp_path, recognizer))

@@ -3,7 +3,8 @@
 """
 What the schemas of PAGE and ALTO ask of the elements that are written, put down by hand: no package has the schema of
 ALTO, nor those of PAGE before 2019. For each element: its children in their order and which of them it cannot do
-without, the attributes that it must have, and those with a form.
+without, the attributes that it must have, those with a form, and the words that it may hold. In the whole file, no
+identifier is there twice, and whatever names one names one that is there.
 """
 
 import datetime
@@ -72,6 +73,13 @@ ALTO = {
     "Shape": ("Polygon", {}),
     "Polygon": ("", {"POINTS": ALTO_POINTS}),
 }
+# What stands in a line of ALTO: words, each with a space behind it or not, and a hyphen at most at the end.
+LINE = r"(Shape )?(String (SP )?)+(HYP )?"
+WORDS = {
+    "MeasurementUnit": ("pixel", "mm10", "inch1200"),
+    "processingCategory": ("contentGeneration", "contentModification", "preOperation", "postOperation", "other"),
+}
+REFERENCES = ("REF", "TAGREFS", "STYLEREFS", "IDNEXT", "regionRef")
 
 
 def violations(content: bytes) -> list[str]:
@@ -86,9 +94,16 @@ def violations(content: bytes) -> list[str]:
         if name in rules:
             children, attributes = rules[name]
             found += wrong_children(element, children) + wrong_attributes(element, attributes)
+        if name in WORDS and element.text not in WORDS[name]:
+            found.append(f"{name} is {element.text!r}")
+        if name == "TextLine" and rules is ALTO:
+            inside = "".join(f"{etree.QName(child).localname} " for child in element.iterchildren(etree.Element))
+            found += [] if re.fullmatch(LINE, inside) else [f"TextLine of {inside}"]
         if name in ("Created", "LastChange", "processingDateTime"):
             datetime.datetime.fromisoformat(element.text.strip())
     identifiers = Counter(value for element in root.iter() for key in ("id", "ID") if (value := element.get(key)))
+    named = [name for tag in root.iter(etree.Element) for key in REFERENCES for name in tag.get(key, "").split()]
+    found += [f"{name} is named and not there" for name in named if name not in identifiers]
     return found + [f"identifier {value} twice" for value, number in identifiers.items() if number > 1]
 
 

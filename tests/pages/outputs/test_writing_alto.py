@@ -24,6 +24,7 @@ def alto_file(lines: str, version: int = 4, pages: int = 1) -> str:
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><alto xmlns="{NAMES[version]}"><Description><MeasurementUnit>pixel'
         "</MeasurementUnit><sourceImageInformation><fileName>p.png</fileName></sourceImageInformation></Description>"
+        '<Tags><OtherTag ID="t" LABEL="letter"/><OtherTag ID="x" LABEL="first"/></Tags>'
         f"<Layout>{''.join(page.format(number, number) for number in range(pages))}</Layout></alto>"
     )
 
