@@ -18,7 +18,7 @@ from .project import ORDERS, LineChanged, Project, ProjectError
 from .reading import Reader
 from .same_origin import SameOrigin
 from .takeaway import FORMATS, pack_lines, pack_model, pack_pages
-from .teaching import SCORED, STEPS, TRAINING, Teaching
+from .teaching import PREPARING, SCORED, STEPS, TRAINING, Teaching
 from .uploads import KINDS, MAX_BYTES, add_uploads, unread_pages
 from .views import counts, line_payload, page_html, plural, reading_html, teaching_html
 
@@ -258,7 +258,7 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
 
     def shown_now() -> tuple[Any, ...]:
         state = teaching.status()
-        training = state["state"] == TRAINING
+        training = state["state"] in (PREPARING, TRAINING)
         can_use = state["state"] == SCORED and state["score"]["better"] and not state["used"]
         return (
             teaching_html(state, workbench.lately(corrected_lines).number),

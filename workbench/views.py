@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..pages.html_layout import PAGES, picture
 from .project import ACCEPTED, DONE, GIVEN, SKIPPED, PageFiles, Project, WorkLine
-from .teaching import FAILED, INTERRUPTED, SCORED, TRAINED, TRAINING
+from .teaching import BUSY, FAILED, INTERRUPTED, PREPARING, SCORED, TRAINED, TRAINING
 
 PAGE_HEIGHT = 900  # Shown; pictures are sent with twice as many pixels.
 LINE_WIDTH, LINE_QUALITY = 1800, 85
@@ -67,7 +67,7 @@ PROGRESS = PAGES.from_string("""
 """)
 TEACHING = PAGES.from_string("""
 <div class="wb-status {{ kind }}" role="status"><p>{{ sentence }}</p>
-{% if steps %}<progress max="{{ steps }}" value="{{ step }}" aria-label="Steps"></progress>{% endif %}
+{% if progress %}<progress max="{{ progress[1] }}" value="{{ progress[0] }}" aria-label="Progress"></progress>{% endif %}
 {% if detail %}<p><code>{{ detail }}</code></p>{% endif %}
 </div>
 {% if curves %}
@@ -247,17 +247,29 @@ def teaching_html(status: dict[str, Any], corrected: int) -> str:
     state, score = status["state"], status.get("score") or {}
     return TEACHING.render(
         sentence=teaching_sentence(status, corrected),
-        kind="busy" if state in (TRAINING, TRAINED) else "bad" if state == FAILED else "",
-        steps=status.get("steps", 0) if state == TRAINING else status.get("steps", 0) * bool(status.get("losses")),
-        step=status.get("step", 0),
+        kind="busy" if state in BUSY else "bad" if state == FAILED else "",
+        progress=teaching_progress(status),
+        steps=status.get("steps", 0),
         detail=status.get("last_words", ""),
         curves=curves_of(status),
         examples=score.get("examples", []) if state == SCORED else [],
     )
 
 
+def teaching_progress(status: dict[str, Any]) -> tuple[int, int] | None:
+    """What is done of how much: lines that are cut out, then steps."""
+    if status["state"] == PREPARING:
+        return status["cut"], status["lines"] + status["kept_lines"]
+    if status["state"] == TRAINING or status.get("losses"):
+        return status["step"], status["steps"]
+    return None
+
+
 def teaching_sentence(status: dict[str, Any], corrected: int) -> str:
     state = status["state"]
+    if state == PREPARING:
+        total = plural(status["lines"] + status["kept_lines"], "corrected line")
+        return f"Cutting {total} out of the pages: {status['cut']} done. You may close this window; it goes on."
     if state == TRAINING:
         left = status["minutes_left"]
         ahead = "" if left is None else f" About {plural(max(1, round(left)), 'minute')} left."

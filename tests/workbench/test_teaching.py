@@ -5,6 +5,7 @@
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -14,12 +15,24 @@ import torch
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 from htr_convtext.hub_upload.push import check_folder
 from htr_convtext.line_datasets import load_lines
+from htr_convtext.pages import cut_line
 from htr_convtext.training.options import parse_arguments
+from htr_convtext.workbench import dataset
 from htr_convtext.workbench import teaching as module
 from htr_convtext.workbench.dataset import KEPT, TRAIN, corrected_lines, suggested_pages, write_lines
 from htr_convtext.workbench.project import ProjectError
 from htr_convtext.workbench.reading import Reader
-from htr_convtext.workbench.teaching import FAILED, INTERRUPTED, SCORED, TRAINING, Teaching, curves, score
+from htr_convtext.workbench.teaching import (
+    FAILED,
+    INTERRUPTED,
+    PREPARING,
+    SCORED,
+    TRAINING,
+    Teaching,
+    curves,
+    score,
+)
+from htr_convtext.workbench.views import teaching_html
 
 
 def write_biased(source: Path, folder: Path, bias: float) -> Path:
@@ -100,6 +113,55 @@ def test_lines_that_cannot_do_are_told_before_anything_starts(project, accept_al
     with pytest.raises(ProjectError, match="Correct lines on another page"):
         teaching.start(["page_1", "page_2", "page_3"])
     assert teaching.runs() == []
+
+
+@pytest.fixture
+def slow_cutting(monkeypatch) -> threading.Event:
+    """Cutting out a line waits for this."""
+    may_go_on = threading.Event()
+
+    def cut(*arguments):
+        assert may_go_on.wait(600)
+        return cut_line(*arguments)
+
+    monkeypatch.setattr(dataset, "cut_line", cut)
+    return may_go_on
+
+
+def test_lines_are_cut_out_in_the_background_which_can_be_stopped(project, accept_all, monkeypatch, slow_cutting):
+    accept_all(project)
+    teaching = Teaching(project)
+    run = teaching.start(["page_3"])
+    shown = teaching_html(teaching.status(), 9)
+    assert "Cutting 9 corrected lines out of the pages: 0 done." in shown and 'max="9" value="0"' in shown
+    teaching.stop()
+    slow_cutting.set()
+    teaching.follower.join()
+    assert teaching.status()["state"] == INTERRUPTED and teaching.status()["can_go_on"]
+    assert not (run / module.DATA / TRAIN).exists()
+
+    launched = []
+    monkeypatch.setattr(Teaching, "launch", lambda self, run: launched.append(self.change(run, state=FAILED)))
+    teaching.go_on()
+    teaching.follower.join()
+    (state,) = launched
+    assert (state["lines"], state["kept_lines"]) == (6, 3)
+    assert [len((run / module.DATA / name).read_text().splitlines()) for name in (TRAIN, KEPT)] == [6, 3]
+
+
+def test_a_workbench_that_ended_while_it_cut_out_lines_goes_on_by_itself(project, accept_all, monkeypatch):
+    accept_all(project)
+    run = project.folder / "teaching" / "run_001"
+    run.mkdir()
+    state = {"state": PREPARING, "model": "", "kept": ["page_2"], "steps": 40, "lines": 6, "kept_lines": 3}
+    monkeypatch.setattr(Teaching, "launch", lambda self, run: self.change(run, state=FAILED, error="No process here."))
+    module.write_json(run / "state.json", state | {"used": False})
+    (run / module.DATA).mkdir()
+    (run / module.DATA / "half.png").write_bytes(b"")
+    teaching = Teaching(project)
+    teaching.follower.join()
+    assert teaching.state(run)["is_cut"] and not (run / module.DATA / "half.png").exists()
+    assert "Teaching failed. No process here." in teaching_html(teaching.status(), 9)
 
 
 @pytest.mark.parametrize("steps, check", [(10, 10), (45, 23), (400, 50), (2000, 250)])
