@@ -101,7 +101,7 @@ class Workbench:
         """What the doubtful words of a line may be instead; none where that cannot be found out."""
         try:
             return self.reader.suggestions(str(page), int(number))
-        except (ProjectError, OSError, ValueError):
+        except (ProjectError, ImportError, OSError, ValueError):
             return []
 
     def first(self, order: str, said: str = "") -> dict[str, Any]:

@@ -67,7 +67,7 @@ PROGRESS = PAGES.from_string("""
 """)
 TEACHING = PAGES.from_string("""
 <div class="wb-status {{ kind }}" role="status"><p>{{ sentence }}</p>
-{% if progress %}<progress max="{{ progress[1] }}" value="{{ progress[0] }}" aria-label="Progress"></progress>{% endif %}
+{% if total %}<progress max="{{ total }}" value="{{ done }}" aria-label="Progress"></progress>{% endif %}
 {% if detail %}<p><code>{{ detail }}</code></p>{% endif %}
 </div>
 {% if curves %}
@@ -245,10 +245,12 @@ def reading_sentence(status: dict[str, Any], unread: int, pages: int) -> str:
 def teaching_html(status: dict[str, Any], corrected: int) -> str:
     """How far teaching is: a sentence, the curves, and the lines that changed."""
     state, score = status["state"], status.get("score") or {}
+    done, total = teaching_progress(status)
     return TEACHING.render(
         sentence=teaching_sentence(status, corrected),
         kind="busy" if state in BUSY else "bad" if state == FAILED else "",
-        progress=teaching_progress(status),
+        done=done,
+        total=total,
         steps=status.get("steps", 0),
         detail=status.get("last_words", ""),
         curves=curves_of(status),
@@ -256,13 +258,13 @@ def teaching_html(status: dict[str, Any], corrected: int) -> str:
     )
 
 
-def teaching_progress(status: dict[str, Any]) -> tuple[int, int] | None:
-    """What is done of how much: lines that are cut out, then steps."""
+def teaching_progress(status: dict[str, Any]) -> tuple[int, int]:
+    """What is done of how much: lines that are cut out, then steps; of nothing while there is nothing to show."""
     if status["state"] == PREPARING:
         return status["cut"], status["lines"] + status["kept_lines"]
     if status["state"] == TRAINING or status.get("losses"):
         return status["step"], status["steps"]
-    return None
+    return 0, 0
 
 
 def teaching_sentence(status: dict[str, Any], corrected: int) -> str:
