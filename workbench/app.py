@@ -148,16 +148,22 @@ def build(workbench: Workbench) -> gr.Blocks:
 
 def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.Tab) -> None:
     project, reader = workbench.project, workbench.reader
-    files = gr.File(label="Pages or lines", file_count="multiple", file_types=list(KINDS), height=140, elem_id="files")
+    # Side by side, so that a page and its text are in the first screen; one below the other in a narrow window.
     with gr.Row():
-        read = gr.Button("Read", variant="primary")
-        stop = gr.Button("Stop")
-        again = gr.Button("Read again")
-    keep = gr.Checkbox(True, label="Keep the texts that PAGE XML or ALTO brings, and read only lines without one")
-    notes = gr.State([])
-    status = gr.HTML(elem_id="reading")
-    chosen = gr.Dropdown([], label="Page", interactive=True, elem_id="pages")
-    shown = gr.HTML(js_on_load=asset("page_view.js"), elem_id="page")
+        with gr.Column(scale=0, min_width=300):
+            files = gr.File(
+                label="Pages or lines", file_count="multiple", file_types=list(KINDS), height=140, elem_id="files"
+            )
+            with gr.Row():
+                read = gr.Button("Read", variant="primary", size="md", min_width=60)
+                stop = gr.Button("Stop", size="md", min_width=60)
+                again = gr.Button("Read again", size="md", min_width=110)
+            keep = gr.Checkbox(True, label="Keep the texts that came with the pages", elem_id="keep")
+            notes = gr.State([])
+            status = gr.HTML(elem_id="reading")
+            chosen = gr.Dropdown([], label="Page", interactive=True, elem_id="pages")
+        with gr.Column(min_width=560):
+            shown = gr.HTML(js_on_load=asset("page_view.js"), elem_id="page")
 
     def upload(paths: list[str] | None, said: list[str]):
         if not paths:

@@ -230,13 +230,18 @@ def reading_sentence(status: dict[str, Any], unread: int, pages: int) -> str:
         return f"{status['done']} of {plural(status['total'], 'page')} read, {pace}. {ending}"
     if state in ("done", "stopped") and status["done"]:
         said = "Stopped" if state == "stopped" else "Done"
-        rest = f"{plural(unread, 'page')} wait to be read: press Read." if unread else "Go on in the tab Correct."
+        rest = f"{waiting(unread)}: press Read." if unread else "Go on in the tab Correct."
         return f"{said}: {plural(status['done'], 'page')} with {plural(status['lines'], 'line')} read. {rest}"
     if unread:
-        return f"{plural(unread, 'page')} wait to be read. Press Read."
+        return f"{waiting(unread)}. Press Read."
     if pages:
-        return f"All {plural(pages, 'page')} are read. Drop more, or go on in the tab Correct."
+        said = f"All {pages} pages are read." if pages > 1 else "The page is read."
+        return f"{said} Drop more, or go on in the tab Correct."
     return "Drop pictures of pages or lines, PDFs, PAGE XML or ALTO with their pictures above; then press Read."
+
+
+def waiting(unread: int) -> str:
+    return f"{plural(unread, 'page')} wait{'s' * (unread == 1)} to be read"
 
 
 # Teaching
