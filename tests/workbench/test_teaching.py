@@ -3,6 +3,7 @@
 """Teaching: what it learns from, what a kill leaves, and that the model never gets worse silently."""
 
 import os
+import random
 import shutil
 import signal
 import threading
@@ -20,7 +21,7 @@ from htr_convtext.training.options import parse_arguments
 from htr_convtext.workbench import dataset
 from htr_convtext.workbench import teaching as module
 from htr_convtext.workbench.dataset import KEPT, TRAIN, corrected_lines, suggested_pages, write_lines
-from htr_convtext.workbench.project import ProjectError
+from htr_convtext.workbench.project import Project, ProjectError
 from htr_convtext.workbench.reading import Reader
 from htr_convtext.workbench.teaching import (
     FAILED,
@@ -32,6 +33,7 @@ from htr_convtext.workbench.teaching import (
     curves,
     score,
 )
+from htr_convtext.workbench.uploads import add_uploads
 from htr_convtext.workbench.views import teaching_html
 
 
@@ -222,6 +224,44 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(project, accept_a
     assert status["state"] == SCORED, (run / "log.txt").read_text(encoding="utf-8")[-2000:]
     assert {"before", "after", "better"} <= set(status["score"])
     assert (run / "run" / "checkpoint-40").is_dir()
+
+
+WORDS = (
+    "le la un une mon cher ami lettre maison jour soir pain vin bonne heure petit grand revoir demain toujours".split()
+)
+
+
+@pytest.mark.slow  # Minutes: it teaches the released model. With -s it prints the figures.
+def test_the_released_model_learns_a_hand(tmp_path, root, drawn_pages, capsys):
+    """From the first page to the taught model, on drawn pages of a font that the released model reads badly."""
+    project = Project(tmp_path / "project", str(root / "hub_upload" / "htr-convtext-fr"))
+    choose = random.Random(0)
+    texts = {f"page_{page}": [" ".join(choose.choices(WORDS, k=5)) for _ in range(8)] for page in range(1, 5)}
+    began = time.monotonic()
+    for name, of_page in texts.items():
+        lines = [drawn_pages.DrawnLine(text, 40, 90 + 80 * row) for row, text in enumerate(of_page)]
+        xml = drawn_pages.write_page(tmp_path / "uploads", name, lines, size=(760, 740))
+        assert add_uploads(project, [xml, xml.with_suffix(".png")]).problems == []
+    Reader(project).start().join()
+    read = time.monotonic()
+    for name, of_page in texts.items():
+        for line, text in zip(project.lines(project.page(name)), of_page, strict=True):
+            project.accept(*line.key, text, line.version)
+    teaching = Teaching(project, ["--use_cpu"])
+    run = teaching.start(["page_4"], steps=60)
+    teaching.follower.join()
+    status = teaching.status()
+    assert status["state"] == SCORED, (run / "log.txt").read_text(encoding="utf-8")[-2000:]
+    score = status["score"]
+    assert score["better"] and teaching.use(run) == "taught_001"
+    with capsys.disabled():
+        print(f"\n32 lines: read in {(read - began) / 60:.1f} minutes; 24 learnt, 8 scored in", end=" ")
+        print(
+            f"{(time.monotonic() - read) / 60:.1f}, {status['steps']} steps; CER {100 * score['before']:.1f} % before,",
+            end=" ",
+        )
+        print(f"{100 * score['before']:.1f} % before, {100 * score['after']:.1f} % after")
+    project.close()
 
 
 def test_a_workbench_that_starts_again_finds_out_what_became_of_the_training(project, run):
