@@ -157,7 +157,7 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.T
             with gr.Row():
                 read = gr.Button("Read", variant="primary", size="md", min_width=60)
                 stop = gr.Button("Stop", size="md", min_width=60)
-                again = gr.Button("Read again", size="md", min_width=110)
+                again = gr.Button("Read again", size="md", min_width=110, scale=2)
             keep = gr.Checkbox(True, label="Keep the texts that came with the pages", elem_id="keep")
             notes = gr.State([])
             status = gr.HTML(elem_id="reading")

@@ -114,8 +114,14 @@ async function ask(call) {
 }
 
 const next = () => ask(() => server.next_line([order.value]));
-const accept = () => line && ask(() => server.accept([line.page, line.number, text.value, line.version, order.value]));
-const skip = () => line && ask(() => server.skip([line.page, line.number, line.version, order.value]));
+const finish = call => ask(async () => {
+  const answer = await call();
+  if (!answer.error) localStorage.removeItem(DRAFT);
+  return answer;
+});
+const accept = () =>
+  line && finish(() => server.accept([line.page, line.number, text.value, line.version, order.value]));
+const skip = () => line && finish(() => server.skip([line.page, line.number, line.version, order.value]));
 const undo = () => ask(() => server.undo([]));
 const open = wanted => ask(() => server.open_line([wanted.page, wanted.number]));
 

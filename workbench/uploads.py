@@ -96,7 +96,8 @@ def check_picture(path: Path) -> None:
         with pillow_limit(None), Image.open(path) as opened:
             pixels = opened.width * opened.height
     except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"it cannot be opened as a picture ({error}). Save it anew as JPEG or PNG.") from error
+        # What Pillow says of it names the folder of uploads, which means nothing to those who dropped it.
+        raise ValueError("it cannot be opened as a picture. Save it anew as JPEG or PNG.") from error
     if pixels > MAX_PIXELS:
         raise ValueError(
             f"it has {pixels / 1e6:.0f} megapixels, and {MAX_PIXELS / 1e6:.0f} are the most. Save it smaller."

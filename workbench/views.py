@@ -222,12 +222,14 @@ def reading_sentence(status: dict[str, Any], unread: int, pages: int) -> str:
     if state == "failed":
         return status["error"]
     if state in ("running", "stopping"):
-        if not status["lines"]:
-            return f"Reading {plural(status['total'], 'page')}. You may correct, or close this window, meanwhile."
+        ending = "Stopping after these pages." if state == "stopping" else "You may close this window; it goes on."
+        if not status["done"]:
+            return f"Reading {plural(status['total'], 'page')}. {ending}"
         seconds = max(status["seconds"], 1e-3)
         pace = f"{status['done'] / seconds:.2f} pages and {status['lines'] / seconds:.1f} lines a second"
-        ending = "Stopping after these pages." if state == "stopping" else "You may close this window; it goes on."
         return f"{status['done']} of {plural(status['total'], 'page')} read, {pace}. {ending}"
+    if state == "stopped" and not status["done"]:
+        return f"Stopped before a page was read. {waiting(unread)}: press Read." if unread else "Stopped."
     if state in ("done", "stopped") and status["done"]:
         said = "Stopped" if state == "stopped" else "Done"
         rest = f"{waiting(unread)}: press Read." if unread else "Go on in the tab Correct."

@@ -190,6 +190,24 @@ def test_keys_alone(served, project, open_tab):
     assert project.line(*worst[1].key).text == worst[1].text
 
 
+def test_what_is_typed_outlives_a_reload(served, project, open_tab):
+    tab = open_tab(served)
+    show(tab, "Correct")
+    text, said = tab.get_by_label("Text of the line"), tab.locator("[data-part=message]")
+    sync_api.expect(tab.locator("[data-part=where]")).to_contain_text("Page", timeout=WAIT)
+    line = project.queue("worst")[0]
+    text.fill("half of a li")
+    tab.reload()
+    show(tab, "Correct")
+    sync_api.expect(text).to_have_value("half of a li", timeout=WAIT)
+    sync_api.expect(said).to_contain_text("What you had typed here is still there.", timeout=WAIT)
+    assert project.line(*line.key) == line
+    text.press("Enter")
+    sync_api.expect(said).to_contain_text("is saved", timeout=WAIT)
+    tab.keyboard.press("Alt+KeyZ")
+    sync_api.expect(text).to_have_value(line.text, timeout=WAIT)
+
+
 def test_two_tabs_lose_nothing(served, project, open_tab):
     one, two = open_tab(served), open_tab(served)
     for tab in (one, two):

@@ -61,8 +61,10 @@ def test_it_stops_and_goes_on(project, drawn_pages, tmp_path):
     reader.recognizer()
     job = reader.start()
     reader.stop()
+    assert "Stopping after these pages." in reading_sentence(job.status(), 3, 3)
     job.join()
     assert job.status()["state"] == "stopped"
+    assert "wait to be read: press Read." in reading_sentence(job.status(), 3, 3)
     assert len(project.pages()) < 6
     reader.start().join()
     assert [page.name for page in project.pages()] == [f"page_{number}" for number in range(1, 7)]

@@ -255,12 +255,9 @@ def test_the_released_model_learns_a_hand(tmp_path, root, drawn_pages, capsys):
     score = status["score"]
     assert score["better"] and teaching.use(run) == "taught_001"
     with capsys.disabled():
-        print(f"\n32 lines: read in {(read - began) / 60:.1f} minutes; 24 learnt, 8 scored in", end=" ")
-        print(
-            f"{(time.monotonic() - read) / 60:.1f}, {status['steps']} steps; CER {100 * score['before']:.1f} % before,",
-            end=" ",
-        )
-        print(f"{100 * score['before']:.1f} % before, {100 * score['after']:.1f} % after")
+        print(f"\n32 lines read in {(read - began) / 60:.1f} minutes; 24 learnt in {status['steps']} steps", end=" ")
+        print(f"and 8 scored in {(time.monotonic() - read) / 60:.1f}; CER {100 * score['before']:.1f} %", end=" ")
+        print(f"before, {100 * score['after']:.1f} % after")
     project.close()
 
 
