@@ -172,9 +172,10 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.T
         return None, added.problems, status_html(added.problems)
 
     def status_html(said: list[str]) -> str:
+        state = reader.status()  # First: what it says to be done must not be among what waits.
         unread, names = workbench.lately(unread_pages), workbench.lately(page_names)
         problems = [*said, *unread.problems, *workbench.lately(page_problems)]
-        return reading_html(reader.status(), len(unread.sources), len(names), problems)
+        return reading_html(state, len(unread.sources), len(names), problems)
 
     def start(said: list[str], keep_texts: bool) -> tuple[list[str], str]:
         reader.start(only_missing=keep_texts)
