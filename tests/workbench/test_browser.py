@@ -197,8 +197,11 @@ def test_what_is_typed_outlives_a_reload(served, project, open_tab):
     sync_api.expect(tab.locator("[data-part=where]")).to_contain_text("Page", timeout=WAIT)
     line = project.queue("worst")[0]
     text.fill("half of a li")
-    tab.reload()
+    tab = tab.context.new_page()  # As after a reload, in which Gradio complains of its own aborted requests.
+    tab.set_default_timeout(WAIT)
+    tab.goto(served.local_url)
     show(tab, "Correct")
+    text, said = tab.get_by_label("Text of the line"), tab.locator("[data-part=message]")
     sync_api.expect(text).to_have_value("half of a li", timeout=WAIT)
     sync_api.expect(said).to_contain_text("What you had typed here is still there.", timeout=WAIT)
     assert project.line(*line.key) == line
