@@ -150,7 +150,7 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.T
     project, reader = workbench.project, workbench.reader
     # Side by side, so that a page and its text are in the first screen; one below the other in a narrow window.
     with gr.Row():
-        with gr.Column(scale=0, min_width=300):
+        with gr.Column(scale=0, min_width=300, elem_id="controls"):
             files = gr.File(
                 label="Pages or lines", file_count="multiple", file_types=list(KINDS), height=140, elem_id="files"
             )
