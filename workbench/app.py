@@ -18,7 +18,7 @@ from .project import ORDERS, LineChanged, Project, ProjectError
 from .reading import Reader
 from .same_origin import SameOrigin
 from .takeaway import FORMATS, pack_lines, pack_model, pack_pages
-from .teaching import SCORED, STEPS, TRAINING, Teaching
+from .teaching import PREPARING, SCORED, STEPS, TRAINING, Teaching
 from .uploads import KINDS, MAX_BYTES, add_uploads, unread_pages
 from .views import counts, line_payload, page_html, plural, reading_html, teaching_html
 
@@ -101,7 +101,7 @@ class Workbench:
         """What the doubtful words of a line may be instead; none where that cannot be found out."""
         try:
             return self.reader.suggestions(str(page), int(number))
-        except (ProjectError, OSError, ValueError):
+        except (ProjectError, ImportError, OSError, ValueError):
             return []
 
     def first(self, order: str, said: str = "") -> dict[str, Any]:
@@ -148,16 +148,22 @@ def build(workbench: Workbench) -> gr.Blocks:
 
 def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.Tab) -> None:
     project, reader = workbench.project, workbench.reader
-    files = gr.File(label="Pages or lines", file_count="multiple", file_types=list(KINDS), height=140, elem_id="files")
+    # Side by side, so that a page and its text are in the first screen; one below the other in a narrow window.
     with gr.Row():
-        read = gr.Button("Read", variant="primary")
-        stop = gr.Button("Stop")
-        again = gr.Button("Read again")
-    keep = gr.Checkbox(True, label="Keep the texts that PAGE XML or ALTO brings, and read only lines without one")
-    notes = gr.State([])
-    status = gr.HTML(elem_id="reading")
-    chosen = gr.Dropdown([], label="Page", interactive=True, elem_id="pages")
-    shown = gr.HTML(js_on_load=asset("page_view.js"), elem_id="page")
+        with gr.Column(scale=0, min_width=300, elem_id="controls"):
+            files = gr.File(
+                label="Pages or lines", file_count="multiple", file_types=list(KINDS), height=140, elem_id="files"
+            )
+            with gr.Row():
+                read = gr.Button("Read", variant="primary", size="md", min_width=60)
+                stop = gr.Button("Stop", size="md", min_width=60)
+                again = gr.Button("Read again", size="md", min_width=110, scale=2)
+            keep = gr.Checkbox(True, label="Keep the texts that came with the pages", elem_id="keep")
+            notes = gr.State([])
+            status = gr.HTML(elem_id="reading")
+            chosen = gr.Dropdown([], label="Page", interactive=True, elem_id="pages")
+        with gr.Column(min_width=560):
+            shown = gr.HTML(js_on_load=asset("page_view.js"), elem_id="page")
 
     def upload(paths: list[str] | None, said: list[str]):
         if not paths:
@@ -166,9 +172,10 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.T
         return None, added.problems, status_html(added.problems)
 
     def status_html(said: list[str]) -> str:
+        state = reader.status()  # First: what it says to be done must not be among what waits.
         unread, names = workbench.lately(unread_pages), workbench.lately(page_names)
         problems = [*said, *unread.problems, *workbench.lately(page_problems)]
-        return reading_html(reader.status(), len(unread.sources), len(names), problems)
+        return reading_html(state, len(unread.sources), len(names), problems)
 
     def start(said: list[str], keep_texts: bool) -> tuple[list[str], str]:
         reader.start(only_missing=keep_texts)
@@ -258,7 +265,7 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
 
     def shown_now() -> tuple[Any, ...]:
         state = teaching.status()
-        training = state["state"] == TRAINING
+        training = state["state"] in (PREPARING, TRAINING)
         can_use = state["state"] == SCORED and state["score"]["better"] and not state["used"]
         return (
             teaching_html(state, workbench.lately(corrected_lines).number),

@@ -55,9 +55,26 @@ function show(answer) {
     shown.style.setProperty("--doubt", word.doubt);
     return [shown, " "];
   }));
-  text.value = line.text;
+  const typed = draft(line);
+  text.value = typed ?? line.text;
+  if (typed !== null && !answer.error) say(`${answer.message || ""} What you had typed here is still there.`.trim());
   text.focus({preventScroll: true});
   offer(line);
+}
+
+// What is typed and not accepted yet outlives a reload, as long as the line is what it was.
+const DRAFT = "workbench-draft";
+
+function draft(shown) {
+  const kept = JSON.parse(localStorage.getItem(DRAFT) || "{}");
+  const same = ["page", "number", "version"].every(name => kept[name] === shown[name]);
+  return same && kept.text !== shown.text ? kept.text : null;
+}
+
+function keep() {
+  if (line) localStorage.setItem(DRAFT, JSON.stringify({
+    page: line.page, number: line.number, version: line.version, text: text.value,
+  }));
 }
 
 async function offer(shown) {
@@ -77,6 +94,7 @@ function take(suggestion) {
   if (place < 0) return say(`The word ${suggestion.word} is not in the text any more.`, true);
   parts[place] = suggestion.instead;
   text.value = parts.join(" ");
+  keep();
   text.focus();
 }
 
@@ -96,8 +114,14 @@ async function ask(call) {
 }
 
 const next = () => ask(() => server.next_line([order.value]));
-const accept = () => line && ask(() => server.accept([line.page, line.number, text.value, line.version, order.value]));
-const skip = () => line && ask(() => server.skip([line.page, line.number, line.version, order.value]));
+const finish = call => ask(async () => {
+  const answer = await call();
+  if (!answer.error) localStorage.removeItem(DRAFT);
+  return answer;
+});
+const accept = () =>
+  line && finish(() => server.accept([line.page, line.number, text.value, line.version, order.value]));
+const skip = () => line && finish(() => server.skip([line.page, line.number, line.version, order.value]));
 const undo = () => ask(() => server.undo([]));
 const open = wanted => ask(() => server.open_line([wanted.page, wanted.number]));
 
@@ -106,6 +130,7 @@ part("skip").addEventListener("click", skip);
 part("undo").addEventListener("click", undo);
 part("reload").addEventListener("click", next);
 order.addEventListener("change", next);
+text.addEventListener("input", keep);
 element.addEventListener("keydown", event => {
   if (event.key === "Enter" && event.target === text && !event.isComposing) {
     event.preventDefault();

@@ -11,19 +11,16 @@ from typing import Any
 
 import torch
 
-from ..decoding.draw import read_with_runners_up
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..pages import CropOptions, PageSource, ReadingOptions, TranscribedPage, cut_line, plan_cut, transcribe
 from ..pipeline_htr_convtext import HTRConvTextPipeline
 from ..processing_htr_convtext import HTRConvTextProcessor, to_grey
-from .project import READ, PageFiles, Project, ProjectError, WorkLine
+from .project import READ, SKIPPED, PageFiles, Project, ProjectError, WorkLine
+from .suggestions import suggestions_for
 from .uploads import unread_pages
 
 # Pages are shown as soon as eight times so many lines are read; with fewer, batches are too small to be fast.
 BATCH_SIZE = 4
-# A word is doubtful below this; as shaded words begin to show.
-DOUBTFUL = 0.9
-MOST_SUGGESTIONS = 4
 
 
 class Reader:
@@ -76,19 +73,14 @@ class Reader:
 
     def suggestions(self, page: str, number: int) -> list[dict[str, Any]]:
         """
-        What else the doubtful words of a line may be, from the model's second choices.
-
-        Returns:
-            For each such word its `place` among the words, its `word`, its `confidence`, and `instead`, which is the
-            word with the character changed whose runner-up comes nearest.
+        What else the doubtful words of a line may be; see [`suggestions_for`]. Only words that the text of now has.
         """
         line = self.project.line(page, number)
-        if line.state not in (READ, "skipped") or not line.text or line.line.problem:
+        if line.state not in (READ, SKIPPED) or not line.text or line.line.problem:
             return []
-        recognizer = self.recognizer()
         image = to_grey(line_image(self.project, self.project.page(page), line))
-        reading = read_with_runners_up(recognizer.model, recognizer.processor, image)
-        return [each for each in suggested(reading) if each["word"] in line.text.split(" ")]
+        found = suggestions_for(image, self.recognizer())
+        return [each for each in found if each["word"] in line.text.split(" ")]
 
 
 def model_path(project: Project) -> str:
@@ -111,25 +103,6 @@ def line_image(project: Project, page: PageFiles, line: WorkLine):
     """A line as the network is given it."""
     cut, _ = plan_cut(line.line, (page.page.width, page.page.height))
     return cut_line(project.picture(page), cut, CropOptions())
-
-
-def suggested(reading: dict[str, Any]) -> list[dict[str, Any]]:
-    found, characters = [], iter(reading["characters"])
-    for place, word in enumerate(reading["words"]):
-        # The characters of the words are those of the line but for spaces.
-        own = [next(each for each in characters if each["character"] == letter) for letter in word["word"]]
-        changed = max(range(len(own)), key=lambda index: nearness(own[index]))
-        if word["score"] >= DOUBTFUL or not own[changed]["runner_up"].strip():
-            continue
-        instead = word["word"][:changed] + own[changed]["runner_up"] + word["word"][changed + 1 :]
-        found.append({"place": place, "word": word["word"], "confidence": word["score"], "instead": instead})
-    worst = sorted(found, key=lambda each: each["confidence"])[:MOST_SUGGESTIONS]
-    return sorted(worst, key=lambda each: each["place"])
-
-
-def nearness(character: dict[str, Any]) -> float:
-    """How near the runner-up of a character comes to it; a space would make two words of one."""
-    return character["runner_up_score"] / max(character["score"], 1e-6) if character["runner_up"].strip() else -1.0
 
 
 class ReadingJob(threading.Thread):

@@ -4,7 +4,8 @@
 Teaching a project's model from its corrected lines: train_hf.py with recipes/finetune.yaml, in a process of its own.
 
 Each time has a folder in `teaching/`: `data/` is what it learns from, `run/` what train_hf.py writes, `log.txt` what
-it says, and `state.json` how far it is. The process goes on if the workbench ends, and is found again.
+it says, and `state.json` how far it is. A thread cuts the lines out and starts the process, which goes on if the
+workbench ends, and is found again.
 """
 
 import ast
@@ -45,9 +46,16 @@ CHECKS, FEWEST_STEPS = 8, 20
 POINTS = 40
 BATCH_SIZE = 8
 SHOWN_EXAMPLES = 12
-# How far a run is: training; ended before its end, by whatever; failed; trained; and compared with the model before.
-TRAINING, INTERRUPTED, FAILED, TRAINED, SCORED = "training", "interrupted", "failed", "trained", "scored"
+# How far a run is: its lines are being cut out; training; ended before its end, by whatever; failed; trained; and
+# compared with the model before.
+PREPARING, TRAINING, INTERRUPTED, FAILED = "preparing", "training", "interrupted", "failed"
+TRAINED, SCORED = "trained", "scored"
+BUSY = (PREPARING, TRAINING, TRAINED)
 STOP_SECONDS = 10
+
+
+class Stopped(Exception):
+    """The user has stopped teaching while lines were cut out."""
 
 
 class Teaching:
@@ -65,7 +73,9 @@ class Teaching:
         self.lock = threading.RLock()
         self.process: subprocess.Popen | None = None
         self.follower: threading.Thread | None = None
-        if (run := self.last()) is not None and self.state(run)["state"] in (TRAINING, TRAINED):
+        self.stopping = threading.Event()
+        self.cut = 0
+        if (run := self.last()) is not None and self.state(run)["state"] in BUSY:
             self.follow(run)
 
     @property
@@ -94,7 +104,7 @@ class Teaching:
 
     def start(self, kept: Sequence[str], steps: int = STEPS) -> Path:
         """
-        Begins to teach the project's model.
+        Begins to teach the project's model; cutting out its lines, too, is done in the background.
 
         Args:
             kept: Pages whose lines are not learnt but read before and after.
@@ -106,15 +116,14 @@ class Teaching:
         with self.lock:
             if self.is_busy():
                 raise ProjectError("The model is being taught already. Wait for it, or stop it first.")
-            check_lines(self.project, kept)
+            numbers = check_lines(self.project, kept)
             number = len(list(self.folder.glob("run_*"))) + 1
             run = self.folder / f"run_{number:03d}"
-            lists = write_lines(self.project, run / DATA, kept)
+            run.mkdir(parents=True)
             self.project.change_settings(kept=list(kept))
-            numbers = {"lines": len(lists[TRAIN]), "kept_lines": len(lists[KEPT])}
             model, steps = model_path(self.project), whole_checks(steps) * steps_of_check(steps)
-            self.change(run, state=TRAINING, model=model, kept=list(kept), steps=steps, **numbers, used=False)
-            self.launch(run)
+            self.change(run, state=PREPARING, model=model, kept=list(kept), steps=steps, **numbers, used=False)
+            self.follow(run)
             return run
 
     def go_on(self) -> Path:
@@ -128,13 +137,29 @@ class Teaching:
             run = self.last()
             if run is None or self.is_busy() or not self.can_go_on(run):
                 raise ProjectError("There is no teaching that was interrupted. Start a new one.")
-            self.change(run, state=TRAINING, stopped=False, score=None)
-            self.launch(run)
+            self.change(run, state=PREPARING, stopped=False, score=None)
+            self.follow(run)
             return run
 
     def can_go_on(self, run: Path) -> bool:
         state = self.state(run)
         return state["state"] in (INTERRUPTED, FAILED) or bool(state["state"] == SCORED and state.get("stopped"))
+
+    def prepare(self, run: Path) -> None:
+        """Cuts the lines out, unless a run that goes on has them already, and starts the training."""
+        state = self.state(run)
+        if not state.get("is_cut"):
+            shutil.rmtree(run / DATA, ignore_errors=True)
+            lists = write_lines(self.project, run / DATA, state["kept"], self.count_cut)
+            self.change(run, is_cut=True, lines=len(lists[TRAIN]), kept_lines=len(lists[KEPT]))
+        with self.lock:
+            self.count_cut(self.cut)
+            self.launch(run)
+
+    def count_cut(self, number: int) -> None:
+        self.cut = number
+        if self.stopping.is_set():
+            raise Stopped
 
     def launch(self, run: Path) -> None:
         resumed = bool(checkpoints(run / "run"))
@@ -150,8 +175,7 @@ class Teaching:
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True, cwd=run
             )
         identity = {"process": self.process.pid, "process_started": psutil.Process(self.process.pid).create_time()}
-        self.change(run, started=time.time(), first_step=last_step(run), **identity)
-        self.follow(run)
+        self.change(run, state=TRAINING, started=time.time(), first_step=last_step(run), **identity)
 
     def options(self, run: Path, state: dict[str, Any]) -> list[str]:
         steps = state["steps"]
@@ -178,12 +202,16 @@ class Teaching:
 
     def stop(self) -> None:
         """Ends the training; what it has learnt up to its last check is scored, and it can go on later."""
-        run = self.last()
-        if run is None or self.state(run)["state"] != TRAINING:
-            raise ProjectError("No teaching is going on.")
-        process = running_process(self.state(run))
+        with self.lock:
+            run = self.last()
+            state = self.state(run) if run is not None else {}
+            if run is None or state["state"] not in (PREPARING, TRAINING):
+                raise ProjectError("No teaching is going on. Press Teach to begin.")
+            self.stopping.set()
+            process = running_process(state) if state["state"] == TRAINING else None
+            if process is not None:
+                self.change(run, stopped=True)
         if process is not None:
-            self.change(run, stopped=True)
             process.terminate()
             with contextlib.suppress(psutil.TimeoutExpired):
                 process.wait(STOP_SECONDS)
@@ -193,12 +221,16 @@ class Teaching:
     # Following
 
     def follow(self, run: Path) -> None:
+        self.stopping.clear()
+        self.cut = 0
         self.follower = threading.Thread(target=self.see_through, args=(run,), name="teaching", daemon=True)
         self.follower.start()
 
     def see_through(self, run: Path) -> None:
-        """Waits for the process and compares what it learnt with the model of before."""
+        """Starts the process, waits for it, and compares what it learnt with the model of before."""
         try:
+            if self.state(run)["state"] == PREPARING:
+                self.prepare(run)
             while self.state(run)["state"] == TRAINING and self.is_training(run):
                 time.sleep(0.5)
             state = self.state(run)
@@ -206,8 +238,12 @@ class Teaching:
                 state = self.change(run, state=self.outcome(run), ended=time.time())
             if state["state"] == TRAINED:
                 self.change(run, state=SCORED, score=score(run, state))
+        except Stopped:
+            self.change(run, state=INTERRUPTED)
+        except ProjectError as error:
+            self.change(run, state=FAILED, error=str(error))
         except Exception as error:  # The browser must be told, whatever it is.
-            self.change(run, state=FAILED, error=f"{type(error).__name__}: {error}")
+            self.change(run, state=FAILED, error=f"{type(error).__name__}: {error}. Press Go on to try again.")
 
     def is_training(self, run: Path) -> bool:
         if self.process is not None and self.process.pid == self.state(run).get("process"):
@@ -255,6 +291,7 @@ class Teaching:
         step = max([state.get("first_step", 0), *(each for each, _ in losses), *(each for each, _ in rates)])
         return state | {
             "run": run.name,
+            "cut": self.cut,
             "step": step,
             "losses": losses,
             "rates": rates,
@@ -277,15 +314,18 @@ def steps_of_point(steps: int) -> int:
     return max(1, steps // POINTS)
 
 
-def check_lines(project: Project, kept: Sequence[str]) -> None:
+def check_lines(project: Project, kept: Sequence[str]) -> dict[str, int]:
+    """How many lines there are to learn and to score by; an error if there are none of either."""
     of_page = corrected_lines(project).of_page
-    to_learn = sum(number for name, number in of_page.items() if name not in kept)
-    if not any(of_page.get(name) for name in kept):
+    to_score = sum(number for name, number in of_page.items() if name in kept)
+    to_learn = sum(of_page.values()) - to_score
+    if not to_score:
         raise ProjectError("Choose a page to keep for scoring, of which some lines are corrected.")
     if not to_learn:
         raise ProjectError(
             "All corrected lines are on the pages kept for scoring. Correct lines on another page, too."
         )
+    return {"lines": to_learn, "kept_lines": to_score}
 
 
 def running_process(state: dict[str, Any]) -> psutil.Process | None:
@@ -344,7 +384,8 @@ def minutes_left(state: dict[str, Any], step: int) -> float | None:
 
 def last_words(run: Path) -> str:
     """The last line of the log: the script ends with a sentence where it knows what is wrong."""
-    lines = (run / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    log = run / "log.txt"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
     return lines[-1] if lines else ""
 
 

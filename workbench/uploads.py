@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..pages import PageSource, find_pages, read_pages
 from ..pages.finding_files import IMAGE_SUFFIXES, comparable
+from ..pages.page_images import name_parts
 from ..pages.page_sources import PDF_SUFFIX, XML_SUFFIX
 from ..processing_htr_convtext import pillow_limit
 from .project import Project
@@ -95,7 +96,8 @@ def check_picture(path: Path) -> None:
         with pillow_limit(None), Image.open(path) as opened:
             pixels = opened.width * opened.height
     except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"it cannot be opened as a picture ({error}). Save it anew as JPEG or PNG.") from error
+        # What Pillow says of it names the folder of uploads, which means nothing to those who dropped it.
+        raise ValueError("it cannot be opened as a picture. Save it anew as JPEG or PNG.") from error
     if pixels > MAX_PIXELS:
         raise ValueError(
             f"it has {pixels / 1e6:.0f} megapixels, and {MAX_PIXELS / 1e6:.0f} are the most. Save it smaller."
@@ -134,10 +136,24 @@ def unread_pages(project: Project) -> Unread:
     except (OSError, ValueError) as error:
         return Unread([], [str(error)])
     there = {page.name for page in project.pages()}
-    sources, problems = [], [f"{Path(where).name}: {what}." for where, what, _ in found.problems]
-    for source in (each for each in found.sources if each.name not in there):
-        if source.image.resolve().is_relative_to(project.originals):
-            sources.append(source)
-        else:  # An XML may name any file of this computer.
-            problems.append(f"{source.document.name}: its picture was not uploaded. Drop {source.image.name}, too.")
-    return Unread(sources, problems)
+    sources = [source for source in found.sources if source.name not in there]
+    own = [source for source in sources if source.image.resolve().is_relative_to(project.originals)]
+    problems = [told_problem(Path(where), what) for where, what, _ in found.problems]
+    problems += [outside(source.document) for source in sources if source not in own]
+    return Unread(own, problems)
+
+
+def told_problem(path: Path, what: str) -> str:
+    is_missing = what.startswith("its image ") and "is neither beside it" in what
+    return outside(path) if is_missing else f"{path.name}: {what}."
+
+
+def outside(document: Path) -> str:
+    """
+    What to say of a file whose picture was not dropped. An XML may name any file of this computer; whether there is
+    such a one is not told either.
+    """
+    if document.suffix.lower() != XML_SUFFIX:
+        return f"{document.name}: it is a link to another place. Drop the file itself."
+    names = [parts[-1] for page in read_pages(document) if (parts := name_parts(page.image_name)[0])]
+    return f"{document.name}: its picture {' or '.join(names)} was not dropped. Drop it, too.".replace("  ", " ")

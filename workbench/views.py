@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..pages.html_layout import PAGES, picture
 from .project import ACCEPTED, DONE, GIVEN, SKIPPED, PageFiles, Project, WorkLine
-from .teaching import FAILED, INTERRUPTED, SCORED, TRAINED, TRAINING
+from .teaching import BUSY, FAILED, INTERRUPTED, PREPARING, SCORED, TRAINED, TRAINING
 
 PAGE_HEIGHT = 900  # Shown; pictures are sent with twice as many pixels.
 LINE_WIDTH, LINE_QUALITY = 1800, 85
@@ -67,7 +67,7 @@ PROGRESS = PAGES.from_string("""
 """)
 TEACHING = PAGES.from_string("""
 <div class="wb-status {{ kind }}" role="status"><p>{{ sentence }}</p>
-{% if steps %}<progress max="{{ steps }}" value="{{ step }}" aria-label="Steps"></progress>{% endif %}
+{% if total %}<progress max="{{ total }}" value="{{ done }}" aria-label="Progress"></progress>{% endif %}
 {% if detail %}<p><code>{{ detail }}</code></p>{% endif %}
 </div>
 {% if curves %}
@@ -222,21 +222,28 @@ def reading_sentence(status: dict[str, Any], unread: int, pages: int) -> str:
     if state == "failed":
         return status["error"]
     if state in ("running", "stopping"):
-        if not status["lines"]:
-            return f"Reading {plural(status['total'], 'page')}. You may correct, or close this window, meanwhile."
+        ending = "Stopping after these pages." if state == "stopping" else "You may close this window; it goes on."
+        if not status["done"]:
+            return f"Reading {plural(status['total'], 'page')}. {ending}"
         seconds = max(status["seconds"], 1e-3)
         pace = f"{status['done'] / seconds:.2f} pages and {status['lines'] / seconds:.1f} lines a second"
-        ending = "Stopping after these pages." if state == "stopping" else "You may close this window; it goes on."
         return f"{status['done']} of {plural(status['total'], 'page')} read, {pace}. {ending}"
+    if state == "stopped" and not status["done"]:
+        return f"Stopped before a page was read. {waiting(unread)}: press Read." if unread else "Stopped."
     if state in ("done", "stopped") and status["done"]:
         said = "Stopped" if state == "stopped" else "Done"
-        rest = f"{plural(unread, 'page')} wait to be read: press Read." if unread else "Go on in the tab Correct."
+        rest = f"{waiting(unread)}: press Read." if unread else "Go on in the tab Correct."
         return f"{said}: {plural(status['done'], 'page')} with {plural(status['lines'], 'line')} read. {rest}"
     if unread:
-        return f"{plural(unread, 'page')} wait to be read. Press Read."
+        return f"{waiting(unread)}. Press Read."
     if pages:
-        return f"All {plural(pages, 'page')} are read. Drop more, or go on in the tab Correct."
+        said = f"All {pages} pages are read." if pages > 1 else "The page is read."
+        return f"{said} Drop more, or go on in the tab Correct."
     return "Drop pictures of pages or lines, PDFs, PAGE XML or ALTO with their pictures above; then press Read."
+
+
+def waiting(unread: int) -> str:
+    return f"{plural(unread, 'page')} wait{'s' * (unread == 1)} to be read"
 
 
 # Teaching
@@ -245,19 +252,33 @@ def reading_sentence(status: dict[str, Any], unread: int, pages: int) -> str:
 def teaching_html(status: dict[str, Any], corrected: int) -> str:
     """How far teaching is: a sentence, the curves, and the lines that changed."""
     state, score = status["state"], status.get("score") or {}
+    done, total = teaching_progress(status)
     return TEACHING.render(
         sentence=teaching_sentence(status, corrected),
-        kind="busy" if state in (TRAINING, TRAINED) else "bad" if state == FAILED else "",
-        steps=status.get("steps", 0) if state == TRAINING else status.get("steps", 0) * bool(status.get("losses")),
-        step=status.get("step", 0),
+        kind="busy" if state in BUSY else "bad" if state == FAILED else "",
+        done=done,
+        total=total,
+        steps=status.get("steps", 0),
         detail=status.get("last_words", ""),
         curves=curves_of(status),
         examples=score.get("examples", []) if state == SCORED else [],
     )
 
 
+def teaching_progress(status: dict[str, Any]) -> tuple[int, int]:
+    """What is done of how much: lines that are cut out, then steps; of nothing while there is nothing to show."""
+    if status["state"] == PREPARING:
+        return status["cut"], status["lines"] + status["kept_lines"]
+    if status["state"] == TRAINING or status.get("losses"):
+        return status["step"], status["steps"]
+    return 0, 0
+
+
 def teaching_sentence(status: dict[str, Any], corrected: int) -> str:
     state = status["state"]
+    if state == PREPARING:
+        total = plural(status["lines"] + status["kept_lines"], "corrected line")
+        return f"Cutting {total} out of the pages: {status['cut']} done. You may close this window; it goes on."
     if state == TRAINING:
         left = status["minutes_left"]
         ahead = "" if left is None else f" About {plural(max(1, round(left)), 'minute')} left."

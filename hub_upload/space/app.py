@@ -90,12 +90,14 @@ def pages_of(files: list[str], folder: Path) -> tuple[list[PageSource], list[str
         else:
             shutil.copyfile(file, folder / file.name)
     found = find_pages([folder])
-    problems += [f"{Path(where).name}: {what}." for where, what, _ in found.problems]
-    # An XML may name any file of this computer.
-    own = [source for source in found.sources if source.image.resolve().is_relative_to(folder.resolve())]
+    missing = "its picture is missing. Drop it, too."
+    # An XML may name any file of this computer; whether that exists is not told either.
     problems += [
-        f"{each.document.name}: its picture is missing. Drop it, too." for each in found.sources if each not in own
+        f"{Path(where).name}: {missing if 'is neither beside it' in what else f'{what}.'}"
+        for where, what, _ in found.problems
     ]
+    own = [source for source in found.sources if source.image.resolve().is_relative_to(folder.resolve())]
+    problems += [f"{each.document.name}: {missing}" for each in found.sources if each not in own]
     if len(own) > MAX_PAGES:
         problems.append(f"Only the first {MAX_PAGES} pages are read here. The workbench, on your computer, reads all.")
     return own[:MAX_PAGES], problems

@@ -76,11 +76,24 @@ def test_an_xml_cannot_fetch_a_picture_of_the_computer(space, root, tmp_path, dr
     address, folder = space
     secret = tmp_path / "secret.png"
     drawn_pages.draw().save(secret)
-    xml = drawn_pages.page_xml(secret.as_posix(), drawn_pages.LETTER, [""] * 3, (640, 400))
-    (tmp_path / "page.xml").write_text(xml, encoding="utf-8")
+    ways = {
+        "absolute": secret.as_posix(),
+        "uri": secret.as_uri(),
+        "upwards": "../" * 20 + secret.as_posix().lstrip("/"),
+        "nowhere": (tmp_path / "no_such_folder" / "secret.png").as_posix(),
+    }
+    files = []
+    for write in (drawn_pages.page_xml, drawn_pages.alto):
+        for way, written in ways.items():
+            xml = tmp_path / f"{way}_{write.__name__}.xml"
+            xml.write_text(write(written, drawn_pages.LETTER, [""] * 3, (640, 400)), encoding="utf-8")
+            files.append(xml)
     client = gradio_client.Client(address, verbose=False)
-    said, shown, files = client.predict([gradio_client.handle_file(tmp_path / "page.xml")], api_name="/read")
-    assert "its picture is missing. Drop it, too." in said and shown == "" and not files
+    said, shown, archives = client.predict(list(map(gradio_client.handle_file, files)), api_name="/read")
+    assert shown == "" and not archives
+    # Of a picture that is there, no more is told than of one that is not.
+    for xml in files:
+        assert f"{xml.name}: its picture is missing. Drop it, too." in said
 
 
 def test_a_folder_that_exists_is_not_written_over(tmp_path, capsys):

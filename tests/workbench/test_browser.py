@@ -123,6 +123,48 @@ def served(project):
     blocks.close()
 
 
+def test_pictures_and_pdfs_without_xml_are_read(tmp_path, model_folder, drawn_pages, open_tab):
+    project = Project(tmp_path / "project", str(model_folder))
+    blocks = launch(Workbench(project), "127.0.0.1", None, block=False)
+    page = drawn_pages.draw()
+    dropped = [tmp_path / name for name in ("letter.png", "line.png", "scans.pdf")]
+    page.save(dropped[0])
+    drawn_pages.draw_line("One line alone").save(dropped[1])
+    page.save(dropped[2], save_all=True, append_images=[drawn_pages.draw(drawn_pages.LETTER[:2])], resolution=100)
+    try:
+        tab = open_tab(blocks)
+        tab.locator("#files input[type=file]").set_input_files(dropped)
+        sync_api.expect(tab.locator("#reading")).to_contain_text("4 pages wait to be read", timeout=WAIT)
+        tab.get_by_role("button", name="Read", exact=True).click()
+        sync_api.expect(tab.locator("#reading")).to_contain_text("Done: 4 pages with 9 lines", timeout=WAIT)
+        assert [page.name for page in project.pages()] == ["letter", "line", "scans_0001", "scans_0002"]
+        for name, number in (("letter", 3), ("scans_0002", 2)):
+            choose_page(tab, name)
+            sync_api.expect(tab.locator("#page img")).to_have_attribute("alt", f"Page {name}", timeout=WAIT)
+            assert tab.locator("#page polygon").count() == tab.locator("#page .wb-line").count() == number
+            read = [line.text for line in project.lines(project.page(name))]
+            shown = tab.locator("#page .wb-line p").all_inner_texts()
+            assert [" ".join(text.split()) for text in shown] == read and all(read)
+    finally:
+        blocks.close()
+        project.close()
+
+
+def choose_page(tab: sync_api.Page, name: str) -> None:
+    """By the keyboard, as those do who cannot see where the list opens."""
+    tab.locator("#pages input").fill(name)
+    tab.locator("#pages input").press("Enter")
+
+
+def test_a_page_and_its_text_are_in_the_first_screen(served, open_tab):
+    tab = open_tab(served)
+    for selector in ("#page img", "#page .wb-text"):
+        tab.locator(selector).wait_for()
+    picture, text = (tab.locator(each).bounding_box() for each in ("#page img", "#page .wb-text"))
+    assert picture["x"] + picture["width"] <= text["x"]
+    assert max(picture["y"], text["y"]) < 200 and picture["y"] + picture["height"] <= 900
+
+
 def test_keys_alone(served, project, open_tab):
     tab = open_tab(served)
     sync_api.expect(tab.locator("#reading")).to_contain_text("All 3 pages are read", timeout=WAIT)
@@ -146,6 +188,27 @@ def test_keys_alone(served, project, open_tab):
     sync_api.expect(said).to_contain_text("is as it was before", timeout=WAIT)
     sync_api.expect(text).to_have_value(worst[1].text, timeout=WAIT)
     assert project.line(*worst[1].key).text == worst[1].text
+
+
+def test_what_is_typed_outlives_a_reload(served, project, open_tab):
+    tab = open_tab(served)
+    show(tab, "Correct")
+    text, said = tab.get_by_label("Text of the line"), tab.locator("[data-part=message]")
+    sync_api.expect(tab.locator("[data-part=where]")).to_contain_text("Page", timeout=WAIT)
+    line = project.queue("worst")[0]
+    text.fill("half of a li")
+    tab = tab.context.new_page()  # As after a reload, in which Gradio complains of its own aborted requests.
+    tab.set_default_timeout(WAIT)
+    tab.goto(served.local_url)
+    show(tab, "Correct")
+    text, said = tab.get_by_label("Text of the line"), tab.locator("[data-part=message]")
+    sync_api.expect(text).to_have_value("half of a li", timeout=WAIT)
+    sync_api.expect(said).to_contain_text("What you had typed here is still there.", timeout=WAIT)
+    assert project.line(*line.key) == line
+    text.press("Enter")
+    sync_api.expect(said).to_contain_text("is saved", timeout=WAIT)
+    tab.keyboard.press("Alt+KeyZ")
+    sync_api.expect(text).to_have_value(line.text, timeout=WAIT)
 
 
 def test_two_tabs_lose_nothing(served, project, open_tab):

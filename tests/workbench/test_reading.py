@@ -8,7 +8,7 @@ import pytest
 
 from htr_convtext.pages import read_pages
 from htr_convtext.workbench.project import ACCEPTED, GIVEN, Project
-from htr_convtext.workbench.reading import Reader, suggested
+from htr_convtext.workbench.reading import Reader
 from htr_convtext.workbench.uploads import add_uploads, unread_pages
 from htr_convtext.workbench.views import page_html, reading_sentence
 
@@ -61,8 +61,10 @@ def test_it_stops_and_goes_on(project, drawn_pages, tmp_path):
     reader.recognizer()
     job = reader.start()
     reader.stop()
+    assert "Stopping after these pages." in reading_sentence(job.status(), 3, 3)
     job.join()
     assert job.status()["state"] == "stopped"
+    assert "wait to be read: press Read." in reading_sentence(job.status(), 3, 3)
     assert len(project.pages()) < 6
     reader.start().join()
     assert [page.name for page in project.pages()] == [f"page_{number}" for number in range(1, 7)]
@@ -74,24 +76,6 @@ def test_a_model_that_is_not_there_is_a_sentence(project):
     job.join()
     assert job.error.startswith("The model no/such/model cannot be loaded") and "--model FOLDER" in job.error
     assert reading_sentence(job.status(), 0, 3) == job.error
-
-
-CHARACTERS = [("l", 0.9, "t", 0.05), ("a", 0.4, "o", 0.35), (" ", 0.9, "n", 0.1), ("b", 0.99, "d", 0.01)]
-
-
-def test_the_runner_up_of_the_doubtful_character_is_offered():
-    names = ("character", "score", "runner_up", "runner_up_score")
-    characters = [dict(zip(names, each, strict=True)) for each in CHARACTERS]
-    reading = {"characters": characters, "words": [{"word": "la", "score": 0.65}, {"word": "b", "score": 0.99}]}
-    assert suggested(reading) == [{"place": 0, "word": "la", "confidence": 0.65, "instead": "lo"}]
-
-
-def test_suggestions_of_a_real_line_fit_its_words(project):
-    line = project.queue("worst")[0]
-    words = line.text.split(" ")
-    for each in Reader(project).suggestions(*line.key):
-        assert words[each["place"]] == each["word"] and each["instead"] != each["word"]
-        assert len(each["instead"]) == len(each["word"])
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a\"b' & <b>"])

@@ -3,8 +3,10 @@
 """Teaching: what it learns from, what a kill leaves, and that the model never gets worse silently."""
 
 import os
+import random
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -14,12 +16,25 @@ import torch
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 from htr_convtext.hub_upload.push import check_folder
 from htr_convtext.line_datasets import load_lines
+from htr_convtext.pages import cut_line
 from htr_convtext.training.options import parse_arguments
+from htr_convtext.workbench import dataset
 from htr_convtext.workbench import teaching as module
 from htr_convtext.workbench.dataset import KEPT, TRAIN, corrected_lines, suggested_pages, write_lines
-from htr_convtext.workbench.project import ProjectError
+from htr_convtext.workbench.project import Project, ProjectError
 from htr_convtext.workbench.reading import Reader
-from htr_convtext.workbench.teaching import FAILED, INTERRUPTED, SCORED, TRAINING, Teaching, curves, score
+from htr_convtext.workbench.teaching import (
+    FAILED,
+    INTERRUPTED,
+    PREPARING,
+    SCORED,
+    TRAINING,
+    Teaching,
+    curves,
+    score,
+)
+from htr_convtext.workbench.uploads import add_uploads
+from htr_convtext.workbench.views import teaching_html
 
 
 def write_biased(source: Path, folder: Path, bias: float) -> Path:
@@ -102,6 +117,55 @@ def test_lines_that_cannot_do_are_told_before_anything_starts(project, accept_al
     assert teaching.runs() == []
 
 
+@pytest.fixture
+def slow_cutting(monkeypatch) -> threading.Event:
+    """Cutting out a line waits for this."""
+    may_go_on = threading.Event()
+
+    def cut(*arguments):
+        assert may_go_on.wait(600)
+        return cut_line(*arguments)
+
+    monkeypatch.setattr(dataset, "cut_line", cut)
+    return may_go_on
+
+
+def test_lines_are_cut_out_in_the_background_which_can_be_stopped(project, accept_all, monkeypatch, slow_cutting):
+    accept_all(project)
+    teaching = Teaching(project)
+    run = teaching.start(["page_3"])
+    shown = teaching_html(teaching.status(), 9)
+    assert "Cutting 9 corrected lines out of the pages: 0 done." in shown and 'max="9" value="0"' in shown
+    teaching.stop()
+    slow_cutting.set()
+    teaching.follower.join()
+    assert teaching.status()["state"] == INTERRUPTED and teaching.status()["can_go_on"]
+    assert not (run / module.DATA / TRAIN).exists()
+
+    launched = []
+    monkeypatch.setattr(Teaching, "launch", lambda self, run: launched.append(self.change(run, state=FAILED)))
+    teaching.go_on()
+    teaching.follower.join()
+    (state,) = launched
+    assert (state["lines"], state["kept_lines"]) == (6, 3)
+    assert [len((run / module.DATA / name).read_text().splitlines()) for name in (TRAIN, KEPT)] == [6, 3]
+
+
+def test_a_workbench_that_ended_while_it_cut_out_lines_goes_on_by_itself(project, accept_all, monkeypatch):
+    accept_all(project)
+    run = project.folder / "teaching" / "run_001"
+    run.mkdir()
+    state = {"state": PREPARING, "model": "", "kept": ["page_2"], "steps": 40, "lines": 6, "kept_lines": 3}
+    monkeypatch.setattr(Teaching, "launch", lambda self, run: self.change(run, state=FAILED, error="No process here."))
+    module.write_json(run / "state.json", state | {"used": False})
+    (run / module.DATA).mkdir()
+    (run / module.DATA / "half.png").write_bytes(b"")
+    teaching = Teaching(project)
+    teaching.follower.join()
+    assert teaching.state(run)["is_cut"] and not (run / module.DATA / "half.png").exists()
+    assert "Teaching failed. No process here." in teaching_html(teaching.status(), 9)
+
+
 @pytest.mark.parametrize("steps, check", [(10, 10), (45, 23), (400, 50), (2000, 250)])
 def test_the_options_are_those_of_the_recipe_and_the_last_step_is_checked(project, run, steps, check):
     teaching = Teaching(project, ["--use_cpu"])
@@ -160,6 +224,41 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(project, accept_a
     assert status["state"] == SCORED, (run / "log.txt").read_text(encoding="utf-8")[-2000:]
     assert {"before", "after", "better"} <= set(status["score"])
     assert (run / "run" / "checkpoint-40").is_dir()
+
+
+WORDS = (
+    "le la un une mon cher ami lettre maison jour soir pain vin bonne heure petit grand revoir demain toujours".split()
+)
+
+
+@pytest.mark.slow  # Minutes: it teaches the released model. With -s it prints the figures.
+def test_the_released_model_learns_a_hand(tmp_path, root, drawn_pages, capsys):
+    """From the first page to the taught model, on drawn pages of a font that the released model reads badly."""
+    project = Project(tmp_path / "project", str(root / "hub_upload" / "htr-convtext-fr"))
+    choose = random.Random(0)
+    texts = {f"page_{page}": [" ".join(choose.choices(WORDS, k=5)) for _ in range(8)] for page in range(1, 5)}
+    began = time.monotonic()
+    for name, of_page in texts.items():
+        lines = [drawn_pages.DrawnLine(text, 40, 90 + 80 * row) for row, text in enumerate(of_page)]
+        xml = drawn_pages.write_page(tmp_path / "uploads", name, lines, size=(760, 740))
+        assert add_uploads(project, [xml, xml.with_suffix(".png")]).problems == []
+    Reader(project).start().join()
+    read = time.monotonic()
+    for name, of_page in texts.items():
+        for line, text in zip(project.lines(project.page(name)), of_page, strict=True):
+            project.accept(*line.key, text, line.version)
+    teaching = Teaching(project, ["--use_cpu"])
+    run = teaching.start(["page_4"], steps=60)
+    teaching.follower.join()
+    status = teaching.status()
+    assert status["state"] == SCORED, (run / "log.txt").read_text(encoding="utf-8")[-2000:]
+    score = status["score"]
+    assert score["better"] and teaching.use(run) == "taught_001"
+    with capsys.disabled():
+        print(f"\n32 lines read in {(read - began) / 60:.1f} minutes; 24 learnt in {status['steps']} steps", end=" ")
+        print(f"and 8 scored in {(time.monotonic() - read) / 60:.1f}; CER {100 * score['before']:.1f} %", end=" ")
+        print(f"before, {100 * score['after']:.1f} % after")
+    project.close()
 
 
 def test_a_workbench_that_starts_again_finds_out_what_became_of_the_training(project, run):

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a browser may bring into a project, and what not."""
 
+import os
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
 from htr_convtext.workbench import uploads
-from htr_convtext.workbench.project import Project
+from htr_convtext.workbench.project import Project, ProjectError
+from htr_convtext.workbench.reading import Reader
 from htr_convtext.workbench.uploads import add_uploads, safe_name, unread_pages
 
 
@@ -80,17 +84,64 @@ def test_a_file_of_the_same_name_is_not_written_over(empty, drawn_pages, tmp_pat
     assert (empty.originals / "letter.png").read_bytes() == (one / "letter.png").read_bytes()
 
 
-def test_an_xml_cannot_fetch_a_picture_from_elsewhere_on_the_computer(empty, drawn_pages, tmp_path):
-    secret = tmp_path / "secret.png"
-    drawn_pages.draw().save(secret)
-    for name, written in (("absolute", secret.as_posix()), ("upwards", "../../secret.png")):
-        xml = drawn_pages.page_xml(written, drawn_pages.LETTER, [""] * 3, (640, 400))
-        (tmp_path / f"{name}.xml").write_text(xml, encoding="utf-8")
-    names, _ = add_uploads(empty, [tmp_path / "absolute.xml", tmp_path / "upwards.xml"])
-    assert len(names) == 2
+OUTSIDE = ("absolute", "upwards", "uri", "link", "nowhere")
+
+
+def name_outside(way: str, folder: Path, secret: Path) -> str:
+    """What an XML in a folder may call a picture that is outside the project, in one of several ways."""
+    if way == "link":
+        (folder / "link.png").symlink_to(secret)
+    return {
+        "absolute": secret.as_posix(),
+        "upwards": os.path.relpath(secret, folder),
+        "uri": secret.as_uri(),
+        "link": "link.png",
+        "nowhere": (secret.parent / "no_such_folder" / "secret.png").as_posix(),
+    }[way]
+
+
+@pytest.fixture
+def secret(drawn_pages, tmp_path) -> Path:
+    """A picture that is no upload."""
+    (tmp_path / "private").mkdir()
+    drawn_pages.draw().save(tmp_path / "private" / "secret.png")
+    return tmp_path / "private" / "secret.png"
+
+
+@pytest.mark.parametrize("kind", ["page", "alto"])
+@pytest.mark.parametrize("way", OUTSIDE)
+def test_an_xml_cannot_fetch_a_picture_from_elsewhere_on_the_computer(empty, drawn_pages, tmp_path, secret, way, kind):
+    written = name_outside(way, empty.originals, secret)
+    write = drawn_pages.page_xml if kind == "page" else drawn_pages.alto
+    xml = tmp_path / "letter.xml"
+    xml.write_text(write(written, drawn_pages.LETTER, [""] * 3, (640, 400)), encoding="utf-8")
+    assert add_uploads(empty, [xml]).names == ["letter.xml"]
     unread = unread_pages(empty)
     assert unread.sources == []
-    assert any("was not uploaded. Drop secret.png, too" in problem for problem in unread.problems)
+    # Of a picture that is there, no more is told than of one that is not.
+    shown = "link.png" if way == "link" else "secret.png"
+    assert f"letter.xml: its picture {shown} was not dropped. Drop it, too." in unread.problems
+    Reader(empty).start().join()
+    assert empty.pages() == [] and list(empty.pages_folder.glob("*.*")) == []
+
+
+def test_a_link_among_the_uploads_is_not_followed(empty, secret):
+    (empty.originals / "letter.png").symlink_to(secret)
+    unread = unread_pages(empty)
+    assert unread.sources == [] and unread.problems == [
+        "letter.png: it is a link to another place. Drop the file itself."
+    ]
+
+
+@pytest.mark.parametrize("way", OUTSIDE[:-1])
+def test_a_page_of_the_project_cannot_show_a_picture_from_elsewhere(project, drawn_pages, secret, way):
+    written = name_outside(way, project.pages_folder, secret)
+    xml = drawn_pages.page_xml(written, drawn_pages.LETTER, [""] * 3, (640, 400))
+    (project.pages_folder / "page_4.xml").write_text(xml, encoding="utf-8")
+    assert [page.name for page in project.pages()] == ["page_1", "page_2", "page_3"]
+    assert "page_4.xml cannot be used" in project.problems()[0]
+    with pytest.raises(ProjectError, match="There is no page page_4"):
+        project.page("page_4")
 
 
 def test_an_xml_that_comes_after_its_page_was_read_is_refused(project, drawn_pages, tmp_path):
