@@ -19,6 +19,7 @@ import transformers
 from datasets import Dataset
 from transformers import set_seed
 
+from htr_convtext.console import print_any_character
 from htr_convtext.hub_upload.draft_card import write_draft_cards
 from htr_convtext.training import (
     HTRConvTextTrainer,
@@ -79,6 +80,7 @@ def main() -> None:
 
 
 def set_up_process(args: HTRConvTextTrainingArguments) -> None:
+    print_any_character()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     transformers.utils.logging.set_verbosity(args.get_process_log_level())
     set_seed(args.seed)

@@ -12,11 +12,14 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi
 from transformers.dynamic_module_utils import get_relative_imports
 
+from ..console import print_any_character
+
 REQUIRED = ("config.json", "model.safetensors", "processor_config.json", "tokenizer_config.json", "README.md")
 HIDDEN_OR_CACHED = (".", "__pycache__")
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="model folder, as save_pretrained or convert_original writes it")
     parser.add_argument("repository", help="USER/NAME on the Hub; created if it does not exist")

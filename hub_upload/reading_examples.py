@@ -15,10 +15,13 @@ from pathlib import Path
 
 from transformers import pipeline
 
+from ..console import print_any_character
+
 FOLDER = "examples"
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model folder")
     parser.add_argument("images", nargs="+", type=Path, help="line images with a .txt beside each")

@@ -15,10 +15,12 @@ import torch
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 
+from ..console import print_any_character
 from .copy_code import CODE, copy_code
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--model",

@@ -19,7 +19,8 @@ from pathlib import Path
 from datasets import DatasetDict
 from huggingface_hub import HfApi
 
-from .command_line import add_source_arguments, print_any_character, source_arguments
+from ..console import print_any_character
+from .command_line import add_source_arguments, source_arguments
 from .loading import load_lines
 from .writing_parquet import LINES_PER_FILE, write_hub_folder
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from datasets import DatasetDict
 
-from .command_line import add_source_arguments, print_any_character, source_arguments
+from ..console import print_any_character
+from .command_line import add_source_arguments, source_arguments
 from .examination import Findings, Network, examine, shown
 from .loading import load_lines, oddities
 from .problems import LineDataError
