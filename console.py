@@ -4,6 +4,8 @@
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def print_any_character() -> None:
@@ -13,3 +15,29 @@ def print_any_character() -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def errors_as_sentences(program: str, *kinds: type[Exception]) -> Iterator[None]:
+    """
+    Around a command, whose foreseen errors end it with one line instead of a traceback.
+
+    Args:
+        program: Name of the command.
+        kinds: Errors that say what is wrong.
+
+    Raises:
+        SystemExit: With the command's name and the error's message.
+    """
+    try:
+        yield
+    except kinds as error:
+        raise SystemExit(f"{program}: {' '.join(str(error).split())}") from error
+
+
+def hub_errors() -> tuple[type[Exception], ...]:
+    """What an upload raises where the Hub refuses it or cannot be reached."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # Its bases are OSError and what the library for the network raises, which huggingface_hub has changed twice.
+    return (ValueError, *HfHubHTTPError.__bases__)

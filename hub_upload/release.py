@@ -15,7 +15,7 @@ import torch
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 
-from ..console import print_any_character
+from ..console import errors_as_sentences, print_any_character
 from .copy_code import CODE, copy_code
 
 
@@ -31,7 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="model folder to write")
     options = parser.parse_args(arguments)
-    release(options.model, options.output)
+    with errors_as_sentences(parser.prog, OSError, ValueError):
+        release(options.model, options.output)
     print(f"Wrote {options.output}; its README.md, the model card, is yours to write.")
 
 

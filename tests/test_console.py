@@ -4,9 +4,18 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import OfflineModeIsEnabled
+
+from htr_convtext.console import hub_errors
+from htr_convtext.hub_upload import push as push_model
+from htr_convtext.line_datasets import push as push_lines
 
 PRINTERS = sorted(
     path
@@ -42,3 +51,23 @@ def test_names_that_the_console_lacks_are_printed_all_the_same(tmp_path):
     assert ended.returncode == 0, ended.stderr.decode("cp1252")[-2000:]
     assert name.encode("cp1252", "backslashreplace") in ended.stdout
     assert (folder / "modeling_htr_convtext.py").is_file()
+
+
+UNREACHABLE = [OfflineModeIsEnabled("Cannot reach it:\noffline."), *(kind("No\nroute.") for kind in hub_errors())]
+
+
+@pytest.mark.parametrize("error", UNREACHABLE, ids=lambda error: type(error).__name__)
+def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch, root, tmp_path, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(HfApi, "create_repo", fail)
+    sentence = re.escape(" ".join(str(error).split()))
+    with pytest.raises(SystemExit, match=f"^.*me/model was not uploaded: {sentence}$"):
+        push_model.main([str(root / "hub_upload" / "htr-convtext-fr"), "me/model"])
+    folder = tmp_path / "lines"
+    lines = ["lines", "--data_dir", str(root / "examples"), "--license", "mit", "--folder", str(folder)]
+    told = f"^me/lines was not uploaded; {re.escape(str(folder))} is whole: {sentence}$"
+    with pytest.raises(SystemExit, match=told):
+        push_lines.main([*lines, "--repo_id", "me/lines"])
+    assert list(folder.rglob("*.parquet"))
