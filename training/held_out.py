@@ -5,6 +5,7 @@
 import hashlib
 import logging
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
@@ -58,15 +59,19 @@ def hold_out(lines: Dataset, fraction: float) -> tuple[Dataset, Dataset]:
 
 def group_lines(lines: Dataset, fraction: float) -> tuple[str, list[Hashable]]:
     """How the pages of one source's lines are known, and the page of each."""
-    pages = list(lines["page"])
-    if None not in pages:
-        return DATA, pages
-    pages = [LINE_NUMBER.sub("", name) for name in lines["line_id"]]
+    if None not in lines["page"]:
+        return DATA, [composed(page) for page in lines["page"]]
+    pages = [LINE_NUMBER.sub("", composed(name)) for name in lines["line_id"]]
     sizes = Counter(pages)
     # Names that number all lines, or that end in a word of their own, tell no pages.
     if 1 < len(sizes) <= len(lines) / 2 and min(sizes.values()) <= 2 * fraction * len(lines):
         return NAMES, pages
     return RUNS, runs(lines["line_id"], fraction)
+
+
+def composed(name: str) -> str:
+    """A name as Linux and Windows write it; macOS and some archives decompose its letters."""
+    return unicodedata.normalize("NFC", name)
 
 
 def runs(names: Sequence[str], fraction: float) -> list[Hashable]:
