@@ -198,8 +198,8 @@ class LineTrainer(Trainer):
                 raise
             raise OSError(
                 f"The model could not be written to {output_dir or self.args.output_dir} and is not whole there: "
-                f"{error}. The checkpoints and best models in {self.args.output_dir} are. Make room, then repeat the "
-                "command with --resume_from_checkpoint."
+                f"{error}. Checkpoints and best models in {self.args.output_dir} are whole, if there are any. Make "
+                "room, then repeat the command with --resume_from_checkpoint."
             ) from error
 
     def _get_output_dir(self, trial):
