@@ -6,6 +6,7 @@ import importlib
 import sys
 
 from . import __version__
+from .console import print_any_character
 from .extras import MissingExtraError, needing
 
 PROGRAM = "htr-convtext"
@@ -21,6 +22,7 @@ COMMANDS = {
 
 
 def main() -> None:
+    print_any_character()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name == "--version":
         print(f"{PROGRAM} {__version__}")

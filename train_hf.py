@@ -19,57 +19,62 @@ import transformers
 from datasets import Dataset
 from transformers import set_seed
 
+from htr_convtext.console import print_any_character
 from htr_convtext.hub_upload.draft_card import write_draft_cards
 from htr_convtext.training import (
+    DataArguments,
     HTRConvTextTrainer,
     HTRConvTextTrainingArguments,
+    ModelArguments,
     check_output_dir,
+    ending_with_a_sentence,
     keep_freed_memory,
     load_model,
     load_splits,
     parse_arguments,
     prepare_splits,
     settle_validation,
+    taken,
     write_evaluation,
     write_learning_curves,
 )
 
 
 def main() -> None:
-    # 1. Options, logging, seeds
     model_args, data_args, args = parse_arguments(sys.argv[1:])
     set_up_process(args)
+    with ending_with_a_sentence(args), taken(args):
+        run(model_args, data_args, args)
 
-    try:
-        # 2. Lines, vocabulary, model
-        check_output_dir(args)
-        lines = load_splits(data_args)
-        settle_validation(lines, args)
-        processor, model, tcm = load_model(model_args, data_args, args, lines)
-        prepared = prepare_splits(lines, processor, model.config, data_args, args)
 
-        # 3. Trainer
-        trainer = HTRConvTextTrainer(
-            model=model,
-            args=args,
-            processing_class=processor,
-            tcm=tcm,
-            train_dataset=prepared.get("train"),
-            eval_dataset=prepared.get("validation"),
-        )
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"train_hf.py: {error}") from error
+def run(model_args: ModelArguments, data_args: DataArguments, args: HTRConvTextTrainingArguments) -> None:
+    # 1. Lines, vocabulary, model
+    check_output_dir(args)
+    lines = load_splits(data_args)
+    settle_validation(lines, args)
+    processor, model, tcm = load_model(model_args, data_args, args, lines)
+    prepared = prepare_splits(lines, processor, model.config, data_args, args)
 
-    # 4. Training
+    # 2. Trainer
+    trainer = HTRConvTextTrainer(
+        model=model,
+        args=args,
+        processing_class=processor,
+        tcm=tcm,
+        train_dataset=prepared.get("train"),
+        eval_dataset=prepared.get("validation"),
+    )
+
+    # 3. Training
     if args.do_train:
         train(trainer, args)
 
-    # 5. Evaluation
+    # 4. Evaluation
     for split, wanted in (("validation", args.do_eval), ("test", args.do_predict)):
         if wanted:
             evaluate(trainer, prepared[split], lines[split], split)
 
-    # 6. A draft of the model's card, which sharing it needs
+    # 5. A draft of the model's card, which sharing it needs
     if args.do_train and trainer.is_world_process_zero():
         data = data_args.data_dir or [data_args.dataset]
         write_draft_cards(Path(args.output_dir), model_args.model_name_or_path, data, lines.num_rows, sys.argv)
@@ -79,6 +84,7 @@ def main() -> None:
 
 
 def set_up_process(args: HTRConvTextTrainingArguments) -> None:
+    print_any_character()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     transformers.utils.logging.set_verbosity(args.get_process_log_level())
     set_seed(args.seed)

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ..console import print_any_character
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..line_datasets.labels import NORMAL_FORMS, normalize_text
 from ..processing_htr_convtext import HTRConvTextProcessor
@@ -37,6 +38,7 @@ PRUNING_STEPS = 40
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     options = parse_options(arguments)
     try:
         build(options)

@@ -23,6 +23,7 @@ from pathlib import Path
 import matplotlib.figure
 import numpy as np
 
+from ..console import print_any_character
 from ..decoding_htr_convtext import LEVELS, CTCHypothesis, calibrate, check_calibration, decode_greedily
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..modeling_htr_convtext import HTRConvTextForCTC
@@ -65,6 +66,7 @@ class Calibration:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_line_options(parser)
     parser.add_argument("--decoder", help="folder of a decoder whose readings are meant; default: greedy")

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..console import print_any_character
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor, load_image, to_grey
 
@@ -25,6 +26,7 @@ FONT = "DejaVu Sans"
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("image", help="line image")
     parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")

@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from time import process_time
 
+from ..console import print_any_character
 from ..language_model_htr_convtext import DECODER_FOLDER, HTRConvTextDecoder
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
@@ -30,6 +31,7 @@ BEAM_TOLERANCE = 0.001
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     options = parse_options(arguments)
     folder = Path(options.decoder or Path(options.model) / DECODER_FOLDER)
     try:

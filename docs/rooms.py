@@ -29,7 +29,7 @@ ORDER = (
     ("processing",),
     ("pipeline",),
     (PACKAGE,),
-    ("extras",),
+    ("extras", "console"),
     ("pages",),
     ("line_datasets",),
     ("training",),

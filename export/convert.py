@@ -23,6 +23,7 @@ import torch
 from torch.export import Dim
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
+from ..console import print_any_character
 from ..extras import needing
 from .requirements import load_or_exit, load_split_or_exit
 
@@ -51,6 +52,7 @@ TRACED_WIDTH = 512
 
 
 def main() -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")
     parser.add_argument("--format", choices=FORMATS, required=True)

@@ -23,6 +23,7 @@ from functools import partial
 import torch
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
+from ..console import print_any_character
 from ..extras import needing
 from .requirements import load_or_exit, load_split_or_exit
 from .runner import ExportedHTRConvText
@@ -46,6 +47,7 @@ class Comparison:
 
 
 def main() -> None:
+    print_any_character()
     options = parse_options()
     approximate = options.approximate or options.dtype != "float32"
     model = load_or_exit("--model", options.model, load_model).eval()

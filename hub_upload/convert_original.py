@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ..configuration_htr_convtext import TCM_FILE, HTRConvTextConfig
+from ..console import print_any_character
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import ALPHABETS, HTRConvTextProcessor
 from .model_card import PAPER, error_rates, model_card
@@ -97,6 +98,7 @@ DATASETS = {  # name, language, test CER and WER in percent as published in the 
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True, help="the authors' .pth file")
     parser.add_argument("--dataset", choices=sorted(DATASETS), required=True, help="whose alphabet it was trained on")

@@ -13,12 +13,15 @@ from pathlib import Path
 
 from transformers.dynamic_module_utils import get_relative_import_files
 
+from ..console import print_any_character
+
 ROOT = Path(__file__).resolve().parent.parent
 MODELING = "modeling_htr_convtext.py"
 CODE = "*_htr_convtext.py"
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="model folder; default: the released")
     options = parser.parse_args(arguments)

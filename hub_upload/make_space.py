@@ -9,11 +9,14 @@ import argparse
 import shutil
 from pathlib import Path
 
+from ..console import print_any_character
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "htr_convtext"
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder to write, which must not exist")
     options = parser.parse_args(arguments)

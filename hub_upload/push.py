@@ -12,11 +12,14 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi
 from transformers.dynamic_module_utils import get_relative_imports
 
+from ..console import errors_as_sentences, hub_errors, print_any_character
+
 REQUIRED = ("config.json", "model.safetensors", "processor_config.json", "tokenizer_config.json", "README.md")
 HIDDEN_OR_CACHED = (".", "__pycache__")
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="model folder, as save_pretrained or convert_original writes it")
     parser.add_argument("repository", help="USER/NAME on the Hub; created if it does not exist")
@@ -27,9 +30,10 @@ def main(arguments: list[str] | None = None) -> None:
         operations = upload_operations(options.folder)
     except ValueError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
-    api = HfApi()
-    api.create_repo(options.repository, private=options.private, exist_ok=True)
-    commit = api.create_commit(options.repository, operations, commit_message=options.message)
+    with errors_as_sentences(f"{parser.prog}: {options.repository} was not uploaded", *hub_errors()):
+        api = HfApi()
+        api.create_repo(options.repository, private=options.private, exist_ok=True)
+        commit = api.create_commit(options.repository, operations, commit_message=options.message)
     print(f'{commit.commit_url}\nPin it: from_pretrained("{options.repository}", revision="{commit.oid}")')
 
 

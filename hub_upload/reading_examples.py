@@ -15,10 +15,13 @@ from pathlib import Path
 
 from transformers import pipeline
 
+from ..console import errors_as_sentences, print_any_character
+
 FOLDER = "examples"
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model folder")
     parser.add_argument("images", nargs="+", type=Path, help="line images with a .txt beside each")
@@ -26,7 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
     missing = [str(image) for image in options.images if not image.with_suffix(".txt").is_file()]
     if missing:
         parser.error(f"no text beside {', '.join(missing)}: write what the line says into a .txt of the same name.")
-    print("\n".join(table(options.model, options.images)))
+    with errors_as_sentences(parser.prog, OSError, ValueError):
+        print("\n".join(table(options.model, options.images)))
 
 
 def table(model: Path, images: Iterable[Path]) -> Iterator[str]:

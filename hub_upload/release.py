@@ -18,10 +18,12 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 
+from ..console import errors_as_sentences, print_any_character
 from .copy_code import CODE, copy_code
 
 
 def main(arguments: list[str] | None = None) -> None:
+    print_any_character()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--model",
@@ -33,7 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="model folder to write")
     parser.add_argument("--float16", action="store_true", help="store the weights in half the space")
     options = parser.parse_args(arguments)
-    release(options.model, options.output, options.float16)
+    with errors_as_sentences(parser.prog, OSError, ValueError):
+        release(options.model, options.output, options.float16)
     print(f"Wrote {options.output}; its README.md, the model card, is yours to write.")
 
 

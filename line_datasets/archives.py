@@ -36,8 +36,11 @@ def unpacked(root: Path, cache_dir: str | None) -> Path:
     unpacked, no links and devices.
 
     Raises:
-        LineDataError: If an archive is damaged or a member would lie outside the folder; nothing is kept then.
+        LineDataError: If `root` is another file, an archive is damaged, or a member would lie outside the folder;
+            nothing is kept then.
     """
+    if root.is_file() and not root.name.lower().endswith((*ARCHIVE_SUFFIXES, ".tar")):
+        raise LineDataError(root, [f"{root}: this is a file, and a folder or an archive is expected; name its folder"])
     archives = archives_of(root)
     if not archives:
         return root
@@ -82,8 +85,12 @@ def link_tree(source: Path, target: Path) -> None:
 
 
 def link_new(source: str, target: str) -> None:
-    if not os.path.lexists(target):
+    if os.path.lexists(target):
+        return
+    try:
         os.symlink(source, target)
+    except (OSError, NotImplementedError):  # Windows has links for administrators only, other disks have none.
+        shutil.copy2(source, target)
 
 
 def check_members(archive: Path, problems: Problems) -> None:

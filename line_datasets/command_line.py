@@ -4,20 +4,12 @@
 
 import argparse
 import difflib
-import io
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from .loading import SOURCES
-
-
-def print_any_character() -> None:
-    """Lets standard output write `\\u22ce` for a character that its encoding lacks, instead of failing at it."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,8 @@ from pathlib import Path
 from datasets import DatasetDict
 from huggingface_hub import HfApi
 
-from .command_line import add_source_arguments, print_any_character, source_arguments
+from ..console import errors_as_sentences, hub_errors, print_any_character
+from .command_line import add_source_arguments, source_arguments
 from .loading import load_lines
 from .writing_parquet import LINES_PER_FILE, write_hub_folder
 
@@ -75,7 +76,8 @@ def write_folder(splits: DatasetDict, made: str, options: argparse.Namespace) ->
 def upload_if_asked(folder: Path, options: argparse.Namespace) -> None:
     print(f"Folder: {folder}")
     if options.repo_id:
-        print(f"Repository: {upload(folder, options.repo_id, options.private)}")
+        with errors_as_sentences(f"{options.repo_id} was not uploaded; {folder} is whole", *hub_errors()):
+            print(f"Repository: {upload(folder, options.repo_id, options.private)}")
 
 
 def how_made(options: argparse.Namespace) -> str:

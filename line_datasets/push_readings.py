@@ -20,10 +20,10 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict, Features, Value
 
+from ..console import print_any_character
 from ..pages import CropOptions, TranscribedLine, TranscribedPage, cut_line, open_source, plan_cut
 from ..pages.geometry import right_to_left
 from ..pages.kept_pages import FOLDER, crop_of, page_from_json
-from .command_line import print_any_character
 from .formats.page_folders import as_png
 from .labels import normalize_text
 from .line import FEATURES

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from datasets import DatasetDict
 
-from .command_line import add_source_arguments, print_any_character, source_arguments
+from ..console import errors_as_sentences, print_any_character
+from .command_line import add_source_arguments, source_arguments
 from .examination import Findings, Network, examine, shown
 from .loading import load_lines, oddities
 from .problems import LineDataError
@@ -35,12 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
         splits, errors = load_what_can_be(options)
         of_source = {key: value for key, value in source_arguments(options).items() if key not in LOADING}
         findings = examine(splits, network(options), errors, oddities(options.name, **of_source))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     text = as_text(findings)
     print(text)
-    options.output.write_text(as_html(text, findings, splits, options.seed), encoding="utf-8")
+    with errors_as_sentences("The page was not written", OSError):
+        options.output.write_text(as_html(text, findings, splits, options.seed), encoding="utf-8")
     print(f"Page: {options.output}")
     return 1 if findings.errors else 0
 

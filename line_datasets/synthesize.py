@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageFont
 
-from .command_line import print_any_character
+from ..console import print_any_character
 from .loading import load_lines
 from .rendering import FONT_SIZE, draw_hand, draw_line, writes
 

@@ -30,11 +30,12 @@ def file_below(folder: Path, name: str) -> Path | None:
 def named_file(folder: Path, name: str) -> Path | None:
     """The file that a list names, seen from a folder; folders may be divided as Windows does. See [`locate`]."""
     path = folder / name
-    found = path if path.is_file() else locate(path.parent, (path.name,))
-    if not (found and found.is_file()):
+    # os.path answers for names that are too long for the disk, too; Path raises OSError.
+    found = path if os.path.isfile(path) else locate(path.parent, (path.name,))
+    if not (found and os.path.isfile(found)):
         parts = tuple(part for part in re.split(r"[\\/]+", name) if part not in ("", "."))
         found = locate(folder, parts) if parts else None
-    return found if found and found.is_file() else None
+    return found if found and os.path.isfile(found) else None
 
 
 def locate(folder: Path, parts: tuple[str, ...]) -> Path | None:
@@ -44,7 +45,7 @@ def locate(folder: Path, parts: tuple[str, ...]) -> Path | None:
     """
     for part in parts:
         entry = folder.parent if part == ".." else folder / part
-        if not entry.exists():
+        if not os.path.exists(entry):
             same = entries_by_name(folder).get(comparable(part), ())
             if len(same) != 1:  # None, or several that only their case tells apart.
                 return None

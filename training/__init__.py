@@ -13,6 +13,7 @@ with needing("Training", "train"):
     from .checkpoints import check_output_dir, checkpoints, find_checkpoint
     from .collator import LineCollator
     from .ema import ExponentialMovingAverage, ema_decay
+    from .ending import ending_with_a_sentence, taken
     from .evaluation import LineScorer, ReadLine
     from .fast_modules import made_fast, put_in_fast_modules
     from .joint_model import HTRConvTextWithTCM
@@ -45,6 +46,7 @@ __all__ = [
     "check_output_dir",
     "checkpoints",
     "ema_decay",
+    "ending_with_a_sentence",
     "error_rates",
     "extend_vocabulary",
     "find_checkpoint",
@@ -59,6 +61,7 @@ __all__ = [
     "prepare_splits",
     "put_in_fast_modules",
     "settle_validation",
+    "taken",
     "write_evaluation",
     "write_learning_curves",
 ]

@@ -5,10 +5,13 @@
 import hashlib
 import logging
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 from datasets import Dataset
+
+Group = tuple[str, str]  # Source, and page or run of lines.
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ def hold_out(lines: Dataset, fraction: float) -> tuple[Dataset, Dataset]:
         ValueError: If all lines are of one page.
     """
     sources = list(lines["source"])
-    groups: list[tuple[str, Hashable]] = [("", None)] * len(lines)
+    groups: list[Group] = [("", "")] * len(lines)
     ways = set()
     for source in sorted(set(sources)):
         rows = [row for row, other in enumerate(sources) if other == source]
@@ -56,12 +59,11 @@ def hold_out(lines: Dataset, fraction: float) -> tuple[Dataset, Dataset]:
     return lines.select([row for row, group in enumerate(groups) if group not in chosen]), lines.select(held)
 
 
-def group_lines(lines: Dataset, fraction: float) -> tuple[str, list[Hashable]]:
+def group_lines(lines: Dataset, fraction: float) -> tuple[str, list[str]]:
     """How the pages of one source's lines are known, and the page of each."""
-    pages = list(lines["page"])
-    if None not in pages:
-        return DATA, pages
-    pages = [LINE_NUMBER.sub("", name) for name in lines["line_id"]]
+    if None not in lines["page"]:
+        return DATA, [composed(page) for page in lines["page"]]
+    pages = [LINE_NUMBER.sub("", composed(name)) for name in lines["line_id"]]
     sizes = Counter(pages)
     # Names that number all lines, or that end in a word of their own, tell no pages.
     if 1 < len(sizes) <= len(lines) / 2 and min(sizes.values()) <= 2 * fraction * len(lines):
@@ -69,7 +71,12 @@ def group_lines(lines: Dataset, fraction: float) -> tuple[str, list[Hashable]]:
     return RUNS, runs(lines["line_id"], fraction)
 
 
-def runs(names: Sequence[str], fraction: float) -> list[Hashable]:
+def composed(name: str) -> str:
+    """A name as Linux and Windows write it; macOS and some archives decompose its letters."""
+    return unicodedata.normalize("NFC", name)
+
+
+def runs(names: Sequence[str], fraction: float) -> list[str]:
     """Numbers of runs of lines by the order of their names, each about the given share of all."""
     number = max(round(1 / fraction), 2)
     place_of = {
@@ -83,7 +90,7 @@ def in_order(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def choose(groups: Sequence[tuple[str, Hashable]], fraction: float) -> set[tuple[str, Hashable]]:
+def choose(groups: Sequence[Group], fraction: float) -> set[Group]:
     """
     Groups whose lines are nearly the given share of all.
 
@@ -97,7 +104,7 @@ def choose(groups: Sequence[tuple[str, Hashable]], fraction: float) -> set[tuple
             "lines are of one page. Add a second page, or choose the lines yourself in a list val.ln."
         )
     target, held = fraction * len(groups), 0
-    chosen: set = set()
+    chosen: set[Group] = set()
     for group in sorted(sizes, key=by_chance):
         nearer = abs(held + sizes[group] - target) < abs(held - target)
         if nearer and len(chosen) + 1 < len(sizes):
@@ -106,14 +113,12 @@ def choose(groups: Sequence[tuple[str, Hashable]], fraction: float) -> set[tuple
     return chosen or {min(sizes, key=lambda group: (sizes[group], by_chance(group)))}
 
 
-def by_chance(group: tuple[str, Hashable]) -> bytes:
+def by_chance(group: Group) -> bytes:
     """An order that has nothing to do with the names, and is the same in every run."""
     return hashlib.sha256(repr(group).encode()).digest()
 
 
-def log_choice(
-    chosen: set[tuple[str, Hashable]], held: int, lines: int, groups: int, ways: set[str], fraction: float
-) -> None:
+def log_choice(chosen: set[Group], held: int, lines: int, groups: int, ways: set[str], fraction: float) -> None:
     what = "runs of lines" if ways == {RUNS} else "pages"
     message = (
         f"--validation_fraction {fraction:g}: {held} of the {lines} training lines are the validation split, those of "

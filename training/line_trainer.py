@@ -189,6 +189,19 @@ class LineTrainer(Trainer):
             self.recognizer.save_pretrained(output_dir)
         self.processing_class.save_pretrained(output_dir)
 
+    def save_model(self, output_dir=None, _internal_call=False):
+        """As Trainer's; OSError that says what is lost, which is little, if the folder cannot be written."""
+        try:
+            super().save_model(output_dir, _internal_call)
+        except WRITE_ERRORS as error:
+            if _internal_call:  # For a checkpoint, without which training goes on.
+                raise
+            raise OSError(
+                f"The model could not be written to {output_dir or self.args.output_dir} and is not whole there: "
+                f"{error}. Checkpoints and best models in {self.args.output_dir} are whole, if there are any. Make "
+                "room, then repeat the command with --resume_from_checkpoint."
+            ) from error
+
     def _get_output_dir(self, trial):
         return self.staging_dir or super()._get_output_dir(trial)
 

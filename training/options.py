@@ -187,7 +187,7 @@ def read_recipe(path: str) -> dict[str, Any]:
     if not file.is_file() and file.parent in (Path(), Path(RECIPES.name)):
         file = RECIPES / file.name
     if not file.is_file():
-        there = sorted(other.name for other in file.parent.glob("*") if other.suffix in RECIPE_SUFFIXES)
+        there = sorted(other.name for other in file.parent.glob("*") if is_recipe(other))
         raise SystemExit(
             f"{PROGRAM}: there is no recipe {path}{did_you_mean(file.name, there)}. "
             f"{file.parent} has {', '.join(there) or 'none'}."
@@ -199,6 +199,10 @@ def read_recipe(path: str) -> dict[str, Any]:
     if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
         raise SystemExit(f"{path} holds no options. Write each on a line of its own as NAME: VALUE.")
     return options
+
+
+def is_recipe(path: Path) -> bool:
+    return path.is_file() and path.suffix in RECIPE_SUFFIXES
 
 
 def as_arguments(options: dict[str, Any]) -> list[str]:

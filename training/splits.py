@@ -27,7 +27,7 @@ def load_splits(args: DataArguments) -> DatasetDict:
     """
     try:
         splits = load_lines(args.dataset, data_dir=args.data_dir, **named_options(args.dataset_option))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"--dataset {args.dataset}: {error}") from error
     if args.validation_fraction and "train" in splits and "validation" not in splits:
         splits["train"], splits["validation"] = hold_out(splits["train"], args.validation_fraction)

@@ -104,8 +104,14 @@ def trained_processor(name: str) -> HTRConvTextProcessor:
     calibration of its scores and its decoder.
 
     Raises:
-        OSError: If there is neither; transformers alone speaks of the Hub, even if a folder was meant.
+        OSError: If there is neither, or no model in the folder; transformers alone speaks of the Hub, even if a folder
+            was meant.
     """
+    if Path(name).exists() and not (Path(name) / "config.json").is_file():
+        raise FileNotFoundError(
+            f"--model_name_or_path {name} is no folder of a model: there is no config.json in it. Name one that a "
+            "training wrote, such as its best_cer, or one that came from the Hub."
+        )
     try:
         processor = HTRConvTextProcessor.from_pretrained(name)
         return HTRConvTextProcessor(processor.image_processor, processor.tokenizer)

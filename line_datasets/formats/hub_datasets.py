@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pyarrow
 from datasets import Dataset, DatasetDict, Image, IterableDataset, IterableDatasetDict, load_dataset
-from datasets.exceptions import DatasetGenerationError
+from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from datasets.utils import tqdm
 from pyarrow import parquet
 
@@ -56,6 +56,7 @@ def load_columns(
         streaming: Read while iterating, without a cache; files are then checked no further than the first rows.
 
     Raises:
+        ConnectionError: If the Hub cannot be reached or has no such repository.
         LineDataError: If a file is damaged or its text not UTF-8, there is no column that holds images or
             transcriptions, or a row lacks either.
     """
@@ -69,6 +70,11 @@ def load_columns(
     except (DatasetGenerationError, pyarrow.ArrowException, tarfile.TarError, UnicodeDecodeError):
         check_files(Path(path))
         raise
+    except (ConnectionError, DatasetNotFoundError) as error:
+        raise ConnectionError(
+            f"{path} cannot be loaded from the Hub: {error}. Where there is no network, load it elsewhere and name "
+            "its folder with data_dir."
+        ) from error
     found = {SPLIT_NAMES.get(str(name).lower(), str(name)): split for name, split in loaded.items()}
     known = [name for name in SPLITS if name in found]
     made = IterableDatasetDict if streaming else DatasetDict

@@ -129,6 +129,17 @@ def test_commands_exist(page):
             raise AssertionError(f"{relative(page)}: {shlex.join(words)}: {error}") from error
 
 
+# A line that goes on in the next, two commands in one, variables before a command, patterns that the shell fills in.
+NOT_FOR_POWERSHELL = re.compile(r"\\$|&&|^\w+=|\$\(|[*?]\.\w|'|~/")
+
+
+@pytest.mark.parametrize("name", ["README.md", *(relative(page) for page in PAGES if page.parent.name == "docs")])
+def test_commands_are_for_powershell_too(name):
+    blocks = [body for kind, body in FENCE.findall((ROOT / name).read_text(encoding="utf-8")) if kind == "sh"]
+    lines = [line for body in blocks for line in body.splitlines() if not line.startswith("make ")]
+    assert [line for line in lines if NOT_FOR_POWERSHELL.search(line)] == []
+
+
 def test_the_pages_have_commands_to_check():
     found = [words for page in PAGES for words in commands(page)]
     assert len(found) > 60 and sum(words[:1] == ["accelerate"] for words in found) > 10

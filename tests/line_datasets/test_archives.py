@@ -3,6 +3,7 @@
 """Archives are unpacked once, and never outside their folder."""
 
 import io
+import os
 import tarfile
 import zipfile
 
@@ -18,7 +19,15 @@ def add_file(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(member, io.BytesIO(content))
 
 
-def test_tar_and_zip_beside_plain_files(tmp_path):
+def no_links(source, target):
+    """Windows, for who is no administrator."""
+    raise OSError("[WinError 1314] A required privilege is not held by the client")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_tar_and_zip_beside_plain_files(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "symlink", no_links)
     root = tmp_path / "iam"
     root.mkdir()
     (root / "lines" / "a01").mkdir(parents=True)
@@ -57,3 +66,9 @@ def test_members_outside_and_damaged_archives_are_named(tmp_path):
 
 def test_folder_without_archives_is_taken_as_it_is(tmp_path):
     assert unpacked(tmp_path, None) == tmp_path
+
+
+def test_a_file_that_is_no_archive_is_not_called_a_damaged_one(tmp_path):
+    (tmp_path / "line.jpg").write_bytes(b"\xff\xd8")
+    with pytest.raises(LineDataError, match="line.jpg: this is a file, and a folder or an archive is expected"):
+        unpacked(tmp_path / "line.jpg", str(tmp_path / "cache"))

@@ -4,6 +4,7 @@
 
 import logging
 import random
+import unicodedata
 import uuid
 
 import pytest
@@ -86,6 +87,13 @@ def test_the_same_pages_in_every_run_whatever_the_order_and_when_one_is_added():
     ]
     assert held[0] == held[1]
     assert len(held[0] & held[2]) >= 10
+
+
+def test_names_of_other_systems_are_the_same_pages():
+    names = names_of(20, 10, "\u00e9t\u00e9{page}_{line}")
+    other = [unicodedata.normalize("NFD", name) if i % 2 else name for i, name in enumerate(names)]
+    held = [hold_out(lines_of(some), 0.1)[1]["line_id"] for some in (names, other)]
+    assert [unicodedata.normalize("NFC", name) for name in held[1]] == list(held[0])
 
 
 def test_every_source_tells_its_pages_in_its_own_way(caplog):

@@ -312,3 +312,10 @@ def test_augmentation_is_written_once():
     names = {field.name for field in dataclasses.fields(args) if field.name.startswith("augment_")}
     changes = "probability corner_shift kernel_size jitter slant elastic stretch rise shrink mask scope".split()
     assert names == {f"augment_{change}" for change in changes}
+
+
+def test_a_folder_is_no_recipe(tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="there is no recipe .*mine.yaml. .* has none"):
+        parse_arguments([str(tmp_path / "mine.yaml")])

@@ -14,7 +14,11 @@ def test_a_mistyped_folder_is_named(name, tmp_path, monkeypatch):
         trained_processor(name)
 
 
-def test_what_a_folder_lacks_is_not_called_a_missing_folder(tmp_path):
-    with pytest.raises(OSError) as raised:
-        trained_processor(str(tmp_path))
-    assert "there is no such folder" not in str(raised.value)
+@pytest.mark.parametrize("name", ["folder", "file.jpg"])
+def test_what_holds_no_model_is_not_called_a_missing_folder(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file.jpg").write_bytes(b"\xff\xd8")
+    with pytest.raises(
+        FileNotFoundError, match=f"{name} is no folder of a model: there is no config.json in it. Name"
+    ):
+        trained_processor(str(tmp_path / name))

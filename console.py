@@ -1,0 +1,43 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What commands print on, whatever it can show. It is free to import."""
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def print_any_character() -> None:
+    """
+    Lets standard output write `\\u22ce` for a character that its encoding lacks, as on Windows where it is cp1252,
+    instead of failing at it. Standard error does so by itself.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def errors_as_sentences(program: str, *kinds: type[Exception]) -> Iterator[None]:
+    """
+    Around a command, whose foreseen errors end it with one line instead of a traceback.
+
+    Args:
+        program: Name of the command.
+        kinds: Errors that say what is wrong.
+
+    Raises:
+        SystemExit: With the command's name and the error's message.
+    """
+    try:
+        yield
+    except kinds as error:
+        raise SystemExit(f"{program}: {' '.join(str(error).split())}") from error
+
+
+def hub_errors() -> tuple[type[Exception], ...]:
+    """What an upload raises where the Hub refuses it or cannot be reached."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # Its bases are OSError and what the library for the network raises, which huggingface_hub has changed twice.
+    return (ValueError, *HfHubHTTPError.__bases__)

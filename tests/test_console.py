@@ -1,0 +1,73 @@
+# Copyright 2026 The HTR-ConvText for transformers authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Commands on consoles that lack characters, as cp1252 lacks most."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import OfflineModeIsEnabled
+
+from htr_convtext.console import hub_errors
+from htr_convtext.hub_upload import push as push_model
+from htr_convtext.line_datasets import push as push_lines
+
+PRINTERS = sorted(
+    path
+    for path in Path(__file__).resolve().parent.parent.glob("**/*.py")
+    if not {"tests", "benchmarks", "docs", "examples", "pages", "workbench"} & set(path.parts)
+    and not path.parent.name.startswith("htr-convtext-")
+)
+
+
+def calls(path: Path) -> set[str]:
+    """Names of the functions that a file calls on their own; `print` to standard output only."""
+    called = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            elsewhere = any(keyword.arg == "file" for keyword in node.keywords)
+            called.add(node.func.id + " elsewhere" * elsewhere)
+    return called
+
+
+def test_every_command_that_prints_can_print_any_character():
+    printing = [path for path in PRINTERS if "print" in (called := calls(path)) and "main" in called]
+    assert len(printing) > 10
+    assert [path.name for path in printing if "print_any_character" not in calls(path)] == []
+
+
+def test_names_that_the_console_lacks_are_printed_all_the_same(tmp_path):
+    name = "\u041f\u0438\u0441\u044c\u043c\u043e e\u0301tude \u2042 \U0001f58b"
+    folder = tmp_path / name
+    folder.mkdir()
+    words = [sys.executable, "-m", "htr_convtext.hub_upload.copy_code", str(folder)]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+    ended = subprocess.run(words, env=environment, capture_output=True)
+    assert ended.returncode == 0, ended.stderr.decode("cp1252")[-2000:]
+    assert name.encode("cp1252", "backslashreplace") in ended.stdout
+    assert (folder / "modeling_htr_convtext.py").is_file()
+
+
+UNREACHABLE = [OfflineModeIsEnabled("Cannot reach it:\noffline."), *(kind("No\nroute.") for kind in hub_errors())]
+
+
+@pytest.mark.parametrize("error", UNREACHABLE, ids=lambda error: type(error).__name__)
+def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch, root, tmp_path, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(HfApi, "create_repo", fail)
+    sentence = re.escape(" ".join(str(error).split()))
+    with pytest.raises(SystemExit, match=f"^.*me/model was not uploaded: {sentence}$"):
+        push_model.main([str(root / "hub_upload" / "htr-convtext-fr"), "me/model"])
+    folder = tmp_path / "lines"
+    lines = ["lines", "--data_dir", str(root / "examples"), "--license", "mit", "--folder", str(folder)]
+    told = f"^me/lines was not uploaded; {re.escape(str(folder))} is whole: {sentence}$"
+    with pytest.raises(SystemExit, match=told):
+        push_lines.main([*lines, "--repo_id", "me/lines"])
+    assert list(folder.rglob("*.parquet"))
