@@ -23,6 +23,7 @@ from transformers import PreTrainedTokenizer, ProcessorMixin
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.utils import TensorType, to_py_obj
 
+from .configuration_htr_convtext import check_types, same_kind
 from .decoding_htr_convtext import check_calibration, collapse_frames, decode_greedily, describe_hypothesis, flag
 from .language_model_htr_convtext import DECODER_FOLDER, HTRConvTextDecoder
 
@@ -392,6 +393,8 @@ FIXED_TEXT_OPTIONS: dict[str, tuple[tuple, str]] = {
 }
 
 
+# Options that may be None, each with a value of the type that it has otherwise.
+OPTIONAL_IMAGE_OPTIONS = {"size": {"height": 1, "width": 1}, "autocontrast_cutoff": (1.0,)}
 # Means and deviations that change nothing.
 NEUTRAL = {"image_mean": 0, "image_std": 1}
 
@@ -481,6 +484,7 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         autocontrast_cutoff: Sequence[float] | None = None,
         **kwargs,
     ):
+        check_types(HTRConvTextImageProcessor.__init__, locals(), OPTIONAL_IMAGE_OPTIONS)
         unknown = set(kwargs) - set(FIXED_IMAGE_OPTIONS) - set(NO_IMAGE_OPTIONS)
         if unknown:
             raise TypeError(f"HTRConvTextImageProcessor has no option {', '.join(sorted(unknown))}.")
@@ -492,8 +496,10 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         if not isinstance(size, Mapping) or {"height", "width"} != {k for k in size if size[k] is not None}:
             raise ValueError(f'size must be {{"height": pixels, "width": pixels}}. Got {size!r}.')
         size = {"height": size["height"], "width": size["width"]}
-        if min(size.values()) < 1:
-            raise ValueError(f'size must be {{"height": pixels, "width": pixels}}, both at least 1. Got {size}.')
+        if not all(same_kind(pixels, 1) for pixels in size.values()) or min(size.values()) < 1:
+            raise ValueError(
+                f'size must be {{"height": pixels, "width": pixels}}, both whole and at least 1. Got {size}.'
+            )
         if pad_to_multiple_of < 1:
             raise ValueError(f"pad_to_multiple_of must be at least 1. Got {pad_to_multiple_of}.")
         cutoff = None if autocontrast_cutoff is None else list(autocontrast_cutoff)
@@ -519,6 +525,10 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         The caller's options are checked as those of `__init__` are. What the file holds besides is kept as it is:
         each version of transformers writes keys of its own.
         """
+        if not isinstance(image_processor_dict, Mapping):
+            raise ValueError(
+                f'The settings of the image processor must be an object {{"size": ...}}. Got {image_processor_dict!r}.'
+            )
         return_unused = kwargs.pop("return_unused_kwargs", False)
         known = {*cls.options, *FIXED_IMAGE_OPTIONS, *NO_IMAGE_OPTIONS}
         unused = {name: kwargs.pop(name) for name in list(kwargs) if return_unused and name not in known}
@@ -819,7 +829,11 @@ def has_blank_before_text(ids: Sequence[int]) -> bool:
     return 0 in ids[:last]
 
 
-def alphabet_of_vocabulary(vocabulary: dict[str, int], vocab_file: str) -> str:
+def alphabet_of_vocabulary(vocabulary: Any, vocab_file: str) -> str:
+    if not isinstance(vocabulary, dict) or not all(same_kind(number, 1) for number in vocabulary.values()):
+        raise ValueError(
+            f'{vocab_file} must be an object that gives each character its class: {{"{BLANK_TOKEN}": 0, "a": 1, ...}}.'
+        )
     tokens = sorted(vocabulary, key=vocabulary.__getitem__)
     if [vocabulary[token] for token in tokens] != list(range(len(tokens))) or tokens[:1] != [BLANK_TOKEN]:
         raise ValueError(f"{vocab_file}: classes must be {BLANK_TOKEN!r} 0 and characters 1, 2, ... without a gap.")

@@ -3,7 +3,9 @@
 """Sizes that work, and sizes that contradict each other."""
 
 import json
+import re
 
+import numpy as np
 import pytest
 
 from htr_convtext import HTRConvTextConfig
@@ -67,6 +69,32 @@ def test_saved_configuration_names_code_and_pipeline(tmp_path):
 def test_contradictions_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         HTRConvTextConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden_size": "512"}, "hidden_size must be a whole number. Got '512'"),
+        ({"hidden_size": 512.0}, "hidden_size must be a whole number. Got 512.0"),
+        ({"hidden_size": True}, "hidden_size must be a whole number. Got True"),
+        ({"hidden_size": None}, "hidden_size must be a whole number. Got None"),
+        ({"layer_norm_eps": "small"}, "layer_norm_eps must be a number. Got 'small'"),
+        ({"hidden_act": 3}, "hidden_act must be a name. Got 3"),
+        ({"ctc_zero_infinity": 1}, "ctc_zero_infinity must be true or false. Got 1"),
+        ({"backbone_depths": 2}, "backbone_depths must be a list. Got 2"),
+        ({"backbone_depths": [2, "2", 2]}, "backbone_depths must be a list, and each part of it a whole number."),
+        ({"backbone_hidden_sizes": {"1": 2}}, "backbone_hidden_sizes must be a list"),
+        ({"intermediate_size": []}, "intermediate_size must be a whole number"),
+    ],
+)
+def test_another_type_than_the_default_s_is_named(options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        HTRConvTextConfig(**options)
+
+
+def test_numbers_and_lists_of_other_python_types_are_taken():
+    config = HTRConvTextConfig(hidden_dropout_prob=0, backbone_depths=(1, 1, 1), intermediate_size=np.int64(64))
+    assert config.hidden_dropout_prob == 0 and config.backbone_depths == [1, 1, 1]
 
 
 def test_the_width_of_images_is_the_processors_alone(root):

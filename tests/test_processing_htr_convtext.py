@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import random
+import re
 import struct
 import zlib
 from types import SimpleNamespace
@@ -742,7 +743,13 @@ def test_a_doubled_character_is_refused():
 
 @pytest.mark.parametrize(
     ("vocabulary", "message"),
-    [({"<blank>": 0, "a": 2}, "without a gap"), ({"a": 0}, "<blank>"), ({"<blank>": 0, "ab": 1}, "'ab'")],
+    [
+        ({"<blank>": 0, "a": 2}, "without a gap"),
+        ({"a": 0}, "<blank>"),
+        ({"<blank>": 0, "ab": 1}, "'ab'"),
+        ({"<blank>": 0, "a": "1"}, "gives each character its class"),
+        (["<blank>", "a"], "gives each character its class"),
+    ],
 )
 def test_a_bad_vocabulary_file_is_named(tmp_path, vocabulary, message):
     path = tmp_path / "vocab.json"
@@ -993,3 +1000,23 @@ def test_half_precision_outputs(processor):
 def test_a_size_for_each_line(processor):
     with pytest.raises(ValueError, match="target_sizes has 1 sizes for 2 lines"):
         processor.post_process_text_recognition(outputs_of("a-", "-b"), target_sizes=[(64, 512)])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": {"height": "64", "width": 512}}, "both whole and at least 1"),
+        ({"size": 64}, "size must be an object. Got 64"),
+        ({"keep_aspect_ratio": "yes"}, "keep_aspect_ratio must be true or false. Got 'yes'"),
+        ({"pad_to_multiple_of": "16"}, "pad_to_multiple_of must be a whole number"),
+        ({"autocontrast_cutoff": [1, "50"]}, "autocontrast_cutoff must be a list, and each part of it a number"),
+    ],
+)
+def test_settings_of_another_type_are_named(options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        HTRConvTextImageProcessor(**options)
+
+
+def test_a_processor_file_without_settings_of_images_is_named():
+    with pytest.raises(ValueError, match="settings of the image processor must be an object"):
+        HTRConvTextImageProcessor.from_dict(["size"])

@@ -82,7 +82,7 @@ def runs(names: Sequence[str], fraction: float) -> list[str]:
     place_of = {
         row: place for place, row in enumerate(sorted(range(len(names)), key=lambda row: in_order(names[row])))
     }
-    return [place_of[row] * number // len(names) for row in range(len(names))]
+    return [str(place_of[row] * number // len(names)) for row in range(len(names))]
 
 
 def in_order(name: str) -> list[tuple[int, str]]:

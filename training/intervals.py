@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..console import print_any_character
 from .metrics import align_characters, align_words, edits
 
 RATES = {"CER": align_characters, "WER": align_words}
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--resamples", type=int, default=10_000)
     options = parser.parse_args(arguments)
+    print_any_character()
     lines = [line for file in options.predictions for line in json.loads(file.read_text(encoding="utf-8"))["lines"]]
     named_rows = list(rows(lines, options.together))
     print(f"| percent (95 % interval) | lines | {options.by}s | CER | its mean over {options.by}s | WER |")

@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTR-ConvText model configuration, and whether images and labels fit it."""
 
+import inspect
 import math
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from numbers import Integral, Real
+from typing import Any
 
 import torch
 from transformers import PretrainedConfig
@@ -45,6 +49,22 @@ CUSTOM_PIPELINES = {
         "pt": ["AutoModel"],
         "type": "multimodal",
     }
+}
+# Options that may be None, each with a value of the type that it has otherwise.
+OPTIONAL = {
+    "backbone_hidden_sizes": (1,),
+    "intermediate_size": 1,
+    "downsample_after_layer": 1,
+    "upsample_after_layer": 1,
+}
+# In this order: True is a number to Python.
+KINDS: dict[type | tuple[type, ...], str] = {
+    bool: "true or false",
+    Integral: "a whole number",
+    Real: "a number",
+    str: "a name",
+    (list, tuple): "a list",
+    Mapping: "an object",
 }
 
 
@@ -100,7 +120,8 @@ class HTRConvTextConfig(PretrainedConfig):
         keys_to_ignore_at_inference: Output keys that `Trainer` drops when it gathers predictions.
 
     Raises:
-        ValueError: If sizes contradict each other; the message names them.
+        ValueError: If an option is of another type than its default, or sizes contradict each other; the message
+            names them.
     """
 
     model_type = "htr_convtext"
@@ -147,6 +168,7 @@ class HTRConvTextConfig(PretrainedConfig):
         pad_token_id=0,
         **kwargs,
     ):
+        check_types(HTRConvTextConfig.__init__, locals(), OPTIONAL)
         self.vocab_size = vocab_size
         self.num_channels = num_channels
         self.image_height = image_height
@@ -289,6 +311,39 @@ class HTRConvTextConfig(PretrainedConfig):
             )
         if self.pad_token_id != 0:
             raise ValueError(f"The CTC blank is class 0, so pad_token_id must be 0. Got {self.pad_token_id}.")
+
+
+def check_types(function: Callable, given: Mapping[str, Any], optional: Mapping[str, Any]) -> None:
+    """
+    Refuses options of another type than their defaults, as a damaged or hand-written JSON file has them.
+
+    Args:
+        function: Its signature has the defaults.
+        given: The options, and maybe more.
+        optional: Values of the types that options have whose default is `None`.
+
+    Raises:
+        ValueError: With the option's name, what it must be and what it is.
+    """
+    for name, parameter in inspect.signature(function).parameters.items():
+        example: Any = optional.get(name, parameter.default)
+        value: Any = given.get(name)
+        if example is None or example is parameter.empty or (value is None and name in optional):
+            continue
+        if not same_kind(value, example):
+            raise ValueError(f"{name} must be {kind_of(example)}. Got {value!r}.")
+        if isinstance(example, tuple) and not all(same_kind(part, example[0]) for part in value):
+            raise ValueError(f"{name} must be a list, and each part of it {kind_of(example[0])}. Got {value!r}.")
+
+
+def same_kind(value: Any, example: Any) -> bool:
+    """Whether a value is of the kind of another; a whole number is a number."""
+    kinds = kind_of(value), kind_of(example)
+    return kinds[0] == kinds[1] or kinds == (KINDS[Integral], KINDS[Real])
+
+
+def kind_of(value: Any) -> str | None:
+    return next((words for kind, words in KINDS.items() if isinstance(value, kind)), None)
 
 
 def checked_pixel_values(pixel_values: torch.Tensor, config: HTRConvTextConfig) -> torch.Tensor:
