@@ -17,14 +17,19 @@ import argparse
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..console import print_any_character
-from .metrics import align_characters, align_words, edits
+from .metrics import align_characters, align_words, edits, whitespace_words
 
-RATES = {"CER": align_characters, "WER": align_words}
+RATES = {
+    "CER": align_characters,
+    "WER": align_words,
+    "WER by white space": partial(align_words, parts=whitespace_words),
+}
 INTERVAL = (2.5, 97.5)  # percent
 
 
@@ -41,8 +46,9 @@ def main(arguments: list[str] | None = None) -> None:
     print_any_character()
     lines = [line for file in options.predictions for line in json.loads(file.read_text(encoding="utf-8"))["lines"]]
     named_rows = list(rows(lines, options.together))
-    print(f"| percent (95 % interval) | lines | {options.by}s | CER | its mean over {options.by}s | WER |")
-    print("|---" * 6 + "|")
+    cer, *others = RATES
+    header = ["percent (95 % interval)", "lines", f"{options.by}s", cer, f"its mean over {options.by}s", *others]
+    print(f"| {' | '.join(header)} |\n{'|---' * len(header)}|")
     for name, members in named_rows:
         groups = numbered(writers(members) if options.by == "writer" else pages(members, options.page))
         figures = [str(len(members)), str(groups.max() + 1), *cells(members, groups, options)]
@@ -92,7 +98,7 @@ def numbered(names: list[str]) -> np.ndarray:
 
 
 def cells(lines: list[dict], groups: np.ndarray, options: argparse.Namespace) -> Iterator[str]:
-    """CER, its mean over the groups, and WER."""
+    """CER, its mean over the groups, and the word error rates."""
     pairs = [(line["prediction"], line["reference"]) for line in lines]
     for name, align in RATES.items():
         errors, lengths = count(pairs, groups, align)
