@@ -137,7 +137,7 @@ def in_grey_or_rgb(picture: Image.Image) -> Image.Image:
     return picture if picture.mode in ("L", "RGB") and "transparency" not in picture.info else to_grey(picture)
 
 
-def find_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:
+def find_page_image(xml: Path, page: Page, top: Path, within: Path | None = None) -> tuple[Path, str]:
     """
     The image that an XML file names, and a warning or "".
 
@@ -150,10 +150,23 @@ def find_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:
         xml: The XML file.
         page: Its page.
         top: Folder of the dataset.
+        within: Folder that the image must be in, links followed; an image elsewhere is missing as if it did not exist.
 
     Raises:
         ValueError: If there is none.
     """
+    missing = f"its image {page.image_name} is neither beside it nor one folder up; is it published?"
+    try:
+        image, warning = search_page_image(xml, page, top)
+    except ValueError as error:
+        raise ValueError(missing) if within is not None else error from None
+    if image is None or (within is not None and not image.resolve().is_relative_to(within.resolve())):
+        raise ValueError(missing)
+    return image, warning
+
+
+def search_page_image(xml: Path, page: Page, top: Path) -> tuple[Path | None, str]:
+    """See [`find_page_image`]; an image anywhere on this computer."""
     for written in dict.fromkeys((page.image_name, unquote(page.image_name, errors="surrogateescape"))):
         parts, absolute = name_parts(written)
         if absolute and Path(written).is_file():
@@ -174,7 +187,7 @@ def find_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:
             f"its image {page.image_name} is not there, only {alone[0]}, which may be another picture: move it to "
             "where the XML says, or mend the name in the XML"
         )
-    raise ValueError(f"its image {page.image_name} is neither beside it nor one folder up; is it published?")
+    return None, ""
 
 
 def name_parts(name: str) -> tuple[tuple[str, ...], bool]:

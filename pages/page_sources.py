@@ -64,7 +64,7 @@ class Document(NamedTuple):
     pages: list[tuple[int, Path, int]]
 
 
-def find_pages(inputs: Sequence[str | Path], output: Path | None = None) -> FoundPages:
+def find_pages(inputs: Sequence[str | Path], output: Path | None = None, within: Path | None = None) -> FoundPages:
     """
     The pages in files and folders.
 
@@ -75,6 +75,8 @@ def find_pages(inputs: Sequence[str | Path], output: Path | None = None) -> Foun
         inputs: Files and folders, which are searched to any depth; hidden files and folders are left out.
         output: The folder of the results: left out where it is below one of the inputs; where it is one, what earlier
             runs wrote into it is.
+        within: Folder that all images must be in, for files of strangers: an XML may name any file of this computer,
+            and neither reads it nor learns whether it exists.
 
     Raises:
         FileNotFoundError: If one of the inputs does not exist.
@@ -90,11 +92,15 @@ def find_pages(inputs: Sequence[str | Path], output: Path | None = None) -> Foun
         if not root.exists():
             raise FileNotFoundError(f"{root}: no such file or folder.")
     files = files_in(roots, output)
-    documents = list(xml_documents([file for file in files if file.kind == "xml"], note))
+    documents = list(xml_documents([file for file in files if file.kind == "xml"], within, note))
     named = {image for document in documents for _, image, _ in document.pages}
     for file in files:
-        if file.kind in ("image", "pdf") and file.path.resolve() not in named:
-            documents.append(Document(file, list(bare_pages(file, note))))
+        if file.kind not in ("image", "pdf") or file.path.resolve() in named:
+            continue
+        if within is not None and not file.path.resolve().is_relative_to(within.resolve()):
+            note(file.path, "it is a link to another place. Drop the file itself")
+            continue
+        documents.append(Document(file, list(bare_pages(file, note))))
     sources = list(named_sources(documents, note))
     ignored = Counter(file.path.suffix.lower() or file.path.name for file in files if not file.kind)
     if not sources and not problems:
@@ -134,7 +140,7 @@ def kind_of(path: Path) -> str:
     return "image" if suffix in IMAGE_SUFFIXES else "pdf" if suffix == PDF_SUFFIX else ""
 
 
-def xml_documents(files: Sequence[File], note: Note) -> Iterator[Document]:
+def xml_documents(files: Sequence[File], within: Path | None, note: Note) -> Iterator[Document]:
     """PAGE and ALTO files with the images of their pages."""
     taken: dict[ImageFrame, Path] = {}
     by_path = {file.path: file for file in files}
@@ -144,17 +150,17 @@ def xml_documents(files: Sequence[File], note: Note) -> Iterator[Document]:
         except ValueError as error:
             note(path, str(error))
             continue
-        located = (xml_page(by_path[path], number, page, taken, note) for number, page in enumerate(parsed))
+        located = (xml_page(by_path[path], number, page, within, taken, note) for number, page in enumerate(parsed))
         if pages := [page for page in located if page is not None]:
             yield Document(by_path[path], pages)
 
 
 def xml_page(
-    file: File, number: int, page: Page, taken: dict[ImageFrame, Path], note: Note
+    file: File, number: int, page: Page, within: Path | None, taken: dict[ImageFrame, Path], note: Note
 ) -> tuple[int, Path, int] | None:
     """A page of an XML file; None if it has no image, or another file tells the same page."""
     try:
-        image, _ = find_page_image(file.path, page, file.top)
+        image, _ = find_page_image(file.path, page, file.top, within)
     except ValueError as error:
         note(file.path, str(error))
         return None

@@ -17,10 +17,11 @@ from htr_convtext.console import hub_errors
 from htr_convtext.hub_upload import push as push_model
 from htr_convtext.line_datasets import push as push_lines
 
+ROOT = Path(__file__).resolve().parent.parent
 PRINTERS = sorted(
     path
-    for path in Path(__file__).resolve().parent.parent.glob("**/*.py")
-    if not {"tests", "benchmarks", "docs", "examples", "pages", "workbench"} & set(path.parts)
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("[a-z]*/**/*.py")]
+    if not {"tests", "benchmarks", "docs", "examples", "pages", "workbench"} & set(path.relative_to(ROOT).parts)
     and not path.parent.name.startswith("htr-convtext-")
 )
 

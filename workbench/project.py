@@ -204,9 +204,7 @@ class Project:
     def parse(self, xml: Path) -> PageFiles:
         name = page_name(xml.relative_to(self.pages_folder).as_posix())
         page = read_pages(xml)[0]
-        image, _ = find_page_image(xml, page, self.pages_folder)
-        if not image.resolve().is_relative_to(self.pages_folder):
-            raise ValueError(f"its picture {image} is not in the project")
+        image, _ = find_page_image(xml, page, self.pages_folder, within=self.pages_folder)
         plan = plan_page_image(image, page)
         page = page._replace(width=plan.size[0], height=plan.size[1])
         source = PageSource(name, xml, 0, image, 0, name)

@@ -132,28 +132,17 @@ def unread_pages(project: Project) -> Unread:
     if not any(project.originals.iterdir()):
         return Unread([], [])
     try:
-        found = find_pages([project.originals])
+        found = find_pages([project.originals], within=project.originals)
     except (OSError, ValueError) as error:
         return Unread([], [str(error)])
     there = {page.name for page in project.pages()}
     sources = [source for source in found.sources if source.name not in there]
-    own = [source for source in sources if source.image.resolve().is_relative_to(project.originals)]
-    problems = [told_problem(Path(where), what) for where, what, _ in found.problems]
-    problems += [outside(source.document) for source in sources if source not in own]
-    return Unread(own, problems)
+    return Unread(sources, [told_problem(Path(where), what) for where, what, _ in found.problems])
 
 
 def told_problem(path: Path, what: str) -> str:
-    is_missing = what.startswith("its image ") and "is neither beside it" in what
-    return outside(path) if is_missing else f"{path.name}: {what}."
-
-
-def outside(document: Path) -> str:
-    """
-    What to say of a file whose picture was not dropped. An XML may name any file of this computer; whether there is
-    such a one is not told either.
-    """
-    if document.suffix.lower() != XML_SUFFIX:
-        return f"{document.name}: it is a link to another place. Drop the file itself."
-    names = [parts[-1] for page in read_pages(document) if (parts := name_parts(page.image_name)[0])]
-    return f"{document.name}: its picture {' or '.join(names)} was not dropped. Drop it, too.".replace("  ", " ")
+    """What to say of a file that cannot be read; of one whose picture is missing, that it was not dropped."""
+    if not (what.startswith("its image ") and "is neither beside it" in what):
+        return f"{path.name}: {what}."
+    names = [parts[-1] for page in read_pages(path) if (parts := name_parts(page.image_name)[0])]
+    return f"{path.name}: its picture {' or '.join(names)} was not dropped. Drop it, too.".replace("  ", " ")

@@ -89,18 +89,15 @@ def pages_of(files: list[str], folder: Path) -> tuple[list[PageSource], list[str
             problems.append(f"{file.name} has more than {MAX_PIXELS // 10**6} megapixels. Save it smaller.")
         else:
             shutil.copyfile(file, folder / file.name)
-    found = find_pages([folder])
+    found = find_pages([folder], within=folder)
     missing = "its picture is missing. Drop it, too."
-    # An XML may name any file of this computer; whether that exists is not told either.
     problems += [
         f"{Path(where).name}: {missing if 'is neither beside it' in what else f'{what}.'}"
         for where, what, _ in found.problems
     ]
-    own = [source for source in found.sources if source.image.resolve().is_relative_to(folder.resolve())]
-    problems += [f"{each.document.name}: {missing}" for each in found.sources if each not in own]
-    if len(own) > MAX_PAGES:
+    if len(found.sources) > MAX_PAGES:
         problems.append(f"Only the first {MAX_PAGES} pages are read here. The workbench, on your computer, reads all.")
-    return own[:MAX_PAGES], problems
+    return found.sources[:MAX_PAGES], problems
 
 
 def shown(pages: list[TranscribedPage], folder: Path) -> str:
