@@ -60,9 +60,9 @@ class ResNetViT(nn.Module):
     A ResNet whose columns a plain transformer encoder reads, the kind of network of HTR-VT (arXiv 2409.08573).
 
     Args:
-        config: For the ResNet's basic layers, which are HTR-ConvText's.
+        config: For the ResNet's stem and basic layers, which are HTR-ConvText's.
         longest_width: Pixels of a line; a plain transformer has one learned position for each frame.
-        channels: Of the stem and of the three stages.
+        channels: Of the three stages.
         num_layers: Of the transformer, as wide as the last stage.
     """
 
@@ -70,13 +70,14 @@ class ResNetViT(nn.Module):
         self,
         config: HTRConvTextConfig,
         longest_width: int,
-        channels: tuple[int, ...] = (16, 64, 128, 192),
+        channels: tuple[int, ...] = (64, 128, 192),
         num_layers: int = 4,
     ):
         super().__init__()
         strides = ((2, 2), (2, 2), (2, 1))
         layers: list[nn.Module] = [HTRConvTextStem(config)]
-        for before, after, stride in zip(channels, channels[1:], strides, strict=False):
+        stem = config.backbone_hidden_sizes[0]
+        for before, after, stride in zip((stem, *channels), channels, strides, strict=False):
             layers += [HTRConvTextBasicLayer(config, before, after, stride)]
             layers += [HTRConvTextBasicLayer(config, after, after, (1, 1))]
         self.backbone = nn.Sequential(*layers)

@@ -100,7 +100,7 @@ def htr_convtext(size: str, batch_size: int, width: int) -> tuple[Callable, int]
 
 
 def peer_network(name: str, batch_size: int, width: int) -> tuple[Callable, int]:
-    model = peer(name, HTRConvTextConfig(), width).eval()
+    model = peer(name, HTRConvTextConfig(**SIZES["tiny"]), width).eval()
     pixel_values = torch.rand(batch_size, 1, HEIGHT, width)
     return lambda: model(pixel_values), count_parameters(model)
 

@@ -57,10 +57,10 @@ def test_a_missing_gpu_is_said(monkeypatch, capsys):
 
 
 def test_recognisers_are_compared_with_the_first(monkeypatch, capsys):
-    names = ("HTR-ConvText lite", "HTR-ConvText tiny", "crnn")
+    names = ("HTR-ConvText lite", "HTR-ConvText tiny", "crnn", "resnet-vit")
     printed = run(monkeypatch, capsys, speed, "--width", 64, "--rounds", 2, "--batch_size", 1, "--only", *names)
-    rows = dict(zip(names, printed[-3:], strict=True))
-    assert all(rows[name].startswith(name) for name in names) and "1.00 (1.00 to 1.00)" in printed[-3]
+    rows = dict(zip(names, printed[-4:], strict=True))
+    assert all(rows[name].startswith(name) for name in names) and "1.00 (1.00 to 1.00)" in printed[-4]
     assert "3.6 M" in rows[names[0]] and "4.1 M" in rows[names[1]] and "3.4 M" in rows[names[2]]
 
 
