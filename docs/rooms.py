@@ -146,7 +146,7 @@ def graph(root: Path) -> str:
     ]
     lines = [
         f"    {room} --> {other}"
-        for room, other in sorted(arrows, key=lambda arrow: [RANK.get(room, len(ORDER)) for room in arrow])
+        for room, other in sorted(arrows, key=lambda arrow: [(RANK.get(room, len(ORDER)), room) for room in arrow])
     ]
     lines += [f"    {room} -. inside a function .-> {other}" for room, other in sorted(late)]
     return "\n".join(lines) + "\n"
