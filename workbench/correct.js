@@ -99,6 +99,9 @@ function take(suggestion) {
 }
 
 // One request at a time: what is typed meanwhile goes to the line that is shown, never to the next.
+// Another order that is chosen meanwhile is followed afterwards.
+let reordered = false;
+
 async function ask(call) {
   if (busy) return;
   busy = true;
@@ -111,6 +114,12 @@ async function ask(call) {
     busy = false;
     element.querySelector(".wb-correct").classList.remove("busy");
   }
+  if (reordered) reorder();
+}
+
+function reorder() {
+  reordered = busy;
+  next();
 }
 
 const next = () => ask(() => server.next_line([order.value]));
@@ -129,7 +138,7 @@ part("accept").addEventListener("click", accept);
 part("skip").addEventListener("click", skip);
 part("undo").addEventListener("click", undo);
 part("reload").addEventListener("click", next);
-order.addEventListener("change", next);
+order.addEventListener("change", reorder);
 text.addEventListener("input", keep);
 element.addEventListener("keydown", event => {
   if (event.key === "Enter" && event.target === text && !event.isComposing) {
