@@ -22,6 +22,7 @@ from .runs import markdown_table, parse_run_options, read_json, start, write_tab
 from .timing import machine
 
 COMMAND_FILE, RESULTS = "command.txt", "validation_results.json"
+SHOWN = ("validation_cer", "validation_wer", "validation_cer_writers")
 TRAIN_HF, PEER = ["train_hf.py"], ["-m", "htr_convtext.benchmarks.peers"]
 # A training that a clock ends, of which nothing is kept but the last weights and what they read.
 TIMED = shlex.split(
@@ -62,8 +63,9 @@ def table(output_dir: Path) -> Iterator[str]:
     """The table of all finished runs, the lowest character error rate first, and their commands."""
     results = {file.parent: read_json(file) for file in output_dir.glob(f"*-*/{RESULTS}")}
     ranked = sorted(results, key=lambda folder: results[folder]["validation_cer"])
-    rates = [name for name in results[ranked[0]] if name.startswith("validation_cer_") and "_source_" in name]
-    rates = ["validation_cer", "validation_wer", *({"validation_cer_writers"} & results[ranked[0]].keys()), *rates]
+    measured = results[ranked[0]]
+    rates = [name for name in SHOWN if name in measured]
+    rates += [name for name in measured if name.startswith("validation_cer_source_")]
     yield f"Validation error rates (percent) after training from scratch, best first. {machine()}."
     yield ""
     names = [rate.removeprefix("validation_").replace("_", " ") for rate in rates]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image of a page: finding the file that its XML names, and opening it as the XML counts its pixels."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from io import BytesIO
@@ -155,17 +156,17 @@ def find_page_image(xml: Path, page: Page, top: Path, within: Path | None = None
     Raises:
         ValueError: If there is none.
     """
-    missing = f"its image {page.image_name} is neither beside it nor one folder up; is it published?"
-    try:
+    if within is None:
+        return search_page_image(xml, page, top)
+    with contextlib.suppress(ValueError):
         image, warning = search_page_image(xml, page, top)
-    except ValueError as error:
-        raise ValueError(missing) if within is not None else error from None
-    if image is None or (within is not None and not image.resolve().is_relative_to(within.resolve())):
-        raise ValueError(missing)
-    return image, warning
+        if image.resolve().is_relative_to(within.resolve()):
+            return image, warning
+    name = " ".join(name_parts(page.image_name)[0][-1:])
+    raise ValueError(f"its picture {name} was not dropped. Drop it, too".replace("  ", " "))
 
 
-def search_page_image(xml: Path, page: Page, top: Path) -> tuple[Path | None, str]:
+def search_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:
     """See [`find_page_image`]; an image anywhere on this computer."""
     for written in dict.fromkeys((page.image_name, unquote(page.image_name, errors="surrogateescape"))):
         parts, absolute = name_parts(written)
@@ -187,7 +188,7 @@ def search_page_image(xml: Path, page: Page, top: Path) -> tuple[Path | None, st
             f"its image {page.image_name} is not there, only {alone[0]}, which may be another picture: move it to "
             "where the XML says, or mend the name in the XML"
         )
-    return None, ""
+    raise ValueError(f"its image {page.image_name} is neither beside it nor one folder up; is it published?")
 
 
 def name_parts(name: str) -> tuple[tuple[str, ...], bool]:

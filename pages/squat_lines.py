@@ -20,8 +20,8 @@ from ..pipeline_htr_convtext import (
 )
 from ..processing_htr_convtext import to_grey
 
-# The numbers were chosen on 404 squat lines of 13 hands, made 400 pixels high, and on 140 pages, blocks of text and
-# pieces of two to fifteen lines, 350 to 1400 pixels high. 392 lines are recognised, and no page is taken for one.
+# The numbers were chosen on 404 squat lines of 13 hands, made 400 pixels high, and on 80 pieces of pages, of two to
+# fifteen lines: 392 lines are recognised, and no piece is taken for one.
 LINE_HEIGHT = 96  # pixels, in which lines usually come
 # Strokes of letters that fill an image are wider than a closing at full size fills, and are not at a line's height:
 # there they are at least so many times as dark. A page's letters get lighter.

@@ -23,7 +23,7 @@ from .finding_lines import find_lines
 from .geometry import Point, right_to_left, wrong_outline
 from .kept_pages import KeptPages
 from .layout import LineText, Page, PageLine
-from .line_readers import LineReaders
+from .line_readers import LineReaders, Reading
 from .page_files import read_pages
 from .page_images import image_size
 from .page_sources import find_pages, is_xml, load_page
@@ -157,7 +157,7 @@ def transcribe(
     software = ", model ".join(filter(None, (software_name(), Path(model_name).name)))
     prepared = prepare_pages(sources, recognizer, options, software, num_workers, kept)
     with LineReaders(recognizer, batch_size, search) as readers:
-        chunks = read_chunks(chunks_of(prepared, BATCHES_TO_SORT * batch_size), readers, recognizer, options)
+        chunks = read_chunks(chunks_of(prepared, BATCHES_TO_SORT * batch_size), readers, options)
         for page, is_kept in chunks:
             if kept is not None and not is_kept:
                 keep(page, kept)
@@ -213,15 +213,14 @@ def with_lines_again(page: PreparedPage, recognizer: HTRConvTextPipeline, option
 def read_chunks(
     chunks: Iterable[list[PreparedPage]],
     readers: LineReaders,
-    recognizer: HTRConvTextPipeline,
     options: ReadingOptions,
 ) -> Iterator[tuple[TranscribedPage, bool]]:
     """Pages with the readings of their lines, and whether they were kept; readers have the next chunk by then."""
-    begun: deque[tuple[list[PreparedPage], list[bool], Callable[[], list[dict[str, Any]]]]] = deque()
+    begun: deque[tuple[list[PreparedPage], list[bool], Callable[[], list[Reading]]]] = deque()
     for chunk in chunks:
         was_kept = [page.is_kept for page in chunk]
         if any(page.to_read for page in chunk):
-            chunk = [with_lines_again(page, recognizer, options) for page in chunk]
+            chunk = [with_lines_again(page, readers.recognizer, options) for page in chunk]
         begun.append((chunk, was_kept, readers.start([line.prepared for page in chunk for line in page.to_read])))
         if len(begun) > CHUNKS_AHEAD:
             yield from finished(*begun.popleft(), options)
@@ -232,7 +231,7 @@ def read_chunks(
 def finished(
     chunk: Sequence[PreparedPage],
     was_kept: Sequence[bool],
-    finish: Callable[[], list[dict[str, Any]]],
+    finish: Callable[[], list[Reading]],
     options: ReadingOptions,
 ) -> Iterator[tuple[TranscribedPage, bool]]:
     """The pages of a chunk once their lines are read."""

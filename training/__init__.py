@@ -68,7 +68,7 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """Imports what nothing here uses when it is asked for: `evaluate` takes as long as torch."""
+    """Imports the one thing that needs `evaluate`, and with it much of scipy, when it is asked for."""
     if name != "HTRConvTextErrorRates":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .evaluate_metric import HTRConvTextErrorRates

@@ -47,7 +47,9 @@ def main(arguments: list[str] | None = None) -> None:
     lines = [line for file in options.predictions for line in json.loads(file.read_text(encoding="utf-8"))["lines"]]
     named_rows = list(rows(lines, options.together))
     cer, *others = RATES
-    header = ["percent (95 % interval)", "lines", f"{options.by}s", cer, f"its mean over {options.by}s", *others]
+    by = options.by
+    spread = f"of one {by}: lowest, median, highest"
+    header = ["percent (95 % interval)", "lines", f"{by}s", cer, f"its mean over {by}s", spread, *others]
     print(f"| {' | '.join(header)} |\n{'|---' * len(header)}|")
     for name, members in named_rows:
         groups = numbered(writers(members) if options.by == "writer" else pages(members, options.page))
@@ -98,7 +100,7 @@ def numbered(names: list[str]) -> np.ndarray:
 
 
 def cells(lines: list[dict], groups: np.ndarray, options: argparse.Namespace) -> Iterator[str]:
-    """CER, its mean over the groups, and the word error rates."""
+    """CER, its mean over the groups and how they spread, and the word error rates."""
     pairs = [(line["prediction"], line["reference"]) for line in lines]
     for name, align in RATES.items():
         errors, lengths = count(pairs, groups, align)
@@ -106,6 +108,7 @@ def cells(lines: list[dict], groups: np.ndarray, options: argparse.Namespace) ->
         if name == "CER":
             rates = errors[lengths > 0] / lengths[lengths > 0]
             yield rate_with_interval(rates, np.ones_like(rates), options.resamples)
+            yield ", ".join(f"{rate:.1f}" for rate in np.percentile(100 * rates, (0, 50, 100)))
 
 
 def count(pairs: list[tuple[str, str]], groups: np.ndarray, align) -> tuple[np.ndarray, np.ndarray]:

@@ -153,11 +153,14 @@ class Teaching:
             lists = write_lines(self.project, run / DATA, state["kept"], self.count_cut)
             self.change(run, is_cut=True, lines=len(lists[TRAIN]), kept_lines=len(lists[KEPT]))
         with self.lock:
-            self.count_cut(self.cut)
+            self.end_if_stopped()
             self.launch(run)
 
     def count_cut(self, number: int) -> None:
         self.cut = number
+        self.end_if_stopped()
+
+    def end_if_stopped(self) -> None:
         if self.stopping.is_set():
             raise Stopped
 

@@ -12,7 +12,6 @@ from PIL import Image
 
 from ..pages import PageSource, find_pages, read_pages
 from ..pages.finding_files import IMAGE_SUFFIXES, comparable
-from ..pages.page_images import name_parts
 from ..pages.page_sources import PDF_SUFFIX, XML_SUFFIX
 from ..processing_htr_convtext import pillow_limit
 from .project import Project
@@ -137,12 +136,4 @@ def unread_pages(project: Project) -> Unread:
         return Unread([], [str(error)])
     there = {page.name for page in project.pages()}
     sources = [source for source in found.sources if source.name not in there]
-    return Unread(sources, [told_problem(Path(where), what) for where, what, _ in found.problems])
-
-
-def told_problem(path: Path, what: str) -> str:
-    """What to say of a file that cannot be read; of one whose picture is missing, that it was not dropped."""
-    if not (what.startswith("its image ") and "is neither beside it" in what):
-        return f"{path.name}: {what}."
-    names = [parts[-1] for page in read_pages(path) if (parts := name_parts(page.image_name)[0])]
-    return f"{path.name}: its picture {' or '.join(names)} was not dropped. Drop it, too.".replace("  ", " ")
+    return Unread(sources, [f"{Path(where).name}: {what}." for where, what, _ in found.problems])

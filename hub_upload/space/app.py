@@ -90,11 +90,7 @@ def pages_of(files: list[str], folder: Path) -> tuple[list[PageSource], list[str
         else:
             shutil.copyfile(file, folder / file.name)
     found = find_pages([folder], within=folder)
-    missing = "its picture is missing. Drop it, too."
-    problems += [
-        f"{Path(where).name}: {missing if 'is neither beside it' in what else f'{what}.'}"
-        for where, what, _ in found.problems
-    ]
+    problems += [f"{Path(where).name}: {what}." for where, what, _ in found.problems]
     if len(found.sources) > MAX_PAGES:
         problems.append(f"Only the first {MAX_PAGES} pages are read here. The workbench, on your computer, reads all.")
     return found.sources[:MAX_PAGES], problems

@@ -93,7 +93,7 @@ def test_an_xml_cannot_fetch_a_picture_of_the_computer(space, root, tmp_path, dr
     assert shown == "" and not archives
     # Of a picture that is there, no more is told than of one that is not.
     for xml in files:
-        assert f"{xml.name}: its picture is missing. Drop it, too." in said
+        assert f"{xml.name}: its picture secret.png was not dropped. Drop it, too." in said
 
 
 def test_a_folder_that_exists_is_not_written_over(tmp_path, capsys):

@@ -22,7 +22,7 @@ def test_rates_and_intervals(tmp_path, capsys):
     intervals.main([write(tmp_path / "predictions.json", lines)])
     printed = capsys.readouterr().out
     rate = "50.00 (0.00 to 100.00)"
-    assert printed.splitlines()[2:] == [f"| all | 4 | 2 | {rate} | {rate} | {rate} | {rate} |"]
+    assert printed.splitlines()[2:] == [f"| all | 4 | 2 | {rate} | {rate} | 0.0, 50.0, 100.0 | {rate} | {rate} |"]
 
 
 def test_pages_of_equal_rates_leave_no_doubt(tmp_path, capsys):
@@ -48,12 +48,12 @@ def test_a_page_that_is_not_found_is_named(tmp_path):
 
 def test_words_are_counted_both_ways(tmp_path, capsys):
     intervals.main([write(tmp_path / "predictions.json", [("a_0", "Well he said.", "Well, he said.")])])
-    assert capsys.readouterr().out.splitlines()[-1] == "| all | 1 | 1 | 7.14 | 7.14 | 20.00 | 33.33 |"
+    assert capsys.readouterr().out.splitlines()[-1] == "| all | 1 | 1 | 7.14 | 7.14 | 7.1, 7.1, 7.1 | 20.00 | 33.33 |"
 
 
 def test_one_page_has_no_interval(tmp_path, capsys):
     intervals.main([write(tmp_path / "predictions.json", [("a_0", "one", "one"), ("a_1", "tvo", "two")])])
-    assert "| all | 2 | 1 | 16.67 | 16.67 | 50.00 | 50.00 |" in capsys.readouterr().out
+    assert "| all | 2 | 1 | 16.67 | 16.67 | 16.7, 16.7, 16.7 | 50.00 | 50.00 |" in capsys.readouterr().out
 
 
 def test_writers_count_alike_in_their_mean(tmp_path, capsys):
@@ -66,8 +66,10 @@ def test_writers_count_alike_in_their_mean(tmp_path, capsys):
     intervals.main([str(file), "--by", "writer", "--together", "both", "letters", "notes"])
     printed = capsys.readouterr().out.splitlines()[2:]
     assert printed[0].startswith("| letters | 2 | 2 | 50.00 (37.50 to 100.00) | 68.75 (37.50 to 100.00) |")
-    assert printed[1] == "| notes | 1 | 1 | 0.00 | 0.00 | 0.00 | 0.00 |"
+    assert printed[1] == "| notes | 1 | 1 | 0.00 | 0.00 | 0.0, 0.0, 0.0 | 0.00 | 0.00 |"
     assert printed[2].startswith("| both | 3 | 3 | 41.67 (")
-    assert printed[3].startswith("| all | 3 | 3 | 41.67 (0.00 to 100.00) | 45.83 (0.00 to 100.00) |")
+    assert printed[3].startswith(
+        "| all | 3 | 3 | 41.67 (0.00 to 100.00) | 45.83 (0.00 to 100.00) | 0.0, 37.5, 100.0 |"
+    )
     with pytest.raises(SystemExit, match="source 'diary'. There are: letters, notes"):
         intervals.main([str(file), "--together", "both", "diary"])

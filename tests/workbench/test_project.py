@@ -181,4 +181,4 @@ def test_an_xml_whose_picture_lies_elsewhere_is_no_page(project, drawn_pages, tm
     xml = project.page("page_1").xml.read_text(encoding="utf-8").replace("page_1.png", Path(secret).as_posix())
     (project.pages_folder / "page_9.xml").write_text(xml, encoding="utf-8")
     assert "page_9" not in [page.name for page in project.pages()]
-    assert any("is neither beside it" in problem for problem in project.problems())
+    assert any("was not dropped" in problem for problem in project.problems())
