@@ -83,14 +83,16 @@ def write_share(
 
 def load_recognizer(options: argparse.Namespace, device: torch.device) -> HTRConvTextPipeline:
     """The pipeline that reads lines, in inference mode."""
-    processor = HTRConvTextProcessor.from_pretrained(options.model)
     dtype = getattr(torch, options.dtype)
     if options.backend == "torch":
         model = HTRConvTextForCTC.from_pretrained(options.model, dtype=torch.float32).to(device)
-        return model.optimize_for_inference(dtype).as_pipeline(processor)
-    from htr_convtext.export import ExportedHTRConvText
+        model.optimize_for_inference(dtype)
+    else:
+        from htr_convtext.export import ExportedHTRConvText
 
-    return ExportedHTRConvText.from_pretrained(options.model, dtype).as_pipeline(processor)
+        model = ExportedHTRConvText.from_pretrained(options.model, dtype)
+    # It asks for many files, and the Hub out of reach costs half a minute for each: the network has said so by now.
+    return model.as_pipeline(HTRConvTextProcessor.from_pretrained(options.model))
 
 
 def load_decoder(name: str | None, recognizer: HTRConvTextPipeline) -> HTRConvTextDecoder | None:

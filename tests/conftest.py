@@ -147,14 +147,14 @@ def oldest_transformers() -> Path:
 @pytest.fixture(scope="session")
 def line_images(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """
-    Paths of 64 line images, narrower and wider than 512 pixels at height 64: real handwriting where it is at hand,
+    Paths of 32 line images, narrower and wider than 512 pixels at height 64: real handwriting where it is at hand,
     or else pieces of the examples.
     """
     try:
         lines = request.getfixturevalue("shared_lines")
     except pytest.skip.Exception:
-        return cut_examples(tmp_path_factory.mktemp("lines"), count=64)
-    return [str(path) for path in sorted((lines / "peraire" / "lines").glob("*.jpg"))[:64]]
+        return cut_examples(tmp_path_factory.mktemp("lines"), count=32)
+    return [str(path) for path in sorted((lines / "peraire" / "lines").glob("*.jpg"))[:32]]
 
 
 def cut_examples(folder: Path, count: int) -> list[str]:

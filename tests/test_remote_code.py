@@ -42,7 +42,7 @@ CODE = {path.name for path in Path(__file__).parents[1].glob("*_htr_convtext.py"
 
 @pytest.fixture(scope="module")
 def lines(line_images) -> list[str]:
-    return line_images[::8]
+    return line_images[::4]
 
 
 @pytest.fixture(scope="module")

@@ -92,8 +92,8 @@ def model_path(project: Project) -> str:
 
 def load_recognizer(name: str) -> HTRConvTextPipeline:
     try:
-        processor = HTRConvTextProcessor.from_pretrained(name)
         model = HTRConvTextForCTC.from_pretrained(name, dtype=torch.float32)
+        processor = HTRConvTextProcessor.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise ProjectError(f"The model {name} cannot be loaded ({error}). Start again with --model FOLDER.") from error
     return model.optimize_for_inference(torch.float32).as_pipeline(processor)

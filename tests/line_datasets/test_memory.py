@@ -18,13 +18,13 @@ base = peak()
 lines = load_lines("lines", data_dir=sys.argv[1] + "/many", cache_dir=sys.argv[2])["train"]
 print(json.dumps({"lines": len(lines), "over": peak() - base}))
 """
-FEW, MANY = 1200, 2000
-TEXT = "x" * 20_000
-IMAGE_SIDE = 180
+FEW, MANY = 300, 500
+TEXT = "x" * 80_000
+IMAGE_SIDE = 360
 
 
 def test_memory_does_not_grow_with_the_lines(tmp_path):
-    """40 MB of transcriptions and 62 MB of images more, after the buffers of a first load have been filled once."""
+    """38 MB of transcriptions and 62 MB of images more, after the buffers of a first load have been filled once."""
     image = tmp_path / "noise.png"
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGE_SIDE, IMAGE_SIDE), np.uint8)
     Image.fromarray(pixels).save(image)
