@@ -136,13 +136,17 @@ class HTRConvTextDecoder:
             for name, key in ((DECODER_ARPA, "has_language_model"), (DECODER_WORDS, "has_words"))
         )
         try:
-            return cls(
-                arpa=Path(arpa).read_bytes() if arpa else None,
-                words=Path(words).read_text(encoding="utf-8").split() if words else (),
-                **config,
-            )
+            known = Path(words).read_text(encoding="utf-8").split() if words else ()
+        except ValueError as error:
+            raise ValueError(f"{words}: {error}") from error
+        try:
+            decoder = cls(words=known, **config)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{arpa or config_path}: {error}") from error
+            raise ValueError(f"{config_path}: {error}") from error
+        if arpa:
+            decoder.arpa = Path(arpa).read_bytes()
+            check_arpa(arpa_text(decoder.arpa, arpa), decoder.alphabet, arpa)
+        return decoder
 
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """

@@ -8,7 +8,6 @@ python -m htr_convtext.hub_upload.convert_original --checkpoint best_CER.pth --d
 import argparse
 import hashlib
 import itertools
-import pickle
 import re
 from pathlib import Path
 
@@ -158,7 +157,7 @@ def load_checkpoint(path: Path) -> dict:
     try:
         with torch.serialization.safe_globals(numpy_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # Of a damaged file the unpickler says whatever it meets, such as an IndexError.
         # PyTorch's message goes on to advise loading without weights_only, which would run what the file says.
         unsafe = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it holds a {unsafe[1]}" if unsafe else f"{type(error).__name__} while reading it"

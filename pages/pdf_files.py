@@ -15,6 +15,8 @@ from ..extras import needing
 POINTS_AN_INCH = 72
 # An image that covers this share of a page's width and height is the page's scan.
 SCAN_SHARE = 0.9
+# Of a picture; it takes up to four bytes for each.
+MAX_PIXELS = 500_000_000
 
 # PDFium answers one thread at a time.
 PDFIUM = threading.RLock()
@@ -36,6 +38,10 @@ def open_pdf(path: Path) -> Iterator[Any]:
             raise ValueError("the file is empty (0 bytes)")
         try:
             document = pypdfium2.PdfDocument(path)
+            try:
+                yield document
+            finally:
+                document.close()
         except pypdfium2.PdfiumError as error:
             encrypted = "password" in str(error).lower()
             raise ValueError(
@@ -43,10 +49,6 @@ def open_pdf(path: Path) -> Iterator[Any]:
                 if encrypted
                 else f"not a readable PDF ({error})"
             ) from error
-        try:
-            yield document
-        finally:
-            document.close()
 
 
 def count_pdf_pages(path: Path) -> int:
@@ -69,7 +71,7 @@ def render_pdf_page(path: Path, number: int, dpi: float, width: int = 0) -> Imag
 
     Raises:
         ImportError: If pypdfium2 is not installed.
-        ValueError: If the file is empty, encrypted or damaged, or the page has no extent.
+        ValueError: If the file is empty, encrypted or damaged, or the page has no extent or is too large.
     """
     with open_pdf(path) as document:
         page = document[number]
@@ -77,6 +79,11 @@ def render_pdf_page(path: Path, number: int, dpi: float, width: int = 0) -> Imag
         if across < 1 or down < 1:
             raise ValueError(f"page {number + 1} has no extent")
         scale = width / across if width else scan_scale(page) or dpi / POINTS_AN_INCH
+        if not across * down * scale**2 < MAX_PIXELS:
+            raise ValueError(
+                f"page {number + 1} is {across / POINTS_AN_INCH:.0f} x {down / POINTS_AN_INCH:.0f} inches; at "
+                f"{scale * POINTS_AN_INCH:.0f} pixels an inch it has more than {MAX_PIXELS / 1e6:.0f} million"
+            )
         # PDFium rounds up; a page's size is of single precision.
         return page.render(scale=scale * (1 - 1e-5)).to_pil().convert("RGB")
 

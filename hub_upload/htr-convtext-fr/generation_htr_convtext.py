@@ -5,14 +5,16 @@ What scripts of transformers' users expect of a recogniser, around the network: 
 so that code written for TrOCR runs unchanged, inference mode, the pipeline, and folders that load wherever they are.
 """
 
+import contextlib
 import difflib
 import inspect
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import GenerationConfig, GenerationMixin
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput, logging
@@ -67,6 +69,15 @@ class HTRConvTextGenerateOutput(ModelOutput):
     sequences: torch.Tensor | None = None
     scores: tuple[torch.Tensor, ...] | None = None
     logits: tuple[torch.Tensor, ...] | None = None
+
+
+@contextlib.contextmanager
+def naming_damaged_weights(name: str | os.PathLike = "the model") -> Iterator[None]:
+    """What transformers lets through of safetensors becomes an `OSError`, as of every other file of a model."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(f"{name}: its weights (model.safetensors) are damaged: {error}") from error
 
 
 class HTRConvTextGenerationMixin(GenerationMixin):

@@ -19,7 +19,7 @@ from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_htr_convtext import HTRConvTextConfig, check_labels, checked_pixel_values
-from .generation_htr_convtext import HTRConvTextGenerationMixin
+from .generation_htr_convtext import HTRConvTextGenerationMixin, naming_damaged_weights
 
 if TYPE_CHECKING:  # What the files above and below import: transformers 4.57 copies only what this file names.
     from .decoding_htr_convtext import collapse_frames  # noqa: F401
@@ -476,9 +476,9 @@ class HTRConvTextPreTrainedModel(PreTrainedModel):
     @classmethod
     def from_pretrained(cls, *args, **kwargs):
         # Otherwise transformers 4 leaves the statistics of batch norms on disk at 0 and 1.
-        if kwargs.get("device_map") is not None:
-            kwargs["offload_buffers"] = True
-        return super().from_pretrained(*args, **kwargs)
+        kwargs |= {"offload_buffers": True} if kwargs.get("device_map") is not None else {}
+        with naming_damaged_weights(*args[:1]):
+            return super().from_pretrained(*args, **kwargs)
 
     @classmethod
     def _can_set_attn_implementation(cls) -> bool:

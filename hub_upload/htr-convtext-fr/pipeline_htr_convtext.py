@@ -5,6 +5,7 @@
 import contextlib
 import copy
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -646,6 +647,9 @@ class Readings:
         try:
             result = next(self.results)
         except (ValueError, OSError) as error:
+            # A worker's error refers to itself through torch's frame (`ExceptionWrapper.reraise`, 2.13). Workers of a
+            # loader in such a cycle are not told to end, and each is waited for five seconds.
+            traceback.clear_frames(error.__traceback__)
             of = "" if self.total is None else f" of {self.total}"
             raise type(error)(
                 f"{error}\n{self.number}{of} results came before that of this image's batch. Mend or leave out the "

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which pages there are in files and folders, and what they are called."""
 
+import re
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from htr_convtext.pages import Page, TranscribedPage, find_pages, open_source
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.page_sources import load_page
+from htr_convtext.pages.pdf_files import render_pdf_page
 
 
 def names(found) -> list[str]:
@@ -130,6 +132,23 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_found(tmp_path, drawn_page
     assert "empty (0 bytes)" in problems["empty.pdf"]
     assert "encrypted" in problems["locked.pdf"]
     assert "not a readable PDF" in problems["no.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "message"),
+    [
+        (rb"\[ 0 0 640.0 400.0 \]", b"[ 0 0 64000 40000 ]", "page 1 is 889 x 556 inches; .* more than 500 million"),
+        (rb"\[ 0 0 640.0 400.0 \]", b"[ 0 0 0.5 400 ]", "page 1 has no extent"),
+        (rb"/Kids \[ \d 0 R \]", b"/Kids [ 9 0 R ]", r"not a readable PDF \(Failed to load page"),
+    ],
+)
+def test_pages_that_a_pdf_does_not_give_say_why(tmp_path, drawn_pages, found, instead, message):
+    drawn_pages.draw().save(tmp_path / "letter.pdf")
+    content, number = re.subn(found, instead, (tmp_path / "letter.pdf").read_bytes())
+    assert number == 1
+    (tmp_path / "letter.pdf").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        render_pdf_page(tmp_path / "letter.pdf", 0, dpi=300)
 
 
 def lock_pdf(path) -> None:
