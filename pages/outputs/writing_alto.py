@@ -49,7 +49,8 @@ def write_into_alto(content: bytes, pages: Sequence[TranscribedPage], now: datet
     An ALTO file with the readings of its lines.
 
     The words of a line that was read take the place of its String, SP and HYP; a hyphen at its end is part of its last
-    word. All else stays, and the whole file where no line was read.
+    word. A reading order that names one of them names the line instead. All else stays, and the whole file where no
+    line was read.
 
     Args:
         content: The file.
@@ -65,10 +66,14 @@ def write_into_alto(content: bytes, pages: Sequence[TranscribedPage], now: datet
     root = tree.getroot()
     version = major_version(root)
     identifiers = Identifiers(value for element in root.iter() if (value := element.get("ID")))
-    elements = root.findall(".//{*}Page")
-    for page, lines in lines_to_write(pages, elements):
+    line_of: dict[str, etree._Element] = {}  # By the ID of what is no longer in it.
+    for page, lines in lines_to_write(pages, root.findall(".//{*}Page")):
         for target, line in lines:
-            write_line(target, line, page.page, identifiers, version)
+            line_of |= dict.fromkeys(write_line(target, line, page.page, identifiers, version), target)
+    for reference in root.iter("{*}ElementRef"):
+        if (target := line_of.get(reference.get("REF", ""))) is not None:
+            target.set("ID", target.get("ID") or identifiers.new("line"))
+            reference.set("REF", target.get("ID", ""))
     note_software(root, pages[0].software, now, version, identifiers)
     return serialize(tree, content)
 
@@ -85,16 +90,19 @@ def major_version(root: etree._Element) -> int:
 
 def write_line(
     element: etree._Element, line: TranscribedLine, page: Page, identifiers: Identifiers, version: int
-) -> None:
+) -> list[str]:
+    """Puts the words of a line in the place of its text, and gives the IDs that are gone."""
     place = place_before(element, TEXT)
     if place == len(element):
         place = next((number for number, each in enumerate(element, start=1) if name_of(each) == "Shape"), 0)
-    for old in [each for each in element if name_of(each) in TEXT]:
+    removed = [each for each in element if name_of(each) in TEXT]
+    for old in removed:
         remove(old)
     name = element.get("ID") or f"line_{line.line.number}"
     for made in text_elements(element, name, line, page, identifiers, version):
         insert(element, place, made)
         place += 1
+    return [identifier for old in removed if (identifier := old.get("ID"))]
 
 
 def text_elements(

@@ -73,6 +73,18 @@ def test_every_version_keeps_its_own_form(write, schema_rules, version):
     assert software.findtext(".//{*}processingDateTime") == "2026-11-25T18:30:00Z"
 
 
+@pytest.mark.parametrize("name", ["l", ""])
+def test_a_reading_order_that_names_a_word_names_its_line(write, schema_rules, name):
+    order = '<ReadingOrder><OrderedGroup ID="o"><ElementRef ID="r" REF="w1"/><ElementRef ID="s" REF="w2"/>'
+    lines = line(OLD.replace("<String", '<String ID="w1"')) + line(OLD.replace("<String", '<String ID="w2"'), "m")
+    content = alto_file(lines).replace("</Tags>", f"</Tags>{order}</OrderedGroup></ReadingOrder>")
+    written = write(content.replace('<TextLine ID="l"', f'<TextLine ID="{name}"' if name else "<TextLine"), {0: "one"})
+    assert schema_rules.violations(written) == []
+    root = etree.fromstring(written)
+    first, second = (reference.get("REF") for reference in root.iter("{*}ElementRef"))
+    assert second == "w2" and first == root.find(".//{*}TextLine").get("ID") == (name or "line")
+
+
 def test_kept_lines_and_a_file_without_readings_are_as_they_were(write):
     content = alto_file(line(OLD.replace("/>", ' WC="0.5" CC="1 2"/>') + HYPHEN, "a") + line("", "b"))
     assert write(content, {}) == content.encode()
