@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from ..language_model_htr_convtext import HTRConvTextDecoder
-from ..pipeline_htr_convtext import HTRConvTextPipeline, PreparedLine
+from ..pipeline_htr_convtext import HTRConvTextPipeline, PreparedLine, is_squat_line
+from ..processing_htr_convtext import to_grey
 from .cropping import CropOptions, Placement, cut_and_place, plan_cut
 from .finding_lines import find_lines
 from .geometry import Point, right_to_left, wrong_outline
@@ -27,7 +28,6 @@ from .line_readers import LineReaders, Reading
 from .page_files import read_pages
 from .page_images import image_size
 from .page_sources import find_pages, is_xml, load_page
-from .squat_lines import is_squat_line
 from .transcript import PageSource, Problem, TranscribedLine, TranscribedPage, Word
 
 IMAGES = ("auto", "lines", "pages")
@@ -363,7 +363,7 @@ def lines_of_image(
         prepared = recognizer.prepare(picture)
     if prepared is not None and (is_long or picture.height < LINE_HEIGHT):
         return prepared
-    if not is_long and is_squat_line(picture):
+    if not is_long and is_squat_line(to_grey(picture)):
         return prepare_line(picture, recognizer)
     lines = find_lines(picture)
     heights = [bottom - top for _, top, _, bottom in (line.box for line in lines)]

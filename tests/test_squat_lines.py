@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 from htr_convtext.line_datasets.rendering import FONT_SIZE, Hand, draw_line
 from htr_convtext.pages import transcribe, transcription
-from htr_convtext.pages.squat_lines import is_squat_line
+from htr_convtext.pipeline_htr_convtext import is_squat_line
+from htr_convtext.processing_htr_convtext import to_grey
 
 HEIGHTS = (300, 400, 700, 1200)
 WORDS = ("Mary", "14 mai", "le 14 mai", "in the year", "Ma ch\u00e8re", "\u00c0 bient\u00f4t,")
@@ -41,7 +42,7 @@ def page(lines: int, size: tuple[int, int]) -> Image.Image:
 def test_a_few_words_are_a_line(text, height):
     line = written(text, height)
     assert is_squat_line(line) and is_squat_line(ImageOps.invert(line))
-    assert is_squat_line(line.convert("RGB"))
+    assert is_squat_line(to_grey(line.convert("RGB")))
 
 
 @pytest.mark.parametrize("size", [(400, 500), (800, 1000), (1000, 700), (1050, 1480), (1400, 500)])
@@ -54,6 +55,16 @@ def test_what_is_no_line_for_certain_is_none():
     assert not is_squat_line(Image.new("L", (700, 400), 225)), "no ink"
     assert not is_squat_line(written("Mary", 400).rotate(90, expand=True)), "upright"
     assert not is_squat_line(written("Mary", 1600)), "more pixels than a line has"
+
+
+def test_the_line_pipeline_reads_words_and_refuses_pages(model_folder):
+    processor = HTRConvTextProcessor.from_pretrained(model_folder)
+    recognizer = HTRConvTextForCTC.from_pretrained(model_folder).as_pipeline(processor)
+    for height in HEIGHTS:
+        for (line,) in recognizer([written(text, height) for text in WORDS]):
+            assert line["score"] > 0 and "notes" not in line
+    with pytest.raises(ValueError, match="about 5 lines of text"):
+        recognizer(page(5, (800, 1000)))
 
 
 def test_words_are_read_without_looking_for_lines(tmp_path, model_folder, monkeypatch):
