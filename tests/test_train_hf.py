@@ -150,7 +150,7 @@ def two_processes(root, line_folder, whole_batch, tmp_path_factory) -> tuple[Pat
     folder = tmp_path_factory.mktemp("two_processes")
     clocks = ["--data_dir", line_folder, *QUICK, "--per_device_train_batch_size", 4, "--freeze_batch_norm"]
     clocks += ["--max_train_minutes", 0.1, "--max_steps", 1000, "--warmup_steps", 0]
-    clocks += ["--eval_strategy", "no", "--save_strategy", "no"]
+    clocks += ["--eval_strategy", "no", "--save_strategy", "no", "--muon"]
     trainings = {"whole_batch": [*whole_batch, "--per_device_train_batch_size", 4], "clocks": clocks}
     for name, options in trainings.items():
         words = [str(word) for word in (*options, "--output_dir", folder / name)]
@@ -184,7 +184,7 @@ def test_two_processes_compute_what_one_does_with_the_whole_batch(
 
 
 def test_two_processes_end_together_by_the_first_one_s_clock(two_processes):
-    """With clocks that differ: the same learning rates, the same weights, the same last step."""
+    """With clocks that differ: the same learning rates, the same weights, the same last step. Muon is shared out."""
     folder, output = two_processes
     first, second = (load_file(folder / "clocks" / f"rank_{rank}.safetensors") for rank in (0, 1))
     # Of the six seconds, the start takes one and each step one.

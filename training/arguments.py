@@ -80,6 +80,9 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "Lines in an evaluation batch."})
     weight_decay: float = field(default=0.05, metadata={"help": "AdamW's, on every parameter."})
     adam_beta2: float = field(default=0.99, metadata={"help": "AdamW's second beta."})
+    muon: bool = field(
+        default=False, metadata={"help": "Muon instead of AdamW for the matrices among the weights: fewer steps."}
+    )
     max_grad_norm: float = field(default=0.0, metadata={"help": "Gradient clipping; 0 for none, as in the recipe."})
     seed: int = field(default=123, metadata={"help": "Seed of weights, order, dropout and augmentation."})
 
@@ -176,6 +179,9 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
                 f"--optim {self.optim.value} steps during the backward pass, which --sam_rho {self.sam_rho} needs "
                 "twice for one step. Set --sam_rho 0 or choose another optimiser."
             )
+
+        if self.muon and not self.optim.value.startswith("adamw_torch"):
+            raise ValueError(f"--muon goes with AdamW, not with --optim {self.optim.value}. Leave one of them out.")
 
     def _check_values(self):
         for name in (

@@ -292,5 +292,6 @@ def check_same_optimizer(loaded: list[dict], asked: list[dict], checkpoint: str)
     for old, new in zip(loaded, asked, strict=True):
         if (set(old) ^ set(new)) - {"params", *IMPLEMENTATION_OPTIONS}:
             raise ValueError(
-                f"{checkpoint} was trained with another --optim. Resume with the one it was started with."
+                f"{checkpoint} was trained with another optimiser (--optim, --muon). Resume with the one it was "
+                "started with."
             )

@@ -19,6 +19,7 @@ from .ema import EMACallback, ExponentialMovingAverage
 from .fast_modules import made_fast
 from .joint_model import HTRConvTextWithTCM
 from .line_trainer import LineTrainer
+from .muon import MuonAdamW
 from .precision import cpu_has_bfloat16
 from .sam import perturbed
 from .sampler import EpochCallback, LineSampler, line_weights
@@ -210,6 +211,19 @@ class HTRConvTextTrainer(LineTrainer):
     def get_decay_parameter_names(self, model):
         """All of them: the recipe decays every parameter."""
         return [name for name, _ in model.named_parameters()]
+
+    def create_optimizer(self, model=None):
+        """Muon where it is asked for; else Trainer's."""
+        if self.args.muon and self.optimizer is None:
+            self.optimizer = MuonAdamW(
+                self.model,
+                self.recognizer.config.vocab_size,
+                lr=self.args.learning_rate,
+                betas=(self.args.adam_beta1, self.args.adam_beta2),
+                eps=self.args.adam_epsilon,
+                weight_decay=self.args.weight_decay,
+            )
+        return super().create_optimizer(model)
 
     def create_scheduler(self, num_training_steps, optimizer=None):
         """The recipe's schedule instead of Trainer's."""

@@ -96,7 +96,7 @@ def test_a_run_that_has_had_its_steps_trains_no_more(resume, steps):
 
 
 def test_another_optimiser_is_refused(resume):
-    with pytest.raises(ValueError, match="checkpoint-4 was trained with another --optim"):
+    with pytest.raises(ValueError, match="checkpoint-4 was trained with another optimiser"):
         resume(optim="sgd")
 
 

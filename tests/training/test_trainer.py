@@ -246,11 +246,11 @@ def test_the_best_checkpoint_is_known_by_its_place_and_kept(make_trainer, strate
         assert state.best_model_checkpoint == str(best)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.3])
-def test_resumed_run_ends_with_the_same_weights(make_trainer, temperature):
+@pytest.mark.parametrize(("temperature", "muon"), [(1.0, False), (0.3, True)])
+def test_resumed_run_ends_with_the_same_weights(make_trainer, temperature, muon):
     """Dropout, drop path, augmentation, SAM, EMA and TCM are on; the run is cut within its second epoch."""
     options = {"max_steps": 7, "save_strategy": "steps", "save_steps": 1, "save_total_limit": 10}
-    options["source_temperature"] = temperature
+    options |= {"source_temperature": temperature, "muon": muon}
     whole = make_trainer("whole", **options)
     whole.train()
     for cut in (2, 4):
