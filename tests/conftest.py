@@ -43,7 +43,9 @@ LONGEST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--examples", type=int, default=20, help="damaged files that are tried for each kind of file")
-    parser.addoption("--kills", type=int, default=15, help="kills of transcribe.py at random points, with -m slow")
+    parser.addoption(
+        "--kills", type=int, default=15, help="kills at random points, of transcribe.py and train_hf.py, with -m slow"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

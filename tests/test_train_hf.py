@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training script, as users start it."""
 
+import contextlib
 import importlib.util
 import json
 import math
@@ -193,30 +194,39 @@ def test_two_processes_end_together_by_the_first_one_s_clock(two_processes):
     assert output.splitlines()[-1].startswith("--max_train_minutes 0.1 ended the training after step 5 of at most")
 
 
+def last_step(output: Path) -> int:
+    steps = [folder.name.removeprefix("checkpoint-") for folder in output.glob("checkpoint-*")]
+    return max((int(step) for step in steps if step.isdigit()), default=0)
+
+
 @pytest.mark.slow
-def test_run_killed_at_random_points_ends_with_the_same_weights(root, line_folder, tmp_path):
-    options = ["--max_steps", 14, "--warmup_steps", 2, "--logging_steps", 1, "--per_device_train_batch_size", 4]
+def test_run_killed_at_random_points_ends_with_the_same_weights(request, root, line_folder, tmp_path):
+    """As often as --kills says: while it starts, resumes, makes steps and saves."""
+    steps, kills = 14, request.config.getoption("--kills")
+    options = ["--max_steps", steps, "--warmup_steps", 2, "--logging_steps", 1, "--per_device_train_batch_size", 4]
     options += ["--eval_strategy", "no", "--save_steps", 1, "--save_total_limit", 2, "--data_dir", line_folder, *QUICK]
     launch(root, "--output_dir", tmp_path / "whole", *options)
 
-    output = tmp_path / "killed"
-    dice = random.Random()
-    for reached in (2, 6, 10):
-        resume = ["--resume_from_checkpoint"] if output.exists() else []
-        with subprocess.Popen(
-            command(root, "--output_dir", output, *options, *resume), cwd=root, stderr=subprocess.DEVNULL
-        ) as process:
-            while process.poll() is None and not list(output.glob(f"checkpoint-{reached}")):
+    output, dice = tmp_path / "killed", random.Random()
+    for number in range(kills):
+        wanted = 1 + number * (steps - 2) // kills
+        # Where the run has come so far already, any time of its start will do.
+        longest = 10.0 if last_step(output) >= wanted else 0.5
+        resume = ["--resume_from_checkpoint"] if last_step(output) else []
+        words = command(root, "--output_dir", output, *options, *resume)
+        with subprocess.Popen(words, cwd=root, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and last_step(output) < wanted:
                 time.sleep(0.005)
-            time.sleep(dice.random() * 0.5)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(dice.random() * longest)
             process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL
+        assert process.returncode in (0, -signal.SIGKILL)
     launch(root, "--output_dir", output, *options, "--resume_from_checkpoint")
 
     assert [entry["loss"] for entry in history(output)] == [entry["loss"] for entry in history(tmp_path / "whole")]
     torch.testing.assert_close(weights(output), weights(tmp_path / "whole"), rtol=0, atol=0)
     for name in ("weights_without_ema.safetensors", "tcm.safetensors"):
-        found, expected = (load_file(run / "checkpoint-14" / name) for run in (output, tmp_path / "whole"))
+        found, expected = (load_file(run / f"checkpoint-{steps}" / name) for run in (output, tmp_path / "whole"))
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
