@@ -66,6 +66,7 @@ def test_hypotheses_say_where_and_how_sure():
     reading = describe_hypothesis(hypothesis, ["a", "a", "b"], pixels_per_frame=4.0, width=22.0)
     assert reading["text"] == "aab" and reading["score"] == hypothesis.score
     assert [(item["start"], item["end"]) for item in reading["characters"]] == [(4, 12), (16, 20), (20, 22)]
+    assert [item["score"] for item in reading["characters"]] == hypothesis.scores
     assert [(word["word"], word["start"], word["end"]) for word in reading["words"]] == [("aab", 4, 22)]
 
 
@@ -103,6 +104,8 @@ def test_each_level_has_its_calibration():
 
 def test_calibrated_scores_keep_their_order_and_an_empty_line_its_nothing():
     assert calibrate([0.0, 0.5, 1.0], 2.0, 0.0) == pytest.approx([0, 0.5, 1], abs=1e-5)
+    lowest, highest = calibrate([0.0, 1.0], 0.5, 0.0)  # Scores of exactly 0 and 1 have odds, too: a million to one.
+    assert (lowest, highest) == pytest.approx((0.001, 0.999), rel=1e-2)
     assert sorted(calibrate([0.9, 0.2, 0.999], 0.3, -1)) == calibrate([0.2, 0.9, 0.999], 0.3, -1).tolist()
     logits = torch.zeros(1, 5, 4)
     logits[..., 0] = 9
@@ -164,6 +167,8 @@ def test_unsure_words_and_lines_are_flagged():
     assert (first["word"], second["word"]) == ("ab", "ab") and first["score"] < 0.5 < second["score"]
     flag(reading, 0.5)
     assert (first["check"], second["check"], reading["check"]) == (True, False, reading["score"] < 0.5)
+    flag(reading, second["score"])
+    assert not second["check"], "a score as high as the threshold is enough"
 
 
 def test_an_empty_reading_scores_nothing():
