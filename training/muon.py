@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Muon (K. Jordan et al., 2024): steps of matrices made orthogonal, with AdamW for all that is no matrix."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -35,7 +36,8 @@ class MuonAdamW(torch.optim.AdamW):
     def __init__(self, model: nn.Module, vocab_size: int, **options):
         matrices = [weight for weight in matrices_of(model) if len(weight) != vocab_size]
         others = [weight for weight in model.parameters() if weight.requires_grad and not is_one_of(weight, matrices)]
-        super().__init__([{"params": others}, {"params": matrices, "momentum": MOMENTUM}], **options)
+        groups: list[dict[str, Any]] = [{"params": others}, {"params": matrices, "momentum": MOMENTUM}]
+        super().__init__(groups, **options)
 
     def __setstate__(self, state):
         for each in state["state"].values():
@@ -65,7 +67,7 @@ class MuonAdamW(torch.optim.AdamW):
         return grad.lerp(average, momentum).flatten(1)
 
 
-def matrices_of(model: nn.Module) -> Iterator[nn.Parameter]:
+def matrices_of(model: nn.Module) -> Iterator[Tensor]:
     """Weights of linear layers and convolutions that mix all channels, with both sides long enough."""
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)) and getattr(module, "groups", 1) == 1:
@@ -74,7 +76,7 @@ def matrices_of(model: nn.Module) -> Iterator[nn.Parameter]:
                 yield weight
 
 
-def is_one_of(weight: Tensor, weights: list[nn.Parameter]) -> bool:
+def is_one_of(weight: Tensor, weights: Sequence[Tensor]) -> bool:
     return any(weight is each for each in weights)
 
 
