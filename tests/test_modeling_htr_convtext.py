@@ -292,8 +292,10 @@ def test_losses_of_a_network_in_double_are_double(pixel_values):
     assert outputs.loss.dtype == tcm(outputs.last_hidden_state, LABELS).loss.dtype == torch.float64
 
 
-def test_torch_compile(shallow_model, pixel_values):
-    compiled = torch.compile(shallow_model, backend="aot_eager")
+# What comes after the capture of the graph, autograd's, is as it is for any graph.
+@pytest.mark.parametrize("backend", ["eager", pytest.param("aot_eager", marks=pytest.mark.slow)])
+def test_torch_compile(shallow_model, pixel_values, backend):
+    compiled = torch.compile(shallow_model, backend=backend)
     outputs, expected = compiled(pixel_values, labels=LABELS), shallow_model(pixel_values, labels=LABELS)
     torch.testing.assert_close(outputs.logits, expected.logits, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(outputs.loss, expected.loss)

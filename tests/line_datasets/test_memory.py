@@ -19,12 +19,12 @@ lines = load_lines("lines", data_dir=sys.argv[1] + "/many", cache_dir=sys.argv[2
 print(json.dumps({"lines": len(lines), "over": peak() - base}))
 """
 FEW, MANY = 300, 500
-TEXT = "x" * 80_000
-IMAGE_SIDE = 360
+TEXT = "x" * 20_000
+IMAGE_SIDE = 440
 
 
 def test_memory_does_not_grow_with_the_lines(tmp_path):
-    """38 MB of transcriptions and 62 MB of images more, after the buffers of a first load have been filled once."""
+    """10 MB of transcriptions and 94 MB of images more, after the buffers of a first load have been filled once."""
     image = tmp_path / "noise.png"
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGE_SIDE, IMAGE_SIDE), np.uint8)
     Image.fromarray(pixels).save(image)

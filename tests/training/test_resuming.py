@@ -15,12 +15,20 @@ from .conftest import TEXTS
 OPTIONS = {"sam_rho": 0.0, "tcm_weight": 0.0, "augment": False, "save_strategy": "steps", "save_steps": 4}
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def checkpoint(make_trainer) -> Path:
-    """The fourth of six steps, which is the second epoch's first."""
-    trainer = make_trainer("first", max_steps=6, **OPTIONS)
-    trainer.train()
-    return Path(trainer.args.output_dir) / "checkpoint-4"
+def checkpoint(make_trainer, kept) -> Path:
+    """The fourth of six steps, which is the second epoch's first; trained once for all tests."""
+    folder = kept / "checkpoint-4"
+    if not folder.exists():
+        trainer = make_trainer("first", max_steps=6, **OPTIONS)
+        trainer.train()
+        shutil.copytree(Path(trainer.args.output_dir) / folder.name, folder)
+    return folder
 
 
 @pytest.fixture
