@@ -218,6 +218,7 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(project, accept_a
     again = Teaching(project, options)  # As after a restart of the workbench.
     assert again.status()["can_go_on"]
     again.go_on()
+    wait_until(lambda: again.state(run)["state"] != PREPARING)
     assert again.state(run)["first_step"] == 20
     again.follower.join()
     status = again.status()
