@@ -64,6 +64,20 @@ def test_the_core_alone_has_the_command_and_every_room_says_what_it_lacks():
         assert re.search(SENTENCE.format(r"\w+", extra), said[room])
 
 
+def test_without_pages_lines_load_and_train_and_writing_names_the_extra(root):
+    """In a process of its own. Nor does training import evaluate, until its metric is asked for."""
+    script = (
+        "import sys\nfor name in ('lxml', 'pypdf', 'fontTools', 'pypdfium2', 'rapidocr'): sys.modules[name] = None\n"
+        "import htr_convtext.line_datasets, htr_convtext.training as training\n"
+        "assert 'evaluate' not in sys.modules and training.HTRConvTextErrorRates and 'evaluate' in sys.modules\n"
+        "import htr_convtext.pages.outputs"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], cwd=root.parent, capture_output=True, text=True)
+    assert ended.returncode == 1
+    last = ended.stderr.strip().splitlines()[-1]
+    assert re.search("Writing transcribed pages " + SENTENCE.format(r"fontTools\.fontBuilder", "pages"), last)
+
+
 def open_no_pdf() -> None:
     with open_pdf("none.pdf"):
         pass

@@ -3,8 +3,6 @@
 """Error rates against the paper's protocol."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import evaluate
@@ -42,12 +40,6 @@ def test_rates_of_all_golden_pairs_through_evaluate(protocol):
 def test_the_metric_is_constructed_directly_too():
     rates = HTRConvTextErrorRates(keep_in_memory=True).compute(predictions=["one"], references=["ore"])
     assert rates == all_error_rates(["one"], ["ore"])
-
-
-def test_training_does_without_evaluate_until_it_is_asked_for():
-    code = "import sys, htr_convtext.training as training; assert 'evaluate' not in sys.modules; "
-    code += "training.HTRConvTextErrorRates; assert 'evaluate' in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

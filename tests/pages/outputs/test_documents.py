@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -224,17 +222,3 @@ def test_the_other_xml_format_is_a_new_file(tmp_path, transcribed):
 
 def test_the_names_of_the_formats():
     assert outputs.DOCUMENT_FORMATS == ALL and outputs.COLLECTION_FORMATS == ("csv", "jsonl")
-
-
-def test_without_the_extra_lines_load_and_writing_names_it(root):
-    """In a process of its own, in which the libraries of [pages] cannot be imported."""
-    script = (
-        "import sys\nfor name in ('lxml', 'pypdf', 'fontTools', 'pypdfium2', 'rapidocr'): sys.modules[name] = None\n"
-        "import htr_convtext.line_datasets\nimport htr_convtext.pages.outputs"
-    )
-    made = subprocess.run([sys.executable, "-c", script], cwd=root.parent, capture_output=True, text=True)
-    assert made.returncode == 1
-    assert made.stderr.strip().splitlines()[-1] == (
-        "htr_convtext.extras.MissingExtraError: Writing transcribed pages needs fontTools.fontBuilder, which is "
-        'not installed: pip install -e ".[pages]" -c constraints.txt in the checkout'
-    )
