@@ -139,25 +139,15 @@ def whole_batch(line_folder) -> list[object]:
     return [*options, "--data_dir", line_folder, *QUICK, "--size", "tiny"]
 
 
-@pytest.fixture(scope="module")
-def two_processes(root, line_folder, whole_batch, tmp_path_factory) -> tuple[Path, str]:
-    """The folder of two trainings by two processes, `whole_batch` and `clocks`, and what they printed."""
-    folder = tmp_path_factory.mktemp("two_processes")
-    clocks = ["--data_dir", line_folder, *QUICK, "--per_device_train_batch_size", 4, "--freeze_batch_norm"]
-    clocks += ["--max_train_minutes", 0.1, "--max_steps", 1000, "--warmup_steps", 0]
-    clocks += ["--eval_strategy", "no", "--save_strategy", "no", "--muon"]
-    trainings = {"whole_batch": [*whole_batch, "--per_device_train_batch_size", 4], "clocks": clocks}
-    for name, options in trainings.items():
-        words = [str(word) for word in (*options, "--output_dir", folder / name)]
-        (folder / f"{name}.json").write_text(json.dumps(words), encoding="utf-8")
+def launch_two(root: Path, output: Path, *options: object) -> str:
+    """A training by two processes, see tests/training/two_processes.py; what it prints."""
     config = ("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
     launcher = accelerate(*config, str(root / "tests" / "training" / "two_processes.py"))
-    output = launch(root, *(folder / f"{name}.json" for name in trainings), launcher=launcher, timeout=600)
-    return folder, output
+    return launch(root, *options, "--output_dir", output, launcher=launcher, timeout=600)
 
 
 def test_two_processes_compute_what_one_does_with_the_whole_batch(
-    train_hf, line_folder, whole_batch, two_processes, tmp_path, monkeypatch
+    root, train_hf, line_folder, whole_batch, tmp_path, monkeypatch
 ):
     """Labels of unequal length on the ranks."""
     # Of the first global batch, rank 0 has the first four lines and rank 1 the others.
@@ -165,8 +155,10 @@ def test_two_processes_compute_what_one_does_with_the_whole_batch(
     texts = [(line_folder / "lines" / name).with_suffix(".txt").read_text(encoding="utf-8") for name in names]
     lengths = [len(texts[line]) for line in LineSampler(len(texts), seed=123)]
     assert sum(lengths[:4]) != sum(lengths[4:8])
-    run_inside(train_hf, monkeypatch, *whole_batch, "--per_device_train_batch_size", 8, "--output_dir", tmp_path)
-    runs = (tmp_path, two_processes[0] / "whole_batch")
+    runs = (tmp_path / "one", tmp_path / "two")
+    eight, four = (["--per_device_train_batch_size", number] for number in (8, 4))
+    run_inside(train_hf, monkeypatch, *whole_batch, *eight, "--output_dir", runs[0])
+    launch_two(root, runs[1], *whole_batch, *four)
     # Every process writes its own random state: there was one, and there were two.
     assert [len(list((run / "checkpoint-3").glob("rng_state_*.pth"))) for run in runs] == [0, 2]
 
@@ -175,13 +167,16 @@ def test_two_processes_compute_what_one_does_with_the_whole_batch(
             assert one[name] == pytest.approx(two[name], rel=1e-4)
     one, two = (load_file(run / "checkpoint-3" / "weights_without_ema.safetensors") for run in runs)
     # How far the weights have moved from their average is the measure of how near they must be to each other.
-    assert distance(one, two) < 0.05 * distance(one, weights(tmp_path))
+    assert distance(one, two) < 0.05 * distance(one, weights(runs[0]))
 
 
-def test_two_processes_end_together_by_the_first_one_s_clock(two_processes):
+def test_two_processes_end_together_by_the_first_one_s_clock(root, line_folder, tmp_path):
     """With clocks that differ: the same learning rates, the same weights, the same last step. Muon is shared out."""
-    folder, output = two_processes
-    first, second = (load_file(folder / "clocks" / f"rank_{rank}.safetensors") for rank in (0, 1))
+    options = ["--data_dir", line_folder, *QUICK, "--per_device_train_batch_size", 4, "--freeze_batch_norm"]
+    options += ["--max_train_minutes", 0.1, "--max_steps", 1000, "--warmup_steps", 0]
+    options += ["--eval_strategy", "no", "--save_strategy", "no", "--muon"]
+    output = launch_two(root, tmp_path, *options)
+    first, second = (load_file(tmp_path / f"rank_{rank}.safetensors") for rank in (0, 1))
     # Of the six seconds, the start takes one and each step one.
     assert len(first["rates"]) == 5 and first["rates"][-1] < first["rates"][0] / 2
     torch.testing.assert_close(first, second, rtol=0, atol=0)

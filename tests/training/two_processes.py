@@ -1,16 +1,11 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-Several trainings of train_hf.py in the processes of one `accelerate launch`, each with the options of a JSON file:
-
-accelerate launch two_processes.py train_hf.py ONE.json TWO.json
-
-The wall clock of each process has a speed of its own. Each writes the learning rates and the weights that it trained
-with: rank_0.safetensors, rank_1.safetensors.
+train_hf.py for `accelerate launch`, where each process has a clock of its own speed. Each writes the learning rates
+and the weights that it trained with: rank_0.safetensors, rank_1.safetensors.
 """
 
 import itertools
-import json
 import runpy
 import sys
 from pathlib import Path
@@ -43,17 +38,11 @@ class TellingTrainer(HTRConvTextTrainer):
         return result
 
 
-def train(script: str, options: str) -> None:
-    # Every look at the clock costs a second in the first process, and three in the second.
-    CLOCKS["wall"] = itertools.count(0, 1 + 2 * PartialState(cpu=True).process_index).__next__
-    sys.argv = [script, *json.loads(Path(options).read_text(encoding="utf-8"))]
-    runpy.run_path(script, run_name="__main__")
-
-
 if __name__ == "__main__":
     import htr_convtext.training as training
 
+    # Every look at the clock costs a second in the first process, and three in the second.
+    CLOCKS["wall"] = itertools.count(0, 1 + 2 * PartialState(cpu=True).process_index).__next__
     training.HTRConvTextTrainer = TellingTrainer
-    script, *trainings = sys.argv[1:]
-    for options in trainings:
-        train(script, options)
+    script, *sys.argv[1:] = sys.argv[1:]
+    runpy.run_path(script, run_name="__main__")
