@@ -11,7 +11,6 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
@@ -74,31 +73,23 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
     return bytes(changed)
 
 
-class Opener(NamedTuple):
-    """Files to be damaged one at a time in their folder, and what reads them again; it raises what it must not."""
-
-    folder: Path
-    files: list[Path]
-    read: Callable[[Path], None]
-
-
 @pytest.fixture(scope="module")
-def try_damage(request, tmp_path_factory):
-    """Damages files at random and reads them."""
+def try_damage(request):
+    """Damages one of some files at random, reads it, and restores it; what reads it raises what it must not."""
     examples = request.config.getoption("--examples")
 
-    def run(opener: Opener) -> None:
-        contents = {path: path.read_bytes() for path in opener.files}
+    def run(files: list[Path], read_again: Callable[[Path], None]) -> None:
+        contents = {path: path.read_bytes() for path in files}
 
         @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(data=st.data())
         def read(data):
-            path = data.draw(st.sampled_from(opener.files))
+            path = data.draw(st.sampled_from(files))
             path.write_bytes(data.draw(damaged(contents[path])))
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    opener.read(path)
+                    read_again(path)
             finally:
                 path.write_bytes(contents[path])
 
@@ -130,7 +121,7 @@ def test_lists_and_tables(tmp_path, try_damage, name):
         for line in lines:
             assert line.image.path.parent == tmp_path and line.text.encode("utf-8") is not None
 
-    try_damage(Opener(tmp_path, [tmp_path / name], read))
+    try_damage([tmp_path / name], read)
 
 
 RELEASES = {
@@ -154,7 +145,7 @@ def test_releases(request, try_damage, name):
 
     kinds = (".txt", ".xml", ".json", ".inkml", ".ln", ".csv")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds)
-    try_damage(Opener(folder, files, read))
+    try_damage(files, read)
 
 
 @pytest.mark.slow
@@ -169,7 +160,7 @@ def test_whole_folders(tmp_path, miniatures, try_damage):
         finally:
             shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 
-    try_damage(Opener(folder, sorted(path for path in folder.rglob("*") if path.is_file()), read))
+    try_damage(sorted(path for path in folder.rglob("*") if path.is_file()), read)
 
 
 # Images and pages
@@ -200,7 +191,7 @@ def test_images(pictures, try_damage):
         except (ValueError, OSError) as error:
             allow(error, path)
 
-    try_damage(Opener(pictures[0].parent, pictures, read))
+    try_damage(pictures, read)
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +224,7 @@ def test_pages(recognizer, page_folder, try_damage, kind):
             # An error that no reader has foreseen has the name of its class.
             assert not re.match(r"[A-Z]\w+: ", page.error), page.error
 
-    try_damage(Opener(page_folder, sorted(page_folder.glob(kind)), read))
+    try_damage(sorted(page_folder.glob(kind)), read)
 
 
 def test_kept_pages(recognizer, page_folder, tmp_path, try_damage):
@@ -244,7 +235,7 @@ def test_kept_pages(recognizer, page_folder, tmp_path, try_damage):
     def read(path: Path) -> None:
         kept.read(source)
 
-    try_damage(Opener(kept.folder, [kept.path(source)], read))
+    try_damage([kept.path(source)], read)
 
 
 # Models
@@ -270,7 +261,7 @@ def test_model_folders(model_folder, tmp_path, try_damage, pattern, load):
         except (ValueError, OSError) as error:
             assert str(error)
 
-    try_damage(Opener(folder, [folder / pattern], read))
+    try_damage([folder / pattern], read)
 
 
 @pytest.mark.slow
@@ -285,7 +276,7 @@ def test_checkpoints_of_the_authors(tmp_path, try_damage):
             assert str(error)
         assert not (tmp_path / "model").exists()
 
-    try_damage(Opener(tmp_path, [path], read))
+    try_damage([path], read)
 
 
 def test_language_models(tmp_path, try_damage):
@@ -299,4 +290,4 @@ def test_language_models(tmp_path, try_damage):
         except (ValueError, OSError) as error:
             allow(error, path)
 
-    try_damage(Opener(tmp_path, sorted(path for path in tmp_path.iterdir() if path.is_file()), read))
+    try_damage(sorted(path for path in tmp_path.iterdir() if path.is_file()), read)

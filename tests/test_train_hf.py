@@ -128,54 +128,44 @@ def test_thirty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_fo
         assert texts == [line["prediction"] for line in predictions["lines"]]
 
 
-@pytest.fixture(scope="module")
-def whole_batch(line_folder) -> list[object]:
-    """Options of a training with TCM and SAM; dropout off, batch norms frozen. Each step has eight lines."""
+def test_two_processes_compute_what_one_does_with_the_whole_batch(root, train_hf, line_folder, tmp_path, monkeypatch):
+    """TCM and SAM on, labels of unequal length on the ranks, dropout off, batch norms frozen."""
     options = ["--max_steps", 3, "--warmup_steps", 0, "--logging_steps", 1, "--eval_strategy", "no", "--save_steps", 3]
     options += ["--augment", "false", "--freeze_batch_norm", "--tcm_dropout_prob", 0, *NO_DROPOUT]
     # SGD, because AdamW would make steps of the rounding errors of gradients that are zero.
     options += ["--optim", "sgd", "--learning_rate", 1e-3, "--max_grad_norm", 1]
     options += ["--seed", 123, "--train_sampling_strategy", "random"]
-    return [*options, "--data_dir", line_folder, *QUICK, "--size", "tiny"]
-
-
-def launch_two(root: Path, output: Path, *options: object) -> str:
-    """A training by two processes, see tests/training/two_processes.py; what it prints."""
-    config = ("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
-    launcher = accelerate(*config, str(root / "tests" / "training" / "two_processes.py"))
-    return launch(root, *options, "--output_dir", output, launcher=launcher, timeout=600)
-
-
-def test_two_processes_compute_what_one_does_with_the_whole_batch(
-    root, train_hf, line_folder, whole_batch, tmp_path, monkeypatch
-):
-    """Labels of unequal length on the ranks."""
     # Of the first global batch, rank 0 has the first four lines and rank 1 the others.
     names = (line_folder / "train.ln").read_text(encoding="utf-8").split()
     texts = [(line_folder / "lines" / name).with_suffix(".txt").read_text(encoding="utf-8") for name in names]
     lengths = [len(texts[line]) for line in LineSampler(len(texts), seed=123)]
     assert sum(lengths[:4]) != sum(lengths[4:8])
-    runs = (tmp_path / "one", tmp_path / "two")
-    eight, four = (["--per_device_train_batch_size", number] for number in (8, 4))
-    run_inside(train_hf, monkeypatch, *whole_batch, *eight, "--output_dir", runs[0])
-    launch_two(root, runs[1], *whole_batch, *four)
-    # Every process writes its own random state: there was one, and there were two.
-    assert [len(list((run / "checkpoint-3").glob("rng_state_*.pth"))) for run in runs] == [0, 2]
+    two = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
+    options += ["--data_dir", line_folder, *QUICK, "--size", "tiny"]
+    four, eight = (["--per_device_train_batch_size", number] for number in (4, 8))
+    launch(root, *options, *four, "--output_dir", tmp_path / "two", launcher=two)
+    run_inside(train_hf, monkeypatch, *options, *eight, "--output_dir", tmp_path / "one")
+    # Every process writes its own random state: there were two, and one.
+    assert len(list((tmp_path / "two" / "checkpoint-3").glob("rng_state_*.pth"))) == 2
+    assert not list((tmp_path / "one" / "checkpoint-3").glob("rng_state_*.pth"))
 
-    for one, two in zip(*map(history, runs), strict=True):
+    for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for name in ("loss", "ctc_loss", "tcm_loss"):
             assert one[name] == pytest.approx(two[name], rel=1e-4)
-    one, two = (load_file(run / "checkpoint-3" / "weights_without_ema.safetensors") for run in runs)
+    one, two = (
+        load_file(tmp_path / output / "checkpoint-3" / "weights_without_ema.safetensors") for output in ("one", "two")
+    )
     # How far the weights have moved from their average is the measure of how near they must be to each other.
-    assert distance(one, two) < 0.05 * distance(one, weights(runs[0]))
+    assert distance(one, two) < 0.05 * distance(one, weights(tmp_path / "one"))
 
 
 def test_two_processes_end_together_by_the_first_one_s_clock(root, line_folder, tmp_path):
     """With clocks that differ: the same learning rates, the same weights, the same last step. Muon is shared out."""
-    options = ["--data_dir", line_folder, *QUICK, "--per_device_train_batch_size", 4, "--freeze_batch_norm"]
-    options += ["--max_train_minutes", 0.1, "--max_steps", 1000, "--warmup_steps", 0]
-    options += ["--eval_strategy", "no", "--save_strategy", "no", "--muon"]
-    output = launch_two(root, tmp_path, *options)
+    options = ["--data_dir", line_folder, "--output_dir", tmp_path, *QUICK, "--per_device_train_batch_size", 4]
+    options += ["--max_train_minutes", 0.1, "--max_steps", 1000, "--warmup_steps", 0, "--eval_strategy", "no"]
+    options += ["--freeze_batch_norm", "--save_strategy", "no", "--muon"]
+    two = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
+    output = launch(root, *options, launcher=(*two, str(root / "tests" / "training" / "two_clocks.py")), timeout=600)
     first, second = (load_file(tmp_path / f"rank_{rank}.safetensors") for rank in (0, 1))
     # Of the six seconds, the start takes one and each step one.
     assert len(first["rates"]) == 5 and first["rates"][-1] < first["rates"][0] / 2

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Muon (K. Jordan et al., 2024): steps of matrices made orthogonal, with AdamW for all that is no matrix."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -35,7 +35,8 @@ class MuonAdamW(torch.optim.AdamW):
 
     def __init__(self, model: nn.Module, vocab_size: int, **options):
         matrices = [weight for weight in matrices_of(model) if len(weight) != vocab_size]
-        others = [weight for weight in model.parameters() if weight.requires_grad and not is_one_of(weight, matrices)]
+        chosen = set(matrices)
+        others = [weight for weight in model.parameters() if weight.requires_grad and weight not in chosen]
         groups: list[dict[str, Any]] = [{"params": others}, {"params": matrices, "momentum": MOMENTUM}]
         super().__init__(groups, **options)
 
@@ -74,10 +75,6 @@ def matrices_of(model: nn.Module) -> Iterator[Tensor]:
             weight = module.weight
             if weight.requires_grad and min(len(weight), weight[0].numel()) >= SMALLEST_SIDE:
                 yield weight
-
-
-def is_one_of(weight: Tensor, weights: Sequence[Tensor]) -> bool:
-    return any(weight is each for each in weights)
 
 
 def orthogonal_steps(gradients: list[Tensor]) -> list[Tensor]:
