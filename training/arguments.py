@@ -55,7 +55,11 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
     warmup_steps: float = field(default=1000, metadata={"help": "Steps of linear warm-up; a share of them below 1."})
     lr_schedule: str = field(
         default="cosine",
-        metadata={"help": "cosine (the textbook's) or paper (the published numbers).", "choices": list(SCHEDULES)},
+        metadata={
+            "help": "cosine (the textbook's), trapezoid (constant, then that cosine in the last 40 %), or paper (the "
+            "published numbers).",
+            "choices": list(SCHEDULES),
+        },
     )
     lr_scheduler_type: str = field(
         default="cosine", metadata={"help": "Not to be chosen: the schedule is --lr_schedule."}

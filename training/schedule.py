@@ -1,13 +1,15 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Learning rates of the recipe: a linear warm-up, then half a cosine."""
+"""Learning rates: a linear warm-up, then half a cosine, at once or after a stretch at the highest rate."""
 
 import math
 from collections.abc import Callable
 
 import torch
 
-SCHEDULES = ("cosine", "paper")
+SCHEDULES = ("cosine", "trapezoid", "paper")
+# Share of a trapezoid after its warm-up in which the rate falls.
+FALL = 0.4
 
 
 def learning_rate(
@@ -17,6 +19,8 @@ def learning_rate(
     Learning rate of an optimiser step.
 
     `"cosine"` is the textbook's: it begins where the warm-up ends and reaches its minimum with the last step.
+    `"trapezoid"` stays at its maximum and goes along that cosine in its last 40 % (warm-up, stable, decay: S. Hu et
+    al., 2024, arXiv 2404.06395): a training that begins with a trained network's weights keeps more of them.
     `"paper"` gives the published numbers: its cosine counts from the first step, so it falls a little at the warm-up's
     end, reaches its minimum `warmup_steps` early and rises a hair. The published code counts its iterations from 1 up
     to, not including, `total_steps`; a run of n steps is `total_steps = n + 1` of theirs.
@@ -27,7 +31,7 @@ def learning_rate(
         warmup_steps: Steps of the warm-up, in which the rate is `maximum * (step + 1) / (warmup_steps + 1)`.
         maximum: Highest learning rate.
         minimum: Learning rate at the end.
-        schedule: `"cosine"` or `"paper"`.
+        schedule: One of `SCHEDULES`.
     """
     if step < warmup_steps:
         return maximum * (step + 1) / (warmup_steps + 1)
@@ -36,6 +40,8 @@ def learning_rate(
     progress = past / max(last, 1)
     if schedule != "paper":
         progress = min(progress, 1.0)
+    if schedule == "trapezoid":
+        progress = max(progress - (1 - FALL), 0.0) / FALL
     return minimum + (maximum - minimum) * (1 + math.cos(math.pi * progress)) / 2
 
 
@@ -55,7 +61,7 @@ def make_scheduler(
         total_steps: Steps of the whole training.
         warmup_steps: Steps of the warm-up.
         minimum: Learning rate at the end.
-        schedule: `"cosine"` or `"paper"`.
+        schedule: One of `SCHEDULES`.
         time_used: Share of the training's time that is used up, 0 where time is not limited. A run that would end by
             time before `total_steps` goes through the schedule by time.
 

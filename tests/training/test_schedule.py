@@ -24,6 +24,13 @@ def test_textbook_cosine_starts_where_warmup_ends_and_ends_at_its_minimum():
     assert rates[100:] == sorted(rates[100:], reverse=True)
 
 
+def test_trapezoid_stays_at_its_maximum_and_then_falls():
+    rates = [learning_rate(step, 1001, 0, 1e-3, 1e-7, "trapezoid") for step in range(1001)]
+    assert set(rates[:601]) == {1e-3}
+    assert rates[800] == pytest.approx(5e-4, rel=1e-3) and rates[1000] == pytest.approx(1e-7)
+    assert rates[600:] == sorted(rates[600:], reverse=True)
+
+
 def test_paper_schedule_of_a_run_takes_the_published_code_s_iterations():
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=1e-3)
