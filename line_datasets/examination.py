@@ -110,7 +110,7 @@ def examine_line(split: str, row: dict[str, Any], reader: Network, findings: Fin
         findings.errors.append(f"{where}: empty transcription")
     try:
         image = decode(row["image"])
-    except (OSError, SyntaxError, ValueError) as error:
+    except ValueError as error:
         findings.errors.append(f"{where}: unreadable image ({error})")
         return
     findings.widths.append(image.width)
@@ -125,9 +125,14 @@ def examine_line(split: str, row: dict[str, Any], reader: Network, findings: Fin
 
 
 def decode(image: dict[str, Any]) -> Image.Image:
-    """Decodes every pixel; OSError if the file is cut short."""
-    opened = Image.open(BytesIO(image["bytes"]) if image["bytes"] else image["path"])
-    opened.load()
+    """Decodes every pixel; ValueError if the file is cut short or damaged."""
+    try:
+        opened = Image.open(BytesIO(image["bytes"]) if image["bytes"] else image["path"])
+        opened.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # Whatever Pillow meets in a damaged file.
+        raise ValueError(str(error)) from error
     return opened
 
 

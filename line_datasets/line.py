@@ -71,9 +71,11 @@ def open_image(file, name: str | Path) -> PillowImage.Image:
     """
     try:
         opened = PillowImage.open(file)
-    except (OSError, SyntaxError, PillowImage.DecompressionBombError) as error:
+        frames = getattr(opened, "n_frames", 1)
+    except MemoryError:
+        raise
+    except Exception as error:  # Whatever Pillow meets in a damaged file.
         raise ValueError(f"{name}: not a readable image ({error})") from error
-    frames = getattr(opened, "n_frames", 1)
     if frames > 1 and opened.format != "MPO":  # A phone's JPEG with a preview: its first picture is the image.
         raise ValueError(f"{name}: the image has {frames} frames; save each line as a file of its own")
     return opened

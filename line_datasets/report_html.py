@@ -103,7 +103,7 @@ def picture_of(row: dict[str, Any]) -> str:
     """The row's image, or "" if it cannot be decoded."""
     try:
         return picture(decode(row["image"]), SHOWN_HEIGHT)
-    except (OSError, SyntaxError, ValueError):
+    except ValueError:
         return ""
 
 

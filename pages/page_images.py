@@ -62,19 +62,19 @@ def plan_page_image(file: Path | str | BytesIO, page: Page) -> PageImage:
         ValueError: If it is no image, has another shape than the XML says, or it is not certain which frame or which
             side of the image the XML means.
     """
+    told = (page.width, page.height) if page.width and page.height else None
     try:
-        with pillow_limit(None):  # A page may have more pixels than a line.
-            opened = Image.open(file)
-    except (OSError, SyntaxError) as error:
+        with pillow_limit(None), Image.open(file) as opened:  # A page may have more pixels than a line.
+            frame = page_frame(opened, page, told)
+            opened.seek(frame)
+            orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
+            # Pillow itself turns the size of a TIFF.
+            swapped = orientation in SWAPS_SIDES and opened.format != "TIFF"
+            upright = (opened.height, opened.width) if swapped else opened.size
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # Whatever Pillow meets in a damaged file.
         raise ValueError(f"not a readable image ({error})") from error
-    with opened:
-        told = (page.width, page.height) if page.width and page.height else None
-        frame = page_frame(opened, page, told)
-        opened.seek(frame)
-        orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
-        # Pillow itself turns the size of a TIFF.
-        swapped = orientation in SWAPS_SIDES and opened.format != "TIFF"
-        upright = (opened.height, opened.width) if swapped else opened.size
     if orientation not in UNDO_EXIF:
         return PageImage(told or upright, frame, False, size_warning(upright, told))
     stored = (upright[1], upright[0]) if orientation in SWAPS_SIDES else upright
@@ -238,5 +238,5 @@ def image_size(path: Path) -> Size | None:
     try:
         with pillow_limit(None), Image.open(path) as opened:
             return opened.size
-    except (OSError, SyntaxError):
+    except Exception:  # Whatever Pillow meets in a damaged file.
         return None

@@ -42,7 +42,7 @@ LONGEST = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--examples", type=int, default=20, help="damaged files that are tried for each kind of file")
+    parser.addoption("--examples", type=int, help="other damaged files for each kind of file than always the same 20")
     parser.addoption(
         "--kills", type=int, default=15, help="kills at random points, of transcribe.py and train_hf.py, with -m slow"
     )

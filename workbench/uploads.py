@@ -94,7 +94,9 @@ def check_picture(path: Path) -> None:
     try:
         with pillow_limit(None), Image.open(path) as opened:
             pixels = opened.width * opened.height
-    except (OSError, SyntaxError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         # What Pillow says of it names the folder of uploads, which means nothing to those who dropped it.
         raise ValueError("it cannot be opened as a picture. Save it anew as JPEG or PNG.") from error
     if pixels > MAX_PIXELS:

@@ -652,7 +652,9 @@ class Lines(torch.utils.data.Dataset):
     def __getitem__(self, index):
         try:
             return self.lines[index]
-        except (OSError, ValueError, SyntaxError) as error:  # datasets decodes a row's image as it is asked for.
+        except MemoryError:
+            raise
+        except Exception as error:  # datasets decodes a row's image as it is asked for, and Pillow says what it meets.
             return UnreadableRow(ValueError(f"Row {index}: {error}"))
 
 

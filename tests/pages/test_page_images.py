@@ -147,6 +147,16 @@ def test_image_of_another_size_is_a_warning_and_of_another_shape_refused(tmp_pat
         plan_page_image(tmp_path / "p.png", page("", 300, 200))
 
 
+def test_damaged_image_is_refused_by_a_sentence(tmp_path):
+    path = write(tmp_path / "p.png")
+    content = path.read_bytes()
+    pixels = content.index(b"IDAT")
+    shorter = (20).to_bytes(4, "big")  # Where the next chunk begins then is none, and Pillow raises a SyntaxError.
+    path.write_bytes(content[: pixels - 4] + shorter + content[pixels:])
+    with pytest.raises(ValueError, match=r"not a readable image \(broken PNG file"):
+        plan_page_image(path, page())
+
+
 def test_frames(tmp_path):
     first, second = scan(), scan().transpose(Image.Transpose.ROTATE_180)
     first.save(tmp_path / "book.tif", save_all=True, append_images=[second])
