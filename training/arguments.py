@@ -56,7 +56,7 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
     lr_schedule: str = field(
         default="cosine",
         metadata={
-            "help": "cosine (the textbook's), trapezoid (constant, then that cosine in the last 40 %), or paper (the "
+            "help": "cosine (the textbook's), trapezoid (constant, then that cosine in the last 40 %%), or paper (the "
             "published numbers).",
             "choices": list(SCHEDULES),
         },
