@@ -52,6 +52,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="model folder whose alphabet the language model is for")
     parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
     parser.add_argument("--data_dir", nargs="+", help="folders of lines whose transcriptions are text too")
+    parser.add_argument("--repeat", type=int, default=1, help="how many times each transcription counts beside texts")
     parser.add_argument("--output", type=Path, required=True, help="folder to write the decoder to")
     parser.add_argument("--order", type=int, default=6, help="characters of the longest n-grams")
     help_prune = "leave out n-grams that are no more frequent; by order"
@@ -66,6 +67,8 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.text and options.data_dir is None:
         parser.error("There is no text: name text files, or --data_dir of lines, or both.")
+    if options.repeat < 1:
+        parser.error(f"--repeat must be at least 1. Got {options.repeat}.")
     return options
 
 
@@ -78,7 +81,8 @@ def build(options: argparse.Namespace) -> None:
     if options.data_dir is not None:
         texts = load_split(options.dataset, options.data_dir, "train")["text"]
         name = ", ".join(options.data_dir)
-        lines += fit([normalize_text(text, options.normal_form) for text in texts], alphabet, name)
+        own = fit([normalize_text(text, options.normal_form) for text in texts], alphabet, name)
+        lines += own * options.repeat
     words = normalize_text(options.words.read_text("utf-8"), options.normal_form).split() if options.words else ()
     arpa = arpa_of_size(lines, alphabet, options.order, options.prune, options.max_megabytes)
     decoder = HTRConvTextDecoder(alphabet, arpa, words, normal_form=options.normal_form)

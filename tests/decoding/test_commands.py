@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands that build, tune and calibrate, on a tiny network and a few lines."""
 
+import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -104,6 +106,21 @@ def test_the_file_gets_as_small_as_asked(model, tmp_path):
     assert sizes[1] <= 6000 < sizes[0]
     with pytest.raises(SystemExit, match="choose a lower --order"):
         build.main([str(text), "--model", str(model), "--output", str(tmp_path / "x"), "--max_megabytes", "0.0001"])
+
+
+def test_transcriptions_count_more_than_once(model, lines, tmp_path):
+    (tmp_path / "book.txt").write_text(4 * "mz ")
+    arguments = ["--model", str(model), "--data_dir", str(lines), "--output", str(tmp_path / "out"), "--order", "2"]
+    shares = []
+    for repeat in ("1", "3"):
+        build.main([str(tmp_path / "book.txt"), *arguments, "--repeat", repeat])
+        arpa = gzip.decompress((tmp_path / "out" / "characters.arpa.gz").read_bytes()).decode()
+        mill, other = (float(re.search(rf"^(\S+)\tm {letter}$", arpa, re.MULTILINE)[1]) for letter in "iz")
+        shares.append(10 ** (mill - other))
+    # "mi" is there four times, and then twelve times, beside four "mz"; both are discounted.
+    assert shares[0] == pytest.approx(1, abs=0.2) and 3 < shares[1] < 4.5
+    with pytest.raises(SystemExit):
+        build.main([*arguments, "--repeat", "0"])
 
 
 @pytest.mark.parametrize(
