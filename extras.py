@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said where a library of an extra is missing. It is free to import."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 IN_CHECKOUT = (Path(__file__).resolve().parent / "setup.cfg").is_file()
 
@@ -51,3 +53,21 @@ def missing_extra(what: str, error: ImportError, extras: str = "pages") -> Missi
     missing = isinstance(error, ModuleNotFoundError)
     state = f"{error.name}, which is not installed" if missing else f"what cannot be loaded ({error})"
     return MissingExtraError(what, state, extras)
+
+
+def is_command(words: list[str]) -> bool:
+    """Whether with these words Python runs a module of this package: python -m htr_convtext.export.convert."""
+    module = words[words.index("-m") + 1 :][:1] if "-m" in words else []
+    return [name.split(".")[0] for name in module] == [__package__]
+
+
+def say_what_is_missing(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Python's way to end by an error, but for a missing extra: of that a command says the sentence alone."""
+    if isinstance(error, MissingExtraError):
+        print(error, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+if is_command(sys.orig_argv):
+    sys.excepthook = say_what_is_missing

@@ -20,11 +20,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.figure
 import numpy as np
 
 from ..console import print_any_character
 from ..decoding_htr_convtext import LEVELS, CTCHypothesis, calibrate, check_calibration, decode_greedily
+from ..extras import needing
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
@@ -41,6 +41,9 @@ from .calibration import (
     score_lines,
 )
 from .reading import NetworkLine, add_line_options, load_split, read_logits
+
+with needing("Calibrating", "train"):
+    import matplotlib.figure
 
 CHECKED = (0.05, 0.1, 0.2, 0.3, 0.5)
 

@@ -12,14 +12,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.figure
 import numpy as np
 import torch
 from PIL import Image
 
 from ..console import print_any_character
+from ..extras import needing
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor, load_image, to_grey
+
+with needing("Drawing a reading", "train"):
+    import matplotlib.figure
 
 WIDTH = 14  # inches
 FONT = "DejaVu Sans"

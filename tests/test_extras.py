@@ -43,6 +43,28 @@ def test_an_installed_package_has_no_checkout(monkeypatch):
             import no_such_package  # noqa: F401
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["python", "-m", "htr_convtext.export.convert", "--help"], True),
+        (["python", "-X", "utf8", "-m", "htr_convtext", "train"], True),
+        (["python", "-m", "pytest", "htr_convtext"], False),
+        (["python", "train_hf.py"], False),
+        (["python", "-m"], False),
+    ],
+)
+def test_commands_of_the_package_are_known(words, expected):
+    assert extras.is_command(words) == expected
+
+
+def test_a_command_says_what_is_missing_and_nothing_else(capsys):
+    for error in (MissingExtraError("Something", "x, which is not installed", "lm"), ValueError("of the program")):
+        extras.say_what_is_missing(type(error), error, None)
+    said = capsys.readouterr().err
+    assert said.startswith("Something needs x, which is not installed: pip install")
+    assert "ValueError: of the program" in said and "MissingExtraError" not in said
+
+
 def test_the_core_alone_has_the_command_and_every_room_says_what_it_lacks():
     """In a process of its own, where nothing that an extra brings can be imported."""
     script = (
