@@ -69,6 +69,8 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("There is no text: name text files, or --data_dir of lines, or both.")
     if options.repeat < 1:
         parser.error(f"--repeat must be at least 1. Got {options.repeat}.")
+    if options.repeat > 1 and options.data_dir is None:
+        parser.error("--repeat counts transcriptions: name their folders, --data_dir.")
     return options
 
 

@@ -121,6 +121,8 @@ def test_transcriptions_count_more_than_once(model, lines, tmp_path):
     assert shares[0] == pytest.approx(1, abs=0.2) and 3 < shares[1] < 4.5
     with pytest.raises(SystemExit):
         build.main([*arguments, "--repeat", "0"])
+    with pytest.raises(SystemExit):
+        build.main([str(tmp_path / "book.txt"), "--model", str(model), "--output", "out", "--repeat", "2"])
 
 
 @pytest.mark.parametrize(
