@@ -5,7 +5,7 @@ const part = name => element.querySelector(`[data-part="${name}"]`);
 const [picture, words, suggestions, text, message, progress, bar, where, order] = [
   "picture", "words", "suggestions", "text", "message", "progress", "bar", "where", "order",
 ].map(part);
-let line = null, busy = false;
+let line = null;
 
 const say = (sentence, bad = false) => {
   message.textContent = sentence;
@@ -98,39 +98,42 @@ function take(suggestion) {
   text.focus();
 }
 
-// One request at a time: what is typed meanwhile goes to the line that is shown, never to the next.
-// Another order that is chosen meanwhile is followed afterwards.
-let reordered = false;
+// One request at a time; what is asked meanwhile follows. A line is finished with what stood in it when that was asked,
+// whatever is shown by then. Who presses Enter twice means the same line, so that only the first counts.
+let running = null;
+const waiting = [];
 
-async function ask(call) {
-  if (busy) return;
-  busy = true;
-  element.querySelector(".wb-correct").classList.add("busy");
-  try {
-    show(await call());
-  } catch (error) {
-    say("The workbench does not answer. Look whether it still runs, and press Enter again; your text is still here.", true);
-  } finally {
-    busy = false;
-    element.querySelector(".wb-correct").classList.remove("busy");
-  }
-  if (reordered) reorder();
+function ask(call, finishes = false) {
+  if (finishes && [running, ...waiting].some(each => each && each.finishes)) return;
+  waiting.push({call, finishes});
+  if (!running) work();
 }
 
-function reorder() {
-  reordered = busy;
-  next();
+async function work() {
+  element.querySelector(".wb-correct").classList.add("busy");
+  while ((running = waiting.shift() || null)) {
+    try {
+      show(await running.call());
+    } catch (error) {
+      say("The workbench does not answer. Look whether it still runs, and press Enter again; your text is still here.", true);
+    }
+  }
+  element.querySelector(".wb-correct").classList.remove("busy");
+}
+
+function finish(call, ...told) {
+  if (!line) return;
+  const asked = [line.page, line.number, ...told, line.version, order.value];
+  ask(async () => {
+    const answer = await call(asked);
+    if (!answer.error) localStorage.removeItem(DRAFT);
+    return answer;
+  }, true);
 }
 
 const next = () => ask(() => server.next_line([order.value]));
-const finish = call => ask(async () => {
-  const answer = await call();
-  if (!answer.error) localStorage.removeItem(DRAFT);
-  return answer;
-});
-const accept = () =>
-  line && finish(() => server.accept([line.page, line.number, text.value, line.version, order.value]));
-const skip = () => line && finish(() => server.skip([line.page, line.number, line.version, order.value]));
+const accept = () => finish(server.accept, text.value);
+const skip = () => finish(server.skip);
 const undo = () => ask(() => server.undo([]));
 const open = wanted => ask(() => server.open_line([wanted.page, wanted.number]));
 
@@ -138,7 +141,7 @@ part("accept").addEventListener("click", accept);
 part("skip").addEventListener("click", skip);
 part("undo").addEventListener("click", undo);
 part("reload").addEventListener("click", next);
-order.addEventListener("change", reorder);
+order.addEventListener("change", next);
 text.addEventListener("input", keep);
 element.addEventListener("keydown", event => {
   if (event.key === "Enter" && event.target === text && !event.isComposing) {

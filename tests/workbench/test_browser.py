@@ -211,6 +211,25 @@ def test_what_is_typed_outlives_a_reload(served, project, open_tab):
     sync_api.expect(text).to_have_value(line.text, timeout=WAIT)
 
 
+def test_a_line_accepted_while_another_is_fetched_is_saved(served, project, open_tab):
+    tab = open_tab(served)
+    show(tab, "Correct")
+    said, where = tab.locator("[data-part=message]"), tab.locator("[data-part=where]")
+    sync_api.expect(where).to_contain_text("Page", timeout=WAIT)
+    line = project.queue("worst")[0]
+    held: list[sync_api.Route] = []
+    tab.route("**/component_server**", lambda route: held.append(route), times=1)
+    with tab.expect_request("**/component_server**"):
+        tab.get_by_label("Order").select_option("page")
+    tab.get_by_label("Text of the line").fill("typed meanwhile")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Enter")  # By mistake: it is for the same line.
+    held[0].continue_()
+    sync_api.expect(said).to_contain_text(f"Line {line.place} of page {line.page} is saved", timeout=WAIT)
+    assert project.line(*line.key).text == "typed meanwhile"
+    assert line.key not in [waiting.key for waiting in project.queue("page")]
+
+
 def test_two_tabs_lose_nothing(served, project, open_tab):
     one, two = open_tab(served), open_tab(served)
     for tab in (one, two):
