@@ -128,45 +128,56 @@ def test_thirty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_fo
         assert texts == [line["prediction"] for line in predictions["lines"]]
 
 
-def test_two_processes_compute_what_one_does_with_the_whole_batch(root, train_hf, line_folder, tmp_path, monkeypatch):
-    """TCM and SAM on, labels of unequal length on the ranks, dropout off, batch norms frozen."""
-    options = ["--max_steps", 3, "--warmup_steps", 0, "--logging_steps", 1, "--eval_strategy", "no", "--save_steps", 3]
-    options += ["--augment", "false", "--freeze_batch_norm", "--tcm_dropout_prob", 0, *NO_DROPOUT]
-    # SGD, because AdamW would make steps of the rounding errors of gradients that are zero.
-    options += ["--optim", "sgd", "--learning_rate", 1e-3, "--max_grad_norm", 1]
-    options += ["--seed", 123, "--train_sampling_strategy", "random"]
+# Of two runs by two processes: labels of unequal length on the ranks, TCM and SAM on, dropout off, batch norms frozen;
+# SGD, because AdamW would make steps of the rounding errors of gradients that are zero.
+ONE_BATCH = ["--max_steps", 3, "--warmup_steps", 0, "--logging_steps", 1, "--eval_strategy", "no", "--save_steps", 3]
+ONE_BATCH += ["--augment", "false", "--freeze_batch_norm", "--tcm_dropout_prob", 0, *NO_DROPOUT]
+ONE_BATCH += ["--optim", "sgd", "--learning_rate", 1e-3, "--max_grad_norm", 1]
+ONE_BATCH += ["--seed", 123, "--train_sampling_strategy", "random", *QUICK, "--size", "tiny"]
+TWO_CLOCKS = ["--max_train_minutes", 0.1, "--max_steps", 1000, "--warmup_steps", 0, "--eval_strategy", "no"]
+TWO_CLOCKS += ["--freeze_batch_norm", "--save_strategy", "no", "--muon", *QUICK]
+
+
+@pytest.fixture(scope="module")
+def two_processes(root, line_folder, tmp_path_factory) -> tuple[Path, str]:
+    """The folder of two runs by two processes, `one_batch` and `two_clocks`, and what they printed."""
+    folder = tmp_path_factory.mktemp("two_processes")
+    files = []
+    for name, options in (("one_batch", ONE_BATCH), ("two_clocks", TWO_CLOCKS)):
+        options = [*options, "--data_dir", line_folder, "--output_dir", folder / name, "--per_device_train_batch_size", 4]
+        files.append(folder / f"{name}.json")
+        files[-1].write_text(json.dumps(list(map(str, options))), encoding="utf-8")
+    launcher = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
+    script = str(root / "tests" / "training" / "two_processes.py")
+    return folder, launch(root, *files, launcher=(*launcher, script), timeout=600)
+
+
+def test_two_processes_compute_what_one_does_with_the_whole_batch(
+    two_processes, train_hf, line_folder, tmp_path, monkeypatch
+):
     # Of the first global batch, rank 0 has the first four lines and rank 1 the others.
     names = (line_folder / "train.ln").read_text(encoding="utf-8").split()
     texts = [(line_folder / "lines" / name).with_suffix(".txt").read_text(encoding="utf-8") for name in names]
     lengths = [len(texts[line]) for line in LineSampler(len(texts), seed=123)]
     assert sum(lengths[:4]) != sum(lengths[4:8])
-    two = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
-    options += ["--data_dir", line_folder, *QUICK, "--size", "tiny"]
-    four, eight = (["--per_device_train_batch_size", number] for number in (4, 8))
-    launch(root, *options, *four, "--output_dir", tmp_path / "two", launcher=two)
-    run_inside(train_hf, monkeypatch, *options, *eight, "--output_dir", tmp_path / "one")
+    folders = two_processes[0] / "one_batch", tmp_path
+    options = ["--data_dir", line_folder, "--output_dir", tmp_path, "--per_device_train_batch_size", 8]
+    run_inside(train_hf, monkeypatch, *ONE_BATCH, *options)
     # Every process writes its own random state: there were two, and one.
-    assert len(list((tmp_path / "two" / "checkpoint-3").glob("rng_state_*.pth"))) == 2
-    assert not list((tmp_path / "one" / "checkpoint-3").glob("rng_state_*.pth"))
+    assert [len(list((folder / "checkpoint-3").glob("rng_state_*.pth"))) for folder in folders] == [2, 0]
 
-    for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
+    for two, one in zip(*map(history, folders), strict=True):
         for name in ("loss", "ctc_loss", "tcm_loss"):
             assert one[name] == pytest.approx(two[name], rel=1e-4)
-    one, two = (
-        load_file(tmp_path / output / "checkpoint-3" / "weights_without_ema.safetensors") for output in ("one", "two")
-    )
+    two, one = (load_file(folder / "checkpoint-3" / "weights_without_ema.safetensors") for folder in folders)
     # How far the weights have moved from their average is the measure of how near they must be to each other.
-    assert distance(one, two) < 0.05 * distance(one, weights(tmp_path / "one"))
+    assert distance(one, two) < 0.05 * distance(one, weights(tmp_path))
 
 
-def test_two_processes_end_together_by_the_first_one_s_clock(root, line_folder, tmp_path):
+def test_two_processes_end_together_by_the_first_one_s_clock(two_processes):
     """With clocks that differ: the same learning rates, the same weights, the same last step. Muon is shared out."""
-    options = ["--data_dir", line_folder, "--output_dir", tmp_path, *QUICK, "--per_device_train_batch_size", 4]
-    options += ["--max_train_minutes", 0.1, "--max_steps", 1000, "--warmup_steps", 0, "--eval_strategy", "no"]
-    options += ["--freeze_batch_norm", "--save_strategy", "no", "--muon"]
-    two = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))
-    output = launch(root, *options, launcher=(*two, str(root / "tests" / "training" / "two_clocks.py")), timeout=600)
-    first, second = (load_file(tmp_path / f"rank_{rank}.safetensors") for rank in (0, 1))
+    folder, output = two_processes
+    first, second = (load_file(folder / "two_clocks" / f"rank_{rank}.safetensors") for rank in (0, 1))
     # Of the six seconds, the start takes one and each step one.
     assert len(first["rates"]) == 5 and first["rates"][-1] < first["rates"][0] / 2
     torch.testing.assert_close(first, second, rtol=0, atol=0)

@@ -1,17 +1,22 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
 """
-train_hf.py for `accelerate launch`, where each process has a clock of its own speed. Each writes the learning rates
-and the weights that it trained with: rank_0.safetensors, rank_1.safetensors.
+Two runs of train_hf.py for one `accelerate launch`, which takes long to start: as it is, and where each process has a
+clock of its own speed. Of the second, each process writes the learning rates and the weights that it trained with:
+rank_0.safetensors, rank_1.safetensors.
+
+accelerate launch ... two_processes.py train_hf.py PLAIN.json CLOCKS.json, each a list of the run's options
 """
 
 import itertools
+import json
 import runpy
 import sys
 from pathlib import Path
+from unittest import mock
 
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator, PartialState
 from safetensors.torch import save_file
 from transformers import TrainerCallback
 
@@ -38,11 +43,18 @@ class TellingTrainer(HTRConvTextTrainer):
         return result
 
 
+def run(script: str, options: str) -> None:
+    sys.argv = [script, *json.loads(Path(options).read_text(encoding="utf-8"))]
+    runpy.run_path(script, run_name="__main__")
+
+
 if __name__ == "__main__":
     import htr_convtext.training as training
 
+    script, plain, clocks = sys.argv[1:]
+    with mock.patch.object(Accelerator, "end_training"):  # It would leave no processes for the second run.
+        run(script, plain)
     # Every look at the clock costs a second in the first process, and three in the second.
-    CLOCKS["wall"] = itertools.count(0, 1 + 2 * PartialState(cpu=True).process_index).__next__
+    CLOCKS["wall"] = itertools.count(0, 1 + 2 * PartialState().process_index).__next__
     training.HTRConvTextTrainer = TellingTrainer
-    script, *sys.argv[1:] = sys.argv[1:]
-    runpy.run_path(script, run_name="__main__")
+    run(script, clocks)
