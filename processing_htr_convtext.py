@@ -896,13 +896,12 @@ class HTRConvTextProcessor(ProcessorMixin):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):
         """As every transformers processor; remembers where it came from, to find a decoder there."""
-        loaded = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        processor = loaded[0] if isinstance(loaded, tuple) else loaded
+        processor = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         processor._source = (
             pretrained_model_name_or_path,
             {name: kwargs[name] for name in FINDING_OPTIONS if kwargs.get(name) is not None},
         )
-        return loaded
+        return processor
 
     def save_pretrained(self, save_directory, *args, **kwargs):
         """Saves as every transformers processor does, and its decoder beside it."""

@@ -526,10 +526,11 @@ def test_eight_bits_are_what_the_network_reads(grey, keep_aspect_ratio):
     np.testing.assert_array_equal(line.astype(np.float32)[None] * np.float32(1 / 255), expected)
 
 
-def test_padding_in_eight_bits_is_the_nearest_grey(grey):
-    image_processor = HTRConvTextImageProcessor(padding_value=0.5)
-    assert image_processor.resize_line(grey[:, :100])[0, -1] == 128
-    assert image_processor.preprocess_line(grey[:, :100])[0, 0, -1] == 0.5
+@pytest.mark.parametrize(("value", "nearest"), [(0.0, 0), (0.5, 128), (1.0, 255), (2.0, 255)])
+def test_padding_in_eight_bits_is_the_nearest_grey(grey, value, nearest):
+    image_processor = HTRConvTextImageProcessor(padding_value=value)
+    assert image_processor.resize_line(grey[:, :100])[0, -1] == nearest
+    assert image_processor.preprocess_line(grey[:, :100])[0, 0, -1] == value
 
 
 # transformers' processing keywords
@@ -774,6 +775,7 @@ def test_frames_are_collapsed_as_with_wav2vec2(skip_special_tokens):
     for batch in ([FRAMES], torch.tensor([FRAMES]), np.array([FRAMES])):
         assert tokenizer.batch_decode(batch, skip_special_tokens) == ["aab"]
     assert tokenizer.decode(torch.tensor(FRAMES), skip_special_tokens) == "aab"
+    assert tokenizer.decode([2, 2, 0, 1, 1], skip_special_tokens) == "ba"
     # What one line of a batch shows is true of all.
     assert tokenizer.batch_decode([FRAMES, [1, 1, 1, 2, 2, 2, 0, 0, 0]], skip_special_tokens) == ["aab", "ab"]
 
@@ -847,6 +849,10 @@ def test_keywords_of_texts(grey):
     ):
         assert processor(text="aab", return_tensors="pt", **options)["labels"].tolist() == [wanted]
         assert processor(text=["aab"], **options)["labels"] == [wanted]
+    # max_length says nothing to other padding, and where nothing is to be cut.
+    for options in ({"padding": True}, {"padding": "longest", "truncation": "do_not_truncate"}):
+        padded = processor(text=["aab", ""], max_length=2, **options)["labels"]
+        assert padded == [wanted[:3], [-100] * 3]
     common = processor(grey, "aab", common_kwargs={"return_tensors": "np"}, images_kwargs={"do_rescale": True})
     assert common["labels"].shape == (1, 3) and common["pixel_values"].shape == (1, 1, 64, 512)
     for options, message in (

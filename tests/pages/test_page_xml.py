@@ -24,8 +24,8 @@ def word(*content: str) -> str:
     return f'<Word id="w">{COORDS}{"".join(content)}</Word>'
 
 
-def glyph(text: str) -> str:
-    return f'<Glyph id="g">{COORDS}{equivalent(text)}</Glyph>'
+def glyph(text: str, attributes: str = "") -> str:
+    return f'<Glyph id="g">{COORDS}{equivalent(text, attributes)}</Glyph>'
 
 
 def text_of(content: str, text_index: int | None = None):
@@ -81,6 +81,8 @@ def test_index_that_is_asked_for():
     assert text_of(both, 1).text == "read"
     assert text_of(equivalent("read", 'index="1"'), 1).text == "read"
     assert text_of(both, 0).text == "truth"
+    assert text_of(word(both) + word(both), 1).text == "read read"
+    assert text_of(word(glyph("a", 'index="1"'), glyph("b", 'index="1"')), 1).text == "ab"
 
 
 def test_words_that_differ_from_their_line_are_a_warning():
