@@ -42,6 +42,8 @@ def words(*texts: str, between: str = "") -> str:
         ('<String CONTENT="vation" SUBS_TYPE="HypPart2" SUBS_CONTENT="conservation"/>', "vation"),
         ('<String><Glyph CONTENT="o"/><Glyph CONTENT="ne"/></String>' + words("two"), "one two"),
         ("<SP/>" + words("one") + "<SP/>", " one "),
+        (words("con\u00adser", "vation"), "con\u00adser vation"),
+        (words("con\u00adser\u00ad"), "con\u00adser\u00ad"),
         ("", ""),
     ],
 )
@@ -78,3 +80,36 @@ def test_lines_have_the_labels_of_their_tags():
     alto = f'<alto>{tags}<Layout><Page WIDTH="40" HEIGHT="20"><PrintSpace>{block}</PrintSpace></Page></Layout></alto>'
     (page,) = read_pages(alto.encode())
     assert page.lines[0].tags == ("Advert", "MarginTextZone", "DefaultLine")
+
+
+def page_of(*lines: str, order: str = "", block: str = ""):
+    content = f'<Page WIDTH="400" HEIGHT="200"><PrintSpace><TextBlock {block}>{"".join(lines)}</TextBlock></PrintSpace></Page>'
+    (page,) = read_pages(f"<alto>{order}<Layout>{content}</Layout></alto>".encode())
+    return page
+
+
+def test_outline_is_the_shape_or_else_the_box():
+    shape = '<Shape><Polygon POINTS="100,100 300,105 300,140"/></Shape>'
+    with_shape, with_box = page_of(LINE.format(name="a", content=shape), LINE.format(name="b", content="")).lines
+    assert with_shape.polygon == [(100, 100), (300, 105), (300, 140)]
+    assert with_box.polygon == [(100, 100), (300, 100), (300, 140), (100, 140)]
+    (broken,) = page_of(LINE.format(name="a", content='<Shape><Polygon POINTS="100,ten"/></Shape>')).lines
+    assert broken.polygon == [] and "broken outline" in broken.problem
+
+
+def test_lines_without_a_name_or_with_a_broken_baseline_stay():
+    (line,) = page_of('<TextLine HPOS="1" VPOS="1" WIDTH="9" HEIGHT="9" BASELINE="1,ten"/>').lines
+    assert (line.identifier, line.baseline, line.problem) == ("?", [], "") and line.region.startswith("block ")
+
+
+def test_lines_come_in_the_order_of_the_file_s_references():
+    lines = [LINE.format(name=name, content="") for name in "abc"]
+    order = "".join(f'<ElementRef ID="r{name}" REF="{name}"/>' for name in "cab")
+    page = page_of(*lines, order=f"<ReadingOrder><OrderedGroup ID='g'>{order}</OrderedGroup></ReadingOrder>")
+    assert [line.identifier for line in page.lines] == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize(("rotation", "warns"), [("", False), ("0.0", False), ("90", True), ("-2.5", True)])
+def test_a_rotation_is_a_warning(rotation, warns):
+    page = page_of(LINE.format(name="a", content=""), block=f'ROTATION="{rotation}"')
+    assert page.warnings == ("blocks with a ROTATION, which only baselines can tell here",) * warns

@@ -51,3 +51,13 @@ def test_a_word_is_as_high_as_the_outline_is_there():
     assert placement.part(20, 100, line.height) == [(20, 40), (100, 40), (100, 80), (20, 80)]
     assert placement.part(250, 300, line.height) == [(250, 10), (300, 10), (300, 80), (250, 80)]
     assert placement.part(500, 600, line.height) == [(500, 10), (600, 10), (600, 81), (500, 81)]
+    assert placement.part(300, 400, line.height) == [(300, 10), (400, 10), (400, 80), (300, 80)]
+
+
+@pytest.mark.parametrize(("mode", "paper", "beyond"), [("L", 200, 90), ("RGB", (210, 190, 150), (10, 20, 240))])
+def test_what_is_beyond_the_outline_is_painted_in_the_colour_of_the_paper(mode, paper, beyond):
+    page = Image.new(mode, (400, 100), beyond)
+    outline = ((50, 20), (350, 40), (350, 80), (50, 60))
+    ImageDraw.Draw(page).polygon(outline, fill=paper, outline=paper)
+    line, _ = cut_and_place(page, Cut(outline, (400, 100), 0.0), CropOptions())
+    assert line.getcolors() == [(line.width * line.height, paper)]

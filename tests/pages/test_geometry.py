@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from htr_convtext.pages.geometry import outline_mask, parse_points, reading_angle
+from htr_convtext.pages.geometry import outline_mask, parse_points, reading_angle, wrong_outline
 
 FLAT = [(100, 100), (300, 100), (300, 140), (100, 140)]
 TALL = [(100, 100), (140, 100), (140, 300), (100, 300)]
@@ -100,3 +100,31 @@ def test_no_seam_stays_between_what_an_outline_goes_around_once_and_twice():
     for column in range(6, 70):
         inside = np.flatnonzero(mask[:, column])
         assert (np.diff(inside) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "right", "bottom", "wrong"),
+    [
+        (0, 0, 200, 100, ""),
+        (-2, -1, 202, 101, ""),  # A hundredth of the sides.
+        (-2.5, 0, 200, 100, "outside"),
+        (0, -1.5, 200, 100, "outside"),
+        (0, 0, 202.5, 100, "outside"),
+        (0, 0, 200, 101.5, "outside"),
+        (-2, 0, 0, 100, "outside"),  # Near the page, and not on it.
+        (200, 0, 202, 100, "outside"),
+        (0, -1, 200, 0, "outside"),
+        (0, 100, 200, 101, "outside"),
+        (10, 10, 10.5, 50, "without extent"),
+        (10, 10, 50, 10.5, "without extent"),
+        (10, 10, 11, 11, ""),
+    ],
+)
+def test_outlines_that_no_line_has(left, top, right, bottom, wrong):
+    outline = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    found = wrong_outline(outline, 200, 100)
+    assert wrong in found if wrong else found == ""
+
+
+def test_a_point_is_no_outline():
+    assert wrong_outline([(10, 10)], 200, 100) == "has no outline"

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from htr_convtext.training.schedule import learning_rate, make_scheduler
+from htr_convtext.training.schedule import SCHEDULES, learning_rate, make_scheduler
 
 
 def test_published_learning_rates(golden):
@@ -31,19 +31,6 @@ def test_trapezoid_stays_at_its_maximum_and_then_falls():
     assert rates[600:] == sorted(rates[600:], reverse=True)
 
 
-def test_paper_schedule_of_a_run_takes_the_published_code_s_iterations():
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([parameter], lr=1e-3)
-    scheduler = make_scheduler(optimizer, 100_000, 1000, 1e-7, "paper", time_used=lambda: 0.0)
-    rates = []
-    for _ in range(2):
-        rates.append(scheduler.get_last_lr()[0])
-        optimizer.step()
-        scheduler.step()
-    # The published code counts its iterations from 1.
-    assert rates == [learning_rate(i, 100_001, 1000, 1e-3, 1e-7, "paper") for i in (1, 2)]
-
-
 def test_a_run_limited_by_time_goes_through_the_schedule_by_time():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
     used = iter([0.0, 0.5, 1.0])
@@ -53,6 +40,26 @@ def test_a_run_limited_by_time_goes_through_the_schedule_by_time():
     assert scheduler.get_last_lr()[0] == pytest.approx(5e-4, rel=1e-3)
     scheduler.step()
     assert scheduler.get_last_lr()[0] == pytest.approx(1e-7)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_scheduler_goes_through_the_whole_schedule(schedule):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    scheduler = make_scheduler(optimizer, 12, 3, 1e-7, schedule, time_used=lambda: 0.0)
+    rates = []
+    for _ in range(12):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    # The published code counts its iterations from 1.
+    total, first = (13, 1) if schedule == "paper" else (12, 0)
+    steps = range(first, first + 12)
+    assert rates == pytest.approx([learning_rate(step, total, 3, 1e-3, 1e-7, schedule) for step in steps])
+
+
+def test_a_rate_of_zero_stays_zero():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.0)
+    assert make_scheduler(optimizer, 10, 2, 0.0, "cosine", time_used=lambda: 0.0).get_last_lr() == [0.0]
 
 
 def test_unknown_schedule_is_refused():
