@@ -83,8 +83,9 @@ def test_lines_have_the_labels_of_their_tags():
 
 
 def page_of(*lines: str, order: str = "", block: str = ""):
-    content = f'<Page WIDTH="400" HEIGHT="200"><PrintSpace><TextBlock {block}>{"".join(lines)}</TextBlock></PrintSpace></Page>'
-    (page,) = read_pages(f"<alto>{order}<Layout>{content}</Layout></alto>".encode())
+    content = f"<PrintSpace><TextBlock {block}>{''.join(lines)}</TextBlock></PrintSpace>"
+    whole = f'<alto>{order}<Layout><Page WIDTH="400" HEIGHT="200">{content}</Page></Layout></alto>'
+    (page,) = read_pages(whole.encode())
     return page
 
 
