@@ -3,7 +3,6 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
@@ -31,11 +30,10 @@ types: $(VENV)/test.stamp
 
 # Files side by side on one thread each: the small networks of the tests lose more to threads than they gain by them.
 # The longest files go first (tests/conftest.py), not those with the most tests.
-# One worker more than processors, as some wait for a browser or for processes of their own.
 # A worker that dies ends the run with its test's name; replaced, it would leave pytest-xdist waiting for ever.
 tests: $(VENV)/test.stamp
 	@command -v chromium >/dev/null || echo "No chromium on the PATH: the browser tests are skipped."
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix .
