@@ -68,7 +68,7 @@ def entries_by_name(folder: Path) -> dict[str, tuple[str, ...]]:
     """Names in a folder by what they are compared as; empty if there is no such folder."""
     try:
         return entries_at_time(folder, folder.stat().st_mtime_ns)
-    except OSError:
+    except (OSError, ValueError):  # A name with a zero byte is a ValueError.
         return {}
 
 

@@ -91,7 +91,10 @@ class Page(NamedTuple):
 
 def page_side(text: str | None) -> int:
     """Width or height in pixels, 0 if it is not told; ValueError if it is no number."""
-    return int(float(text or 0))
+    try:
+        return int(float(text or 0))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"a page's width or height is {text!r}, which is no number of pixels") from error
 
 
 def whole_number(text: str | None) -> int:

@@ -3,6 +3,7 @@
 """The image of a page: finding the file that its XML names, and opening it as the XML counts its pixels."""
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from io import BytesIO
@@ -170,7 +171,8 @@ def search_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:
     """See [`find_page_image`]; an image anywhere on this computer."""
     for written in dict.fromkeys((page.image_name, unquote(page.image_name, errors="surrogateescape"))):
         parts, absolute = name_parts(written)
-        if absolute and Path(written).is_file():
+        # os.path answers for names that are too long for the disk, too; Path raises OSError.
+        if absolute and os.path.isfile(written):
             return Path(written), ""
         if parts and (found := by_whole_name(xml, parts, absolute, top)):
             return found

@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def entry_line(path: Path, number: int, entry: dict[str, Any], images: Path, pro
         problems.add(path, f"entry {number} lacks img or text")
         return None
     image = images / entry["img"]
-    if not image.is_file():
+    if not os.path.isfile(image):  # Path raises OSError for names that are too long for the disk.
         problems.add(path, f"entry {number}: there is no image {image}")
         return None
     return Line(image.stem, entry["text"], ImageFile(image), page=image.stem.rpartition("_")[0] or None)

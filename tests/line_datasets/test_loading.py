@@ -173,6 +173,14 @@ def test_all_bad_files_are_named_in_one_error_and_the_cache_stays_empty(tmp_path
     assert not list((tmp_path / ".cache").rglob("*.arrow"))
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "\0/../b.png", "b\0.png", f"{'a' * 300}/b.png"])
+def test_a_listed_name_that_no_disk_can_have_is_named(tmp_path, name):
+    write_ln(tmp_path)
+    (tmp_path / "train.ln").write_text(f"a.png\n{name}\n")
+    with pytest.raises(LineDataError, match="train.ln, line 2: there is no image"):
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+
+
 @pytest.mark.parametrize("num_proc", [None, 2])
 def test_unreadable_images_are_all_named(tmp_path, num_proc):
     for name in "abcd":

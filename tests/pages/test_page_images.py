@@ -60,6 +60,14 @@ def test_image_is_found_by_its_whole_name(tmp_path, xml, name, image):
     assert find_page_image(tmp_path / xml, page(name), tmp_path)[0] == written
 
 
+@pytest.mark.parametrize(
+    "name", ["a" * 300, f"/{'a' * 300}/b.png", f"{'a' * 300}/b.png", "\0/b.png", "b\0.png", "/\0"]
+)
+def test_a_name_that_no_disk_can_have_is_not_there(tmp_path, name):
+    with pytest.raises(ValueError, match="is neither beside it"):
+        find_page_image(tmp_path / "1.xml", page(name), tmp_path)
+
+
 def test_absolute_name_of_this_computer(tmp_path):
     written = write(tmp_path / "far" / "1.png")
     write(tmp_path / "data" / "1.png")

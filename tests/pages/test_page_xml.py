@@ -106,6 +106,13 @@ def test_lines_with_and_without_text_in_reading_order(version):
     assert (page.image_name, page.width, page.height) == ("p.png", 400, 200)
 
 
+@pytest.mark.parametrize("side", ["1e999", "nan", "wide"])
+def test_a_page_s_size_must_be_a_number(side):
+    page = PAGE.format(version="2019-07-15", content="").replace('"400"', f'"{side}"')
+    with pytest.raises(ValueError, match=f"width or height is '{side}'"):
+        read_pages(page.encode())
+
+
 @pytest.mark.parametrize("points", ["10,10 200,ten 200,40", "10,10 200,10 200", "10,10 nan,10 200,40"])
 def test_broken_outline_costs_its_line_only(points):
     broken = f'<TextLine id="x"><Coords points="{points}"/>{equivalent("a")}</TextLine>'
