@@ -144,15 +144,8 @@ def two_processes(root, line_folder, tmp_path_factory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("two_processes")
     files = []
     for name, options in (("one_batch", ONE_BATCH), ("two_clocks", TWO_CLOCKS)):
-        options = [
-            *options,
-            "--data_dir",
-            line_folder,
-            "--output_dir",
-            folder / name,
-            "--per_device_train_batch_size",
-            4,
-        ]
+        options = [*options, "--data_dir", line_folder, "--per_device_train_batch_size", 4]
+        options += ["--output_dir", folder / name]
         files.append(folder / f"{name}.json")
         files[-1].write_text(json.dumps(list(map(str, options))), encoding="utf-8")
     launcher = accelerate("--config_file", str(root / "recipes" / "two_cpu_processes.yaml"))

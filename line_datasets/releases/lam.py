@@ -4,10 +4,10 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from ...pages.finding_files import named_file
 from ..formats.image_lists import image_lists, read_image_lists
 from ..line import ImageFile, Line, Lines
 from ..problems import Problems
@@ -67,8 +67,8 @@ def entry_line(path: Path, number: int, entry: dict[str, Any], images: Path, pro
     if not isinstance(entry, dict) or not isinstance(entry.get("img"), str) or not isinstance(entry.get("text"), str):
         problems.add(path, f"entry {number} lacks img or text")
         return None
-    image = images / entry["img"]
-    if not os.path.isfile(image):  # Path raises OSError for names that are too long for the disk.
-        problems.add(path, f"entry {number}: there is no image {image}")
+    image = named_file(images, entry["img"])
+    if image is None:
+        problems.add(path, f"entry {number}: there is no image {images / entry['img']}")
         return None
     return Line(image.stem, entry["text"], ImageFile(image), page=image.stem.rpartition("_")[0] or None)

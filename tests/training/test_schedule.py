@@ -54,7 +54,8 @@ def test_a_scheduler_goes_through_the_whole_schedule(schedule):
     # The published code counts its iterations from 1.
     total, first = (13, 1) if schedule == "paper" else (12, 0)
     steps = range(first, first + 12)
-    assert rates == pytest.approx([learning_rate(step, total, 3, 1e-3, 1e-7, schedule) for step in steps])
+    expected = [learning_rate(step, total, 3, 1e-3, 1e-7, schedule) for step in steps]
+    assert rates == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_rate_of_zero_stays_zero():

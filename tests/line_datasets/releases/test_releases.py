@@ -186,7 +186,13 @@ def test_lam_bad_entries_and_unknown_split(tmp_path):
     with pytest.raises(LineDataError) as caught:
         load("lam", tmp_path)
     text = "\n".join(caught.value.problems)
-    for told in ("gone.jpg", "entry 2 lacks img or text", "val.json: not JSON", "aaa.jpg"):
+    for told in (
+        "entry 1: there is no image",
+        "gone.jpg",
+        "entry 2 lacks img or text",
+        "val.json: not JSON",
+        "aaa.jpg",
+    ):
         assert told in text
     with pytest.raises(LineDataError, match="no such split; there are basic"):
         load("lam", tmp_path, split="split_basic")
