@@ -85,6 +85,8 @@ def test_contradictions_are_refused(options, message):
         ({"backbone_depths": [2, "2", 2]}, "backbone_depths must be a list, and each part of it a whole number."),
         ({"backbone_hidden_sizes": {"1": 2}}, "backbone_hidden_sizes must be a list"),
         ({"intermediate_size": []}, "intermediate_size must be a whole number"),
+        ({"dtype": "float23"}, "dtype must be the name of a type of torch's, such as \"float32\". Got 'float23'"),
+        ({"dtype": [1]}, "dtype must be the name of a type of torch's"),
     ],
 )
 def test_another_type_than_the_default_s_is_named(options, message):

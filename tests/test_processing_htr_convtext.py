@@ -9,6 +9,7 @@ import itertools
 import json
 import random
 import re
+import shutil
 import struct
 import zlib
 from types import SimpleNamespace
@@ -1026,3 +1027,22 @@ def test_settings_of_another_type_are_named(options, message):
 def test_a_processor_file_without_settings_of_images_is_named():
     with pytest.raises(ValueError, match="settings of the image processor must be an object"):
         HTRConvTextImageProcessor.from_dict(["size"])
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "value"),
+    [
+        ("processor_config.json", "auto_map", 7),
+        ("processor_config.json", "image_processor", "x"),
+        ("tokenizer_config.json", "auto_map", {"AutoTokenizer": []}),
+        ("tokenizer_config.json", "tokenizer_class", {}),
+        ("tokenizer_config.json", "added_tokens_decoder", {"0": {"content": "<blank>", "special": "x"}}),
+    ],
+)
+def test_a_value_that_transformers_stumbles_over_is_a_sentence(root, tmp_path, file, name, value):
+    for path in (root / "hub_upload" / "htr-convtext-fr").glob("*.json"):
+        shutil.copy(path, tmp_path)
+    content = json.loads((tmp_path / file).read_text())
+    (tmp_path / file).write_text(json.dumps(content | {name: value}))
+    with pytest.raises((OSError, ValueError), match="hold a value that transformers cannot use|must be"):
+        HTRConvTextProcessor.from_pretrained(tmp_path)

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTR-ConvText model configuration, and whether images and labels fit it."""
 
+import contextlib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from numbers import Integral, Real
 from typing import Any
@@ -216,6 +218,7 @@ class HTRConvTextConfig(PretrainedConfig):
         # Set, not defaulted: a folder names its own code files, also one that was loaded from the Hub and saved again.
         kwargs.update(auto_map=dict(AUTO_MAP), custom_pipelines=deepcopy(CUSTOM_PIPELINES))
         kwargs.setdefault("architectures", ["HTRConvTextForCTC"])
+        check_dtype(kwargs.get("dtype"))
         super().__init__(pad_token_id=pad_token_id, **kwargs)
         self._check_sizes()
         self._check_encoder()
@@ -334,6 +337,28 @@ def check_types(function: Callable, given: Mapping[str, Any], optional: Mapping[
             raise ValueError(f"{name} must be {kind_of(example)}. Got {value!r}.")
         if isinstance(example, tuple) and not all(same_kind(part, example[0]) for part in value):
             raise ValueError(f"{name} must be a list, and each part of it {kind_of(example[0])}. Got {value!r}.")
+
+
+def check_dtype(dtype: Any) -> None:
+    """
+    Raises:
+        ValueError: If the weights' type is none of torch's, nor the name of one.
+    """
+    named = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype is not None and not isinstance(named, torch.dtype):
+        raise ValueError(f'dtype must be the name of a type of torch\'s, such as "float32". Got {dtype!r}.')
+
+
+@contextlib.contextmanager
+def naming_damaged_files(name: str | os.PathLike, files: str) -> Iterator[None]:
+    """What a value of the wrong kind makes transformers raise becomes an `OSError` that names the files."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, StopIteration, TypeError) as error:
+        raise OSError(
+            f"{name}: {files} hold a value that transformers cannot use, and must be saved or downloaded again. It "
+            f"says {type(error).__name__}: {error}"
+        ) from error
 
 
 def same_kind(value: Any, example: Any) -> bool:

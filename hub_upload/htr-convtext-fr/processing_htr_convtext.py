@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizer, ProcessorMixin
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.utils import TensorType, to_py_obj
 
-from .configuration_htr_convtext import check_types, same_kind
+from .configuration_htr_convtext import check_types, naming_damaged_files, same_kind
 from .decoding_htr_convtext import check_calibration, collapse_frames, decode_greedily, describe_hypothesis, flag
 from .language_model_htr_convtext import DECODER_FOLDER, HTRConvTextDecoder
 
@@ -896,7 +896,8 @@ class HTRConvTextProcessor(ProcessorMixin):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):
         """As every transformers processor; remembers where it came from, to find a decoder there."""
-        processor = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        with naming_damaged_files(pretrained_model_name_or_path, "processor_config.json or tokenizer_config.json"):
+            processor = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         processor._source = (
             pretrained_model_name_or_path,
             {name: kwargs[name] for name in FINDING_OPTIONS if kwargs.get(name) is not None},
