@@ -1032,7 +1032,7 @@ def test_a_processor_file_without_settings_of_images_is_named():
 @pytest.mark.parametrize(
     ("file", "name", "value"),
     [
-        ("processor_config.json", "auto_map", 7),
+        ("processor_config.json", "image_processor", {"auto_map": 7}),
         ("processor_config.json", "image_processor", "x"),
         ("tokenizer_config.json", "auto_map", {"AutoTokenizer": []}),
         ("tokenizer_config.json", "tokenizer_class", {}),
