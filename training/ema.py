@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exponential moving average of a model's parameters and buffers, with the recipe's warm-up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -28,10 +28,20 @@ class ExponentialMovingAverage(AveragedModel):
     Args:
         model: The model to follow; the average starts as its copy.
         decay: Highest decay.
+        start: Weights that training started from, by name, to go back to in part.
+        start_share: Their share in what is evaluated and saved (weight-space ensembles, arXiv 2109.01903).
     """
 
-    def __init__(self, model: torch.nn.Module, decay: float):
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        decay: float,
+        start: Mapping[str, torch.Tensor] | None = None,
+        start_share: float = 0.0,
+    ):
         self.decay = decay
+        self.start = {name: weight.clone() for name, weight in (start or {}).items() if weight.is_floating_point()}
+        self.start_share = start_share
         super().__init__(model, multi_avg_fn=self.average, use_buffers=True)
         # The base class copies instead of averaging while it has averaged nothing; the copy is there already.
         self.n_averaged += 1
@@ -53,12 +63,20 @@ class ExponentialMovingAverage(AveragedModel):
         self.module.load_state_dict(model.state_dict())
         self.n_averaged.fill_(updates + 1)
 
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The average, and in it the share of the weights that training started from."""
+        averages = self.module.state_dict()
+        return averages | {
+            name: averages[name].lerp(weight.to(averages[name]), self.start_share)
+            for name, weight in self.start.items()
+        }
+
     @contextmanager
     def applied_to(self, model: torch.nn.Module) -> Iterator[None]:
-        """Puts the average into `model`, in place so that compiled graphs stay valid; its own is back after."""
+        """Puts these weights into `model`, in place so that compiled graphs stay valid; its own are back after."""
         targets = list(model.state_dict().values())
         own = [tensor.clone() for tensor in targets]
-        copy_tensors(targets, list(self.module.state_dict().values()))
+        copy_tensors(targets, list(self.weights().values()))
         try:
             yield
         finally:

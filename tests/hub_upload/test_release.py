@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import AutoModel
 
 from htr_convtext import (
@@ -56,6 +58,27 @@ def test_several_runs_are_released_as_their_mean(tmp_path):
     first, second = (model.state_dict() for model in models)
     for name, weight in HTRConvTextForCTC.from_pretrained(tmp_path / "released").state_dict().items():
         torch.testing.assert_close(weight, (first[name] + second[name]).div(2).to(weight.dtype))
+
+
+def test_batch_norms_take_their_statistics_from_training_lines(tmp_path):
+    for name in ("first", "second"):
+        write_run(tmp_path / name)
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    for number, shade in enumerate((20, 90, 160, 230)):
+        pixels = np.random.default_rng(number).integers(0, shade, (64, 512), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    (folder / "train.tsv").write_text("".join(f"{number}.png\ta\n" for number in range(4)))
+    released = tmp_path / "released"
+    release([tmp_path / "first", tmp_path / "second"], released, data_dirs=[str(folder)], lines=2)
+
+    model, processor = (kind.from_pretrained(released) for kind in (HTRConvTextForCTC, HTRConvTextProcessor))
+    images = [Image.open(folder / f"{number}.png") for number in (0, 2)]
+    pixel_values = processor(images=images, return_tensors="pt").pixel_values
+    stem = model.base_model.backbone.stem
+    mapped = stem.convolution(pixel_values)
+    torch.testing.assert_close(stem.normalization.running_mean, mapped.mean((0, 2, 3)), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(stem.normalization.running_var, mapped.var((0, 2, 3)), atol=1e-4, rtol=1e-3)
 
 
 LOAD = """
