@@ -5,10 +5,11 @@
 python -m htr_convtext.hub_upload.release --model RUN_FOLDER --output hub_upload/NAME
 
 Several run folders give the mean of their weights (model soups, arXiv 2203.05482): for runs that began from the same
-weights and differ in their seeds or options. With `--data_dir` the batch norms' statistics are estimated anew on training
-lines: those of a mean of weights are not the mean of the statistics (stochastic weight averaging, arXiv 1803.05407), which
-costs it some tenths of a per cent of its characters. `--float16` halves the file: the weights are stored in float16, and
-`from_pretrained` still gives a model in float32, the type that its configuration names.
+weights and differ in their seeds or options. With `--data_dir` the batch norms' statistics are estimated anew on
+unchanged training lines, for one run as well: those of training are of augmented lines, and an average of weights makes
+other maps than the averaged statistics describe (stochastic weight averaging, arXiv 1803.05407). `--float16` halves the
+file: the weights are stored in float16, and `from_pretrained` still gives a model in float32, the type that its
+configuration names.
 """
 
 import argparse

@@ -102,10 +102,10 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
         default=0.9999,
         metadata={"help": "Highest decay of the moving average that is evaluated and saved; 0 keeps none."},
     )
-    start_share: float = field(
-        default=0.0,
-        metadata={"help": "Share of the starting model in the one that is evaluated and saved, beside the average; "
-                          "0 for none. Keeps fine-tuning on a few lines from forgetting."},
+    ema_warmup: bool = field(
+        default=True,
+        metadata={"help": "Whether the decay begins low and soon forgets the weights at the start. Without it a short "
+                          "fine-tuning keeps part of the model that it started from."},
     )  # fmt: skip
     freeze_batch_norm: bool = field(default=False, metadata={"help": "Keep the batch norms' statistics."})
     sync_batch_norm: bool = field(
@@ -212,10 +212,6 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
             raise ValueError(f"--source_temperature must be in 0 to 1. Got {self.source_temperature}.")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"--ema_decay must be in [0, 1). Got {self.ema_decay}.")
-        if not 0 <= self.start_share < 1:
-            raise ValueError(f"--start_share must be in [0, 1). Got {self.start_share}.")
-        if self.start_share and not self.ema_decay:
-            raise ValueError("--start_share is a share of the average that is saved: it needs --ema_decay above 0.")
         if self.ctc_weight == 0:
             raise ValueError("--ctc_weight must be above 0: the TCM alone does not train the classifier that reads.")
         if self.lr_schedule not in SCHEDULES:

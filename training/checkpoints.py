@@ -22,8 +22,6 @@ from .ema import UPDATES_KEY, ExponentialMovingAverage
 MODEL_FILE = "model.safetensors"
 # The weights that the optimiser moves, where model.safetensors holds their average.
 OWN_WEIGHTS_FILE = "weights_without_ema.safetensors"
-# The average, where model.safetensors holds its mean with the weights of the start.
-AVERAGE_FILE = "average_without_start.safetensors"
 REQUIRED_FILES = ("config.json", MODEL_FILE, OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME)
 STAGING_SUFFIX = ".incomplete"
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
@@ -129,8 +127,6 @@ def save_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverag
     if ema is not None:
         metadata = {"format": "pt", UPDATES_KEY: str(ema.updates)}
         save_file(contiguous(model.state_dict()), folder / OWN_WEIGHTS_FILE, metadata=metadata)
-        if ema.start_share:
-            save_file(contiguous(ema.module.state_dict()), folder / AVERAGE_FILE, metadata={"format": "pt"})
 
 
 def load_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverage | None) -> None:
@@ -141,19 +137,14 @@ def load_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverag
         ValueError: If the checkpoint was trained with other options: without the TCM or the average, or with, or
             another network.
     """
-    start_share = 0.0 if ema is None else ema.start_share
-    for used_now, name, option in (
-        (tcm is not None, TCM_FILE, "tcm_weight"),
-        (ema is not None, OWN_WEIGHTS_FILE, "ema_decay"),
-        (start_share > 0, AVERAGE_FILE, "start_share"),
-    ):
-        if used_now != (folder / name).is_file():
-            used = "without" if used_now else "with"
+    for part, name, option in ((tcm, TCM_FILE, "tcm_weight"), (ema, OWN_WEIGHTS_FILE, "ema_decay")):
+        if (part is not None) != (folder / name).is_file():
+            used = "without" if part is not None else "with"
             raise ValueError(
                 f"{folder} was trained {used} --{option}; resume it with the options it was started with."
             )
     try:
-        model.load_state_dict(load_file(folder / (AVERAGE_FILE if start_share else MODEL_FILE)))
+        model.load_state_dict(load_file(folder / MODEL_FILE))
         if tcm is not None:
             tcm.load_state_dict(load_file(folder / TCM_FILE))
     except RuntimeError as error:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exponential moving average of a model's parameters and buffers, with the recipe's warm-up."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -15,8 +15,10 @@ UPDATES_KEY = "ema_updates"
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 
-def ema_decay(update: int, maximum: float) -> float:
+def ema_decay(update: int, maximum: float, warmup: bool = True) -> float:
     """Decay of the given update, from 1: `min(maximum, (1 + n) / (10 + n))` with n half the update's number."""
+    if not warmup:
+        return maximum
     n = update / 2
     return min(maximum, (1 + n) / (10 + n))
 
@@ -28,20 +30,13 @@ class ExponentialMovingAverage(AveragedModel):
     Args:
         model: The model to follow; the average starts as its copy.
         decay: Highest decay.
-        start: Weights that training started from, by name, to go back to in part.
-        start_share: Their share in what is evaluated and saved (weight-space ensembles, arXiv 2109.01903).
+        warmup: Whether the decay rises to it, which soon forgets the weights at the start. Without, their share after n
+            updates is `decay ** n`.
     """
 
-    def __init__(
-        self,
-        model: torch.nn.Module,
-        decay: float,
-        start: Mapping[str, torch.Tensor] | None = None,
-        start_share: float = 0.0,
-    ):
+    def __init__(self, model: torch.nn.Module, decay: float, warmup: bool = True):
         self.decay = decay
-        self.start = {name: weight.clone() for name, weight in (start or {}).items() if weight.is_floating_point()}
-        self.start_share = start_share
+        self.warmup = warmup
         super().__init__(model, multi_avg_fn=self.average, use_buffers=True)
         # The base class copies instead of averaging while it has averaged nothing; the copy is there already.
         self.n_averaged += 1
@@ -49,7 +44,7 @@ class ExponentialMovingAverage(AveragedModel):
     def average(self, averages: Tensors, values: Tensors, number: torch.Tensor | int) -> None:
         """Moves `averages` towards `values` in place; `number` counts the updates from 1."""
         if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, values, 1 - ema_decay(int(number), self.decay))
+            torch._foreach_lerp_(averages, values, 1 - ema_decay(int(number), self.decay, self.warmup))
         else:
             torch._foreach_copy_(averages, values)
 
@@ -63,20 +58,12 @@ class ExponentialMovingAverage(AveragedModel):
         self.module.load_state_dict(model.state_dict())
         self.n_averaged.fill_(updates + 1)
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """The average, and in it the share of the weights that training started from."""
-        averages = self.module.state_dict()
-        return averages | {
-            name: averages[name].lerp(weight.to(averages[name]), self.start_share)
-            for name, weight in self.start.items()
-        }
-
     @contextmanager
     def applied_to(self, model: torch.nn.Module) -> Iterator[None]:
-        """Puts these weights into `model`, in place so that compiled graphs stay valid; its own are back after."""
+        """Puts the average into `model`, in place so that compiled graphs stay valid; its own is back after."""
         targets = list(model.state_dict().values())
         own = [tensor.clone() for tensor in targets]
-        copy_tensors(targets, list(self.weights().values()))
+        copy_tensors(targets, list(self.module.state_dict().values()))
         try:
             yield
         finally:

@@ -82,18 +82,12 @@ class HTRConvTextTrainer(LineTrainer):
             resume_from_checkpoint = find_checkpoint(resume_from_checkpoint, self.args.output_dir)
         self.time_limit.start(resume_from_checkpoint or None)
         if self.args.ema_decay:
-            self.ema = self._start_average()
+            self.ema = ExponentialMovingAverage(self.recognizer, self.args.ema_decay, self.args.ema_warmup)
             self.remove_callback(EMACallback)
             self.add_callback(EMACallback(self))
         on_cpu = self.args.device.type == "cpu" and not self.args.torch_compile
         with made_fast(self.model) if on_cpu else nullcontext():
             return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
-
-    def _start_average(self) -> ExponentialMovingAverage:
-        weights = self.recognizer.state_dict() if self.args.start_share else {}
-        # The classifier is the trained one: half of what a new character has learnt would not be enough to read it.
-        start = {name: weight for name, weight in weights.items() if not name.startswith("ctc_head.")}
-        return ExponentialMovingAverage(self.recognizer, self.args.ema_decay, start, self.args.start_share)
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         """Augments the batches of an optimiser step, and counts its lines and real positions over all processes."""

@@ -18,13 +18,13 @@ from .project import ORDERS, LineChanged, Project, ProjectError
 from .reading import Reader
 from .same_origin import SameOrigin
 from .takeaway import FORMATS, pack_lines, pack_model, pack_pages
-from .teaching import PREPARING, SCORED, STEPS, TRAINING, Teaching
+from .teaching import PREPARING, ROUNDS, SCORED, TRAINING, Teaching
 from .uploads import KINDS, MAX_BYTES, add_uploads, unread_pages
 from .views import counts, line_payload, page_html, plural, reading_html, teaching_html
 
 HERE = Path(__file__).resolve().parent
 SECONDS = 1.5  # Between two looks at what is going on.
-FEWEST_STEPS, MOST_STEPS = 10, 2000
+MOST_ROUNDS = 200
 LONGEST_TEXT = 2000
 FONTS = ["system-ui", "sans-serif"]  # Gradio's own would be fetched from the network.
 
@@ -245,7 +245,8 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
     project, teaching = workbench.project, workbench.teaching
     with gr.Row():
         kept = gr.Dropdown([], multiselect=True, label="Pages kept for scoring", min_width=300, elem_id="kept")
-        steps = gr.Slider(FEWEST_STEPS, MOST_STEPS, STEPS, step=10, label="Steps", min_width=300, elem_id="steps")
+        label = "How often each line is learnt"
+        rounds = gr.Slider(1, MOST_ROUNDS, ROUNDS, step=1, label=label, min_width=300, elem_id="rounds")
     with gr.Row():
         start = gr.Button("Teach", variant="primary")
         stop = gr.Button("Stop", elem_id="stop_teaching", interactive=False)
@@ -298,7 +299,7 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     shown = [status, start, stop, go_on, use]
     start.click(
-        lambda pages, number: do(lambda: teaching.start(pages, int(number))), [kept, steps], [said, *shown], **quiet
+        lambda pages, number: do(lambda: teaching.start(pages, int(number))), [kept, rounds], [said, *shown], **quiet
     )
     stop.click(lambda: do(teaching.stop), None, [said, *shown], **quiet)
     go_on.click(lambda: do(teaching.go_on), None, [said, *shown], **quiet)

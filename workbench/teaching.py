@@ -39,7 +39,7 @@ from .records import read_json, write_json
 PACKAGE = Path(__file__).resolve().parent.parent
 SCRIPT, RECIPE = PACKAGE / "train_hf.py", PACKAGE / "recipes" / "finetune.yaml"
 DATA = "data"
-STEPS = 400  # As the recipe has it.
+ROUNDS = 20  # As often as the recipe learns each line.
 # Checks on the kept pages, each with a checkpoint to go on from: at most so many, of at least so many steps. Points of
 # the loss.
 CHECKS, FEWEST_STEPS = 8, 20
@@ -102,13 +102,13 @@ class Teaching:
 
     # Starting, stopping, going on
 
-    def start(self, kept: Sequence[str], steps: int = STEPS) -> Path:
+    def start(self, kept: Sequence[str], rounds: int = ROUNDS) -> Path:
         """
         Begins to teach the project's model; cutting out its lines, too, is done in the background.
 
         Args:
             kept: Pages whose lines are not learnt but read before and after.
-            steps: Steps of the optimiser.
+            rounds: How often each line is learnt.
 
         Raises:
             ProjectError: If it is being taught already, or there are no lines to learn or to score by.
@@ -121,7 +121,8 @@ class Teaching:
             run = self.folder / f"run_{number:03d}"
             run.mkdir(parents=True)
             self.project.change_settings(kept=list(kept))
-            model, steps = model_path(self.project), whole_checks(steps) * steps_of_check(steps)
+            steps = rounds * math.ceil(numbers["lines"] / BATCH_SIZE)
+            steps, model = whole_checks(steps) * steps_of_check(steps), model_path(self.project)
             self.change(run, state=PREPARING, model=model, kept=list(kept), steps=steps, **numbers, used=False)
             self.follow(run)
             return run

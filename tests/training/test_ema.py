@@ -35,6 +35,16 @@ def test_average_follows_parameters_and_buffers_with_warmup():
     torch.testing.assert_close(dict(ema.module.state_dict()), expected)
 
 
+def test_without_warmup_a_short_training_keeps_part_of_its_start():
+    model = torch.nn.BatchNorm1d(3)
+    ema = ExponentialMovingAverage(model, 0.9, warmup=False)
+    with torch.no_grad():
+        model.weight.fill_(2)
+    for _ in range(5):
+        ema.update_parameters(model)
+    torch.testing.assert_close(ema.module.weight, torch.full((3,), 0.9**5 + 2 * (1 - 0.9**5)))
+
+
 def test_applied_average_is_taken_back_exactly():
     model = torch.nn.BatchNorm1d(3)
     ema = ExponentialMovingAverage(model, 0.9)

@@ -92,9 +92,9 @@ def test_from_an_empty_folder_to_a_taught_model(tmp_path, model_folder, drawn_pa
         sync_api.expect(tab.locator("[data-part=progress]")).to_contain_text("6 of 6", timeout=WAIT)
 
         show(tab, "Teach")
-        steps = tab.locator("#steps input[type=number]")
-        steps.fill("20")
-        steps.press("Enter")
+        rounds = tab.locator("#rounds input[type=number]")
+        rounds.fill("20")
+        rounds.press("Enter")
         sync_api.expect(tab.locator("#kept")).to_contain_text("page_2 (3 lines)", timeout=WAIT)
         tab.get_by_role("button", name="Teach", exact=True).click()
         outcome = sync_api.expect(tab.locator("#teaching"))

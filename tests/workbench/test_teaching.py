@@ -204,7 +204,7 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(project, accept_a
     accept_all(project)
     options = ["--use_cpu", "--per_device_train_batch_size", "2"]
     teaching = Teaching(project, options)
-    run = teaching.start(["page_3"], steps=40)
+    run = teaching.start(["page_3"], rounds=40)
     wait_until(lambda: (run / "run" / "checkpoint-20").is_dir() or not teaching.is_busy())
     found_again = Teaching(project, options)  # As after a kill of the workbench alone: the training goes on.
     assert found_again.is_busy() and found_again.status()["state"] == TRAINING
@@ -249,7 +249,7 @@ def test_the_released_model_learns_a_hand(tmp_path, root, drawn_pages, capsys):
         for line, text in zip(project.lines(project.page(name)), of_page, strict=True):
             project.accept(*line.key, text, line.version)
     teaching = Teaching(project, ["--use_cpu"])
-    run = teaching.start(["page_4"], steps=60)
+    run = teaching.start(["page_4"], rounds=20)
     teaching.follower.join()
     status = teaching.status()
     assert status["state"] == SCORED, (run / "log.txt").read_text(encoding="utf-8")[-2000:]
