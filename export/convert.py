@@ -26,6 +26,7 @@ from .. import HTRConvTextForCTC, HTRConvTextProcessor
 from ..console import print_any_character
 from ..extras import needing
 from .requirements import load_or_exit, load_split_or_exit
+from .runner import width_multiple
 
 with needing("Exporting", "export"):
     import openvino
@@ -93,10 +94,12 @@ def export_model(
     """
     if export_format not in FORMATS:
         raise ValueError(f"export_format must be one of {FORMATS}. Got {export_format!r}.")
-    # Both name their dimensions: with `dynamic` alone, height and channels would be taken for free as well.
-    options = {"dynamic": True, "dynamic_shapes": {"pixel_values": {0: Dim.AUTO, 3: Dim.AUTO}}}
-    samples = [{"pixel_values": line} for line in calibration_lines or []]
     config = model.config
+    # Both name their dimensions: with `dynamic` alone, height and channels would be taken for free as well. That the
+    # width is a multiple keeps its halves and quarters simple expressions, whose simplification takes minutes else.
+    width = width_multiple(config) * Dim("columns")
+    options = {"dynamic": True, "dynamic_shapes": {"pixel_values": {0: Dim.AUTO, 3: width}}}
+    samples = [{"pixel_values": line} for line in calibration_lines or []]
     traced = torch.rand(TRACED_BATCH_SIZE, config.num_channels, config.image_height, TRACED_WIDTH)
     # train() ends inference mode, whose folded weights would be traced instead of the model's own.
     model = model.train().eval()

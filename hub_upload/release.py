@@ -6,10 +6,10 @@ python -m htr_convtext.hub_upload.release --model RUN_FOLDER --output hub_upload
 
 Several run folders give the mean of their weights (model soups, arXiv 2203.05482): for runs that began from the same
 weights and differ in their seeds or options. With `--data_dir` the batch norms' statistics are estimated anew on
-unchanged training lines, for one run as well: those of training are of augmented lines, and an average of weights makes
-other maps than the averaged statistics describe (stochastic weight averaging, arXiv 1803.05407). `--float16` halves the
-file: the weights are stored in float16, and `from_pretrained` still gives a model in float32, the type that its
-configuration names.
+unchanged training lines, for one run as well: those of training are of augmented lines, and an average of weights
+makes other maps than the averaged statistics describe (stochastic weight averaging, arXiv 1803.05407). `--float16`
+halves the file: the weights are stored in float16, and `from_pretrained` still gives a model in float32, the type that
+its configuration names.
 """
 
 import argparse

@@ -30,8 +30,8 @@ class ExponentialMovingAverage(AveragedModel):
     Args:
         model: The model to follow; the average starts as its copy.
         decay: Highest decay.
-        warmup: Whether the decay rises to it, which soon forgets the weights at the start. Without, their share after n
-            updates is `decay ** n`.
+        warmup: Whether the decay rises to it, which soon forgets the weights at the start. Without, their share after
+            n updates is `decay ** n`.
     """
 
     def __init__(self, model: torch.nn.Module, decay: float, warmup: bool = True):
