@@ -26,7 +26,6 @@ from .. import HTRConvTextForCTC, HTRConvTextProcessor
 from ..console import print_any_character
 from ..extras import needing
 from .requirements import load_or_exit, load_split_or_exit
-from .runner import width_multiple
 
 with needing("Exporting", "export"):
     import openvino
@@ -45,6 +44,8 @@ with needing("Exporting", "export"):
         OpenVINOExporter,
     )
     from transformers.exporters.metadata import ExportMetadata
+
+    from .runner import width_multiple
 
 FORMATS = ("onnx", "openvino")
 # What the network is traced at; neither size may be 1, which tracing takes for a constant.

@@ -67,7 +67,7 @@ def release(
         lines: How many lines of each folder's training split, at most.
 
     Raises:
-        ValueError: If the models are not of one configuration and one vocabulary, or a folder has no training lines.
+        ValueError: If the models are not of one configuration and one vocabulary, or no training lines are to be had.
     """
     processor = HTRConvTextProcessor.from_pretrained(models[0])
     network = mean_of_models(models)
@@ -108,6 +108,8 @@ def training_images(folder: str, number: int) -> list[Image.Image]:
     # Only here: a release without new statistics needs nothing of the extra [train].
     from ..line_datasets import load_lines
 
+    if number < 1:
+        raise ValueError(f"--lines must be at least 1. Got {number}.")
     splits = load_lines("lines", data_dir=folder)
     if "train" not in splits:
         raise ValueError(f"--data_dir {folder}: there is no split 'train'; there are {', '.join(splits)}.")
