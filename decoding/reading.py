@@ -60,7 +60,7 @@ def load_split(dataset: str, data_dir: Sequence[str] | None, split: str, max_lin
     """
     splits = load_lines(dataset, data_dir)
     if split not in splits:
-        raise SystemExit(f"--split {split}: {dataset} has {', '.join(splits)}.")
+        raise SystemExit(f"--split {split}: {' '.join(data_dir or [dataset])} has {', '.join(splits)}.")
     lines = splits[split]
     if max_lines is not None and max_lines < len(lines):
         lines = lines.select([number * len(lines) // max_lines for number in range(max_lines)])

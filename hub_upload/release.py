@@ -67,12 +67,18 @@ def release(
         lines: How many lines of each folder's training split, at most.
 
     Raises:
-        ValueError: If the models are not of one configuration and one vocabulary, or no training lines are to be had.
+        ValueError: If the models are not of one configuration and one vocabulary, or `lines` is not at least 1.
+        SystemExit: If a folder has no training lines.
     """
+    if lines < 1:
+        raise ValueError(f"--lines must be at least 1. Got {lines}.")
     processor = HTRConvTextProcessor.from_pretrained(models[0])
     network = mean_of_models(models)
     if data_dirs:
-        images = [image for folder in data_dirs for image in training_images(folder, lines)]
+        # Only here: a release without new statistics needs nothing of the extra [train].
+        from ..decoding.reading import load_split
+
+        images = [image for folder in data_dirs for image in load_split("lines", [folder], "train", lines)["image"]]
         update_bn(batches_of_lines(images, processor), network)
     for old in output.glob(CODE):  # saving would write through links
         old.unlink()
@@ -101,20 +107,6 @@ def mean_of_models(models: list[Path]) -> HTRConvTextForCTC:
         for name, weight in states[0].items():
             weight.copy_(torch.stack([state[name].double() for state in states]).mean(0))
     return first
-
-
-def training_images(folder: str, number: int) -> list[Image.Image]:
-    """Images spread evenly over the training split of a folder."""
-    # Only here: a release without new statistics needs nothing of the extra [train].
-    from ..line_datasets import load_lines
-
-    if number < 1:
-        raise ValueError(f"--lines must be at least 1. Got {number}.")
-    splits = load_lines("lines", data_dir=folder)
-    if "train" not in splits:
-        raise ValueError(f"--data_dir {folder}: there is no split 'train'; there are {', '.join(splits)}.")
-    step = max(1, len(splits["train"]) // number)
-    return [line["image"] for line in splits["train"].select(range(0, len(splits["train"]), step)[:number])]
 
 
 def batches_of_lines(images: list[Image.Image], processor: HTRConvTextProcessor) -> Iterator[torch.Tensor]:
