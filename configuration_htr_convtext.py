@@ -356,8 +356,8 @@ def naming_damaged_files(name: str | os.PathLike, files: str) -> Iterator[None]:
         yield
     except (AttributeError, IndexError, KeyError, StopIteration, TypeError) as error:
         raise OSError(
-            f"{name}: {files} hold a value that transformers cannot use, and must be saved or downloaded again. It "
-            f"says {type(error).__name__}: {error}"
+            f"{name}: transformers cannot use a value in {files}. Save or download the folder again. It says "
+            f"{type(error).__name__}: {error}"
         ) from error
 
 

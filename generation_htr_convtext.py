@@ -19,6 +19,7 @@ from transformers import GenerationConfig, GenerationMixin
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import ModelOutput, logging
 
+from .configuration_htr_convtext import naming_damaged_files
 from .decoding_htr_convtext import collapse_frames
 
 if TYPE_CHECKING:
@@ -104,6 +105,11 @@ class HTRConvTextGenerationMixin(GenerationMixin):
                 os.makedirs(save_directory, exist_ok=True)
                 custom_object_save(network, save_directory)
         super().save_pretrained(save_directory, *args, **kwargs)
+
+    def adjust_generation_fn(self, *args: Any, **kwargs: Any) -> None:
+        # transformers 5 reads generation_config.json here; 4 does in from_pretrained, and raises what it raises.
+        with naming_damaged_files(self.name_or_path, "generation_config.json"):
+            super().adjust_generation_fn(*args, **kwargs)
 
     @torch.no_grad()
     def generate(

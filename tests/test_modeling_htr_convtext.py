@@ -243,6 +243,15 @@ def test_generate_refuses_typing_errors(model, pixel_values):
         model.generate()
 
 
+@pytest.mark.parametrize(("name", "value"), [("pad_token_id", "0"), ("watermarking_config", 7)])
+def test_a_value_of_generation_config_that_transformers_stumbles_over_is_a_sentence(model, tmp_path, name, value):
+    model.save_pretrained(tmp_path)
+    file = tmp_path / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
+    with pytest.raises(OSError, match=r"cannot use a value in generation_config\.json"):
+        HTRConvTextForCTC.from_pretrained(tmp_path)
+
+
 def test_generate_gives_scores_of_the_characters(fixed_frames, pixel_values):
     assert fixed_frames.generate(pixel_values, return_dict_in_generate=True).scores is None
     outputs = fixed_frames.generate(pixel_values, return_dict_in_generate=True, output_scores=True)
