@@ -61,7 +61,8 @@ def render_pdf_page(path: Path, number: int, dpi: float, width: int = 0) -> Imag
     """
     A page of a PDF as a picture in RGB.
 
-    A page that is a scan, one image over all of it, has that image's resolution.
+    A page that is a scan, one image over all of it, has that image's resolution; where something is drawn over it, at
+    least that of other pages.
 
     Args:
         path: The file.
@@ -78,7 +79,7 @@ def render_pdf_page(path: Path, number: int, dpi: float, width: int = 0) -> Imag
         across, down = page.get_size()
         if across < 1 or down < 1:
             raise ValueError(f"page {number + 1} has no extent")
-        scale = width / across if width else scan_scale(page) or dpi / POINTS_AN_INCH
+        scale = width / across if width else own_scale(page, dpi / POINTS_AN_INCH)
         if not across * down * scale**2 < MAX_PIXELS:
             raise ValueError(
                 f"page {number + 1} is {across / POINTS_AN_INCH:.0f} x {down / POINTS_AN_INCH:.0f} inches; at "
@@ -86,6 +87,15 @@ def render_pdf_page(path: Path, number: int, dpi: float, width: int = 0) -> Imag
             )
         # PDFium rounds up; a page's size is of single precision.
         return page.render(scale=scale * (1 - 1e-5)).to_pil().convert("RGB")
+
+
+def own_scale(page: Any, usual: float) -> float:
+    """Pixels for each point of a page: those of its scan, or at least the usual ones if there are strokes on it."""
+    import pypdfium2.raw
+
+    strokes = page.get_objects(filter=[pypdfium2.raw.FPDF_PAGEOBJ_PATH], max_depth=2)
+    scan = scan_scale(page)
+    return max(scan, usual) if any(strokes) else scan or usual
 
 
 def scan_scale(page: Any) -> float:

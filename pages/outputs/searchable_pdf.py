@@ -28,9 +28,10 @@ from pypdf.generic import (
     TextStringObject,
 )
 
-from ...processing_htr_convtext import pillow_limit
+from ...processing_htr_convtext import full_frames, pillow_limit
 from ..geometry import RIGHT_TO_LEFT, Point, reading_angle
-from ..page_sources import open_source
+from ..page_images import plan_page_image
+from ..page_sources import is_xml, open_source
 from ..transcript import TranscribedLine, TranscribedPage
 from ..whole_files import whole_file
 from .html_page import page_size
@@ -111,11 +112,20 @@ def new_sheet(writer: PdfWriter, page: TranscribedPage) -> PageObject:
     width, height, dpi = page.page.width, page.page.height, 0.0
     if page.source.image.suffix.lower() != PDF:
         with pillow_limit(None), Image.open(page.source.image) as opened:
+            seek_page(opened, page)
             width, height = page_size(page.page, opened)
             dpi = float(opened.info.get("dpi", (0, 0))[0] or 0) * max(width, height) / max(opened.size)
     points = max(width, height) / dpi * POINTS_PER_INCH if CREDIBLE_DPI[0] <= dpi <= CREDIBLE_DPI[1] else A4_LENGTH
     scale = min(points, LONGEST_SIDE) / max(width, height)
     return writer.add_blank_page(width * scale, height * scale)
+
+
+def seek_page(opened: Image.Image, page: TranscribedPage) -> None:
+    """Goes to the page's frame of an image with several."""
+    source = page.source
+    opened.seek(
+        plan_page_image(source.image, page.page).frame if is_xml(source) else full_frames(opened)[source.frame]
+    )
 
 
 def add_layers(
@@ -205,6 +215,7 @@ def picture_data(page: TranscribedPage) -> tuple[bytes, Image.Image]:
     source = page.source
     if source.image.suffix.lower() != PDF:
         with pillow_limit(None), Image.open(source.image) as opened:
+            seek_page(opened, page)
             upright = opened.getexif().get(ExifTags.Base.Orientation, 1) == 1
             if opened.format == "JPEG" and opened.mode in ("L", "RGB") and upright:
                 return source.image.read_bytes(), opened

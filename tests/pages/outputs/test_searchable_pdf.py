@@ -180,6 +180,27 @@ def test_a_page_has_the_size_that_its_picture_tells(tmp_path, transcribed, dpi, 
     assert pypdfium2.PdfDocument(path)[0].get_size() == pytest.approx(size, abs=0.2)
 
 
+def test_every_page_of_a_tiff_looks_as_it_is(tmp_path, transcribed):
+    """In black and white only if its own frame is, and of that frame's size."""
+    page = transcribed.drawn_page(tmp_path, [["two words"]])
+    grey = Image.open(page.source.image).point(lambda value: value // 8 + 160)
+    frames = [Image.new("1", (1600, 1200), 1), grey]
+    path = tmp_path / "book.tif"
+    frames[0].save(path, save_all=True, append_images=frames[1:], dpi=(200, 200))
+    pages = [
+        page._replace(source=page.source._replace(document=path, image=path, frame=number, number=number,
+                                                  name=f"book_{number}", document_name="book"),
+                      page=page.page._replace(width=frame.width, height=frame.height))
+        for number, frame in enumerate(frames)
+    ]  # fmt: skip
+    (written,) = write_document(pages, ["pdf"], tmp_path / "out", transcribed.NOW)
+    sheets = PdfReader(written).pages
+    assert [round(float(sheet.mediabox.width)) for sheet in sheets] == [576, 288]
+    pictures = [sheet.images[0].image for sheet in sheets]
+    assert [picture.mode for picture in pictures] == ["1", "L"]
+    assert np.abs(np.asarray(pictures[1], int) - np.asarray(grey, int)).mean() < 2
+
+
 @pytest.fixture
 def scanned_book(tmp_path, transcribed):
     """Two pages of a PDF without text, the second turned and cut."""
