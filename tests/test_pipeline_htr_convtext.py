@@ -159,7 +159,7 @@ def test_segments_reach_the_end_of_long_lines(model, model_folder, line_images, 
     assert 2500 < line["characters"][-1]["end"] <= 3000
 
 
-@pytest.mark.parametrize("name", ["line.png", "with%20space.png"])
+@pytest.mark.parametrize("name", ["line.png", "with%20space.png", "with space.png", "é.png"])
 def test_urls(read, readings, line_images, tmp_path, monkeypatch, name):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     Image.open(line_images[0]).save(tmp_path / name.replace("%20", " "))
@@ -171,8 +171,10 @@ def test_urls(read, readings, line_images, tmp_path, monkeypatch, name):
         with pytest.raises(OSError, match=f"{address}/missing.png: the image cannot be downloaded .*404"):
             read(f"{address}/missing.png")
         server.shutdown()
-    with pytest.raises(OSError, match=f"{address}/{name}: the image cannot be downloaded"):
-        read(f"{address}/{name}")
+    for bad in (f"{address}/{name}", "http://no host/line.png"):
+        with pytest.raises(OSError, match=f"{bad}: the image cannot be downloaded"):
+            read(bad)
+        assert bad in read([line_images[0], bad], on_error="skip")[1][0]["error"]
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

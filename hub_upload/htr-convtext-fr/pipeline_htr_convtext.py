@@ -690,7 +690,8 @@ class Readings:
             # loader in such a cycle are not told to end, and each is waited for five seconds.
             traceback.clear_frames(error.__traceback__)
             of = "" if self.total is None else f" of {self.total}"
-            raise type(error)(
+            kind = ValueError if isinstance(error, UnicodeError) else type(error)  # That one is made of five parts.
+            raise kind(
                 f"{error}\n{self.number}{of} results came before that of this image's batch. Mend or leave out the "
                 "image; or pass on_error='skip' to go on, with the message in the place of its result."
             ) from error

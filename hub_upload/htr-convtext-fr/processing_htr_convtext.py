@@ -12,8 +12,10 @@ import threading
 import unicodedata
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http.client import HTTPException
 from types import SimpleNamespace
 from typing import Any, TypeGuard
+from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ BLANK_TOKEN = "<blank>"
 LABEL_PADDING = -100
 IMAGE_CHANNELS = (1, 3, 4)
 DOWNLOAD_TIMEOUT_SECONDS = 30
+URL_MARKS = "!#$%&'()*+,/:;=?@[]~"
 SOURCE_KEY = "htr_convtext_source"
 
 # Pillow refuses images of more than twice its limit.
@@ -133,9 +136,10 @@ def is_image(data: bytes) -> bool:
 
 def download(url: str) -> bytes:
     try:
-        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as response:
+        # Spaces and accents, as people copy them, are not allowed in a request.
+        with urllib.request.urlopen(quote(url, URL_MARKS), timeout=DOWNLOAD_TIMEOUT_SECONDS) as response:
             return response.read()
-    except OSError as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise OSError(f"{url}: the image cannot be downloaded ({error}).") from error
 
 
