@@ -24,8 +24,14 @@ from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipel
 from htr_convtext.pages import PageSource, TranscribedPage, find_pages, transcribe
 from htr_convtext.pages.command_line import parse_arguments, settings_of
 from htr_convtext.pages.kept_pages import KeptPages
-from htr_convtext.pages.outputs import write_collection
-from htr_convtext.pages.results import documents_of, prepare_output, problems_of, summary, write_outputs
+from htr_convtext.pages.results import (
+    documents_of,
+    prepare_output,
+    problems_of,
+    summary,
+    write_outputs,
+    write_tables,
+)
 from htr_convtext.pages.transcript import Problem
 from htr_convtext.pages.transcription import unknown_types
 
@@ -36,6 +42,7 @@ def main() -> None:
     try:
         found = find_pages(options.inputs, options.output)
         kept = KeptPages(options.output, settings_of(options))
+        accelerator.wait_for_everyone()  # What tells results from inputs is removed next.
         if accelerator.is_main_process:
             prepare_output(options.output, documents_of(found.sources), options.format, kept, options.mode)
         accelerator.wait_for_everyone()
@@ -77,7 +84,7 @@ def write_share(
     share = documents_of(sources)[accelerator.process_index :: accelerator.num_processes]
     wrong = [problem for each in share for problem in write_outputs(each, options.format, options.output, kept)]
     if accelerator.is_main_process:
-        write_collection(filter(None, map(kept.of_this_run, sources)), options.format, options.output)
+        write_tables(sources, options.format, options.output, kept)
     return wrong
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .cropping import CropOptions
+from .finding_files import real_path
 from .layout import LineText, Page, PageLine
 from .transcript import PageSource, TranscribedLine, TranscribedPage, Word
 from .whole_files import write_whole
@@ -58,8 +59,24 @@ class KeptPages:
         """
         try:
             return page_from_json(self.content(source)["page"])._replace(source=source)
-        except FileNotFoundError:
+        except OSError:
             return None
+
+    def is_of(self, source: PageSource) -> bool:
+        """Whether a page of this name was kept of the same file: at the same place, or as it was and moved since."""
+        try:
+            content = json.loads(self.path(source).read_text(encoding="utf-8"))
+            document = real_path(content["page"]["source"]["document"])
+            return document == real_path(source.document) or content["files"] == file_stamps(source)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def time_of(self, source: PageSource) -> int:
+        """When a page was kept, in nanoseconds; 0 if it was not."""
+        try:
+            return self.path(source).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def content(self, source: PageSource) -> dict[str, Any]:
         content = json.loads(self.path(source).read_text(encoding="utf-8"))
@@ -69,7 +86,8 @@ class KeptPages:
 
     def forget(self, source: PageSource) -> None:
         """Removes a page."""
-        self.path(source).unlink(missing_ok=True)
+        if self.time_of(source):
+            self.path(source).unlink(missing_ok=True)
 
 
 def crop_of(content: Mapping[str, Any]) -> CropOptions:
@@ -79,7 +97,7 @@ def crop_of(content: Mapping[str, Any]) -> CropOptions:
 
 def is_result(path: Path, output: Path) -> bool:
     """Whether a file in a folder of results was written there by an earlier run, and not read by it."""
-    path, output = path.resolve(), output.resolve()
+    path, output = real_path(path), output.resolve()
     if not path.is_relative_to(output):
         return False
     name = path.relative_to(output).as_posix()

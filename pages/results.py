@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from .kept_pages import KeptPages
-from .outputs import document_files, write_document
+from .outputs import collection_files, document_files, write_collection, write_document
 from .transcript import PageSource, Problem, TranscribedPage
 from .whole_files import remove_unfinished
 
@@ -37,11 +37,7 @@ def prepare_output(
     Raises:
         FileExistsError: If files would be written over that are not an earlier run's.
     """
-    in_the_way = []
-    for document in documents:
-        earlier = mode == "resume" and any(kept.path(source).is_file() for source in document)
-        if mode != "overwrite" and not earlier:
-            in_the_way += [path for path in document_files(document, formats, folder) if path.exists()]
+    in_the_way = [] if mode == "overwrite" else files_in_the_way(documents, formats, folder, kept, mode == "resume")
     if in_the_way:
         more = f" and {len(in_the_way) - SHOWN_FILES} more" if len(in_the_way) > SHOWN_FILES else ""
         shown = ", ".join(map(str, in_the_way[:SHOWN_FILES]))
@@ -56,21 +52,34 @@ def prepare_output(
                 kept.forget(source)
 
 
+def files_in_the_way(
+    documents: Sequence[Sequence[PageSource]], formats: Sequence[str], folder: Path, kept: KeptPages, resumes: bool
+) -> list[Path]:
+    """Outputs that are there, but for those of an earlier run that this one goes on with."""
+    others = [document for document in documents if not (resumes and any(map(kept.is_of, document)))]
+    files = [path for document in others for path in document_files(document, formats, folder)]
+    if len(others) == len(documents):
+        files += collection_files(formats, folder)
+    return [path for path in files if os.path.exists(path)]
+
+
 def write_outputs(
     document: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages
 ) -> Iterator[Problem]:
     """
-    Writes the outputs of a document from the pages of it that were read, unless an earlier run has since they were;
-    and tells what keeps it from that.
+    Writes the outputs of a document from the pages of it that were read, but for those that an earlier run has written
+    since they were: somebody may have corrected them. Tells what keeps it from that.
     """
-    if are_written(document, formats, folder, kept):
+    files = document_files(document, formats, folder)
+    done = newer_files(files, document, kept)
+    if len(done) == len(files):
         return
     pages = [page for page in map(kept.of_this_run, document) if page is not None]
     if not pages:
         return
     file = document[0].document
     try:
-        written = write_document(pages, formats, folder)
+        written = write_document(pages, formats, folder, leave=done)
     except Exception as error:  # A document must not cost the others, whatever their libraries meet in it.
         yield Problem(str(file), f"cannot be written ({type(error).__name__}: {error})", True)
         return
@@ -81,13 +90,17 @@ def write_outputs(
             os.utime(kept.path(page.source), ns=(oldest, oldest))
 
 
-def are_written(document: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages) -> bool:
-    """Whether all outputs of a document are there, and none is older than a page of it."""
-    try:
-        read = max(kept.path(source).stat().st_mtime_ns for source in document)
-        return all(path.stat().st_mtime_ns >= read for path in document_files(document, formats, folder))
-    except FileNotFoundError:
-        return False
+def write_tables(sources: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages) -> None:
+    """Writes the tables over all pages that were read, but for those that an earlier run has written since."""
+    done = newer_files(collection_files(formats, folder), sources, kept)
+    formats = [name for name in formats if not done.intersection(collection_files([name], folder))]
+    write_collection(filter(None, map(kept.of_this_run, sources)), formats, folder)
+
+
+def newer_files(files: Iterable[Path], sources: Iterable[PageSource], kept: KeptPages) -> set[Path]:
+    """Those of some files that are there and not older than any of the pages; none if no page was kept."""
+    read = max(map(kept.time_of, sources), default=0)
+    return {path for path in files if read and os.path.exists(path) and path.stat().st_mtime_ns >= read}
 
 
 def problems_of(page: TranscribedPage) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -145,7 +146,7 @@ def transcribe(
 
     Raises:
         FileNotFoundError, ValueError: If inputs do not exist or hold no pages, or there is no such language model, or
-            it is of another alphabet. Files that cannot be read are a warning of [`find_pages`], and no pages.
+            it is of another alphabet. Files that cannot be read are a warning each, and no pages.
         ImportError: If the language model's library, the extra `[lm]`, is not installed.
     """
     options = options or ReadingOptions()
@@ -153,23 +154,33 @@ def transcribe(
     paths = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     sources = [source for source in paths if isinstance(source, PageSource)]
     if len(sources) < len(paths) or not paths:
-        sources = find_pages([path for path in paths if not isinstance(path, PageSource)]).sources + sources
+        sources = [*found_sources([path for path in paths if not isinstance(path, PageSource)]), *sources]
     software = ", model ".join(filter(None, (software_name(), Path(model_name).name)))
     prepared = prepare_pages(sources, recognizer, options, software, num_workers, kept)
     with LineReaders(recognizer, batch_size, search) as readers:
         chunks = read_chunks(chunks_of(prepared, BATCHES_TO_SORT * batch_size), readers, options)
         for page, is_kept in chunks:
-            if kept is not None and not is_kept:
-                keep(page, kept)
-            yield page
+            yield keep(page, kept) if kept is not None and not is_kept else page
 
 
-def keep(page: TranscribedPage, kept: KeptPages) -> None:
-    """Keeps a page; of one that could not be read, nothing is left from earlier runs."""
-    if page.error:
-        kept.forget(page.source)
-    else:
-        kept.write(page)
+def found_sources(paths: Sequence[str | Path]) -> list[PageSource]:
+    """The pages in files and folders, with a warning for each file that cannot be read."""
+    found = find_pages(paths)
+    for problem in found.problems:
+        warnings.warn(f"{problem.where}: {problem.what}", stacklevel=3)
+    return found.sources
+
+
+def keep(page: TranscribedPage, kept: KeptPages) -> TranscribedPage:
+    """Keeps a page, or says why it cannot be; of one that could not be read, nothing is left from earlier runs."""
+    try:
+        if page.error:
+            kept.forget(page.source)
+        else:
+            kept.write(page)
+    except OSError as error:  # A name that is too long for the disk, or a full one.
+        return page._replace(error=page.error or f"its reading cannot be kept ({error})")
+    return page
 
 
 def software_name() -> str:

@@ -4,10 +4,12 @@
 
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LONG_NAME = 200  # bytes
 UNFINISHED = re.compile(r"\..+\.\d+\.part")
 
 
@@ -20,8 +22,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         path: The file. Its folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A name that is as long as the disk allows leaves no room for more.
+    name = path.name if len(os.fsencode(path.name)) < LONG_NAME else f"{zlib.crc32(os.fsencode(path.name)):08x}"
     # Hidden, so that nothing takes it for a result, and of this process, so that no two write to one.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{name}.{os.getpid()}.part")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -6,11 +6,12 @@ from ...extras import needing
 
 with needing("Writing transcribed pages"):
     from .documents import DOCUMENT_FORMATS, document_files, write_document
-    from .line_tables import COLLECTION_FORMATS, write_collection
+    from .line_tables import COLLECTION_FORMATS, collection_files, write_collection
 
 __all__ = [
     "COLLECTION_FORMATS",
     "DOCUMENT_FORMATS",
+    "collection_files",
     "document_files",
     "write_collection",
     "write_document",

@@ -38,13 +38,18 @@ def write_collection(pages: Iterable[TranscribedPage], formats: Sequence[str], f
         folder: Where to.
     """
     chosen = [name for name in COLLECTION_FORMATS if name in formats]
-    paths = [folder / f"lines.{name}" for name in chosen]
+    paths = collection_files(formats, folder)
     with ExitStack() as stack:
         writers = [WRITERS[name](open_table(path, stack)) for name, path in zip(chosen, paths, strict=True)]
         for row in (row for page in pages for row in line_rows(page)) if writers else ():
             for write in writers:
                 write(row)
     return paths
+
+
+def collection_files(formats: Sequence[str], folder: Path) -> list[Path]:
+    """The files that [`write_collection`] writes."""
+    return [folder / f"lines.{name}" for name in COLLECTION_FORMATS if name in formats]
 
 
 def open_table(path: Path, stack: ExitStack):

@@ -22,8 +22,8 @@ def is_part_of_a_file(source: PageSource) -> bool:
 
 def picture_file(source: PageSource, folder: Path) -> Path:
     """
-    Where the picture of a page is written: for a document that is XML at the place relative to it that it has now, if
-    that is within the folder; for others under the page's name.
+    Where the picture of a page is written: under the page's name; for a document that is XML at the place relative to
+    it that it has now, or if that is outside of the folder, beside it under a name that no other document gives.
 
     Args:
         source: The page's source.
@@ -32,10 +32,23 @@ def picture_file(source: PageSource, folder: Path) -> Path:
     if source.image == source.document:
         made = ".jpg" if source.image.suffix.lower() == PDF else ".png"
         return folder / f"{source.name}{made if is_part_of_a_file(source) else source.image.suffix}"
+    if not is_renamed(source, folder):
+        return mirrored(source, folder)
+    document = folder / source.document_name
+    name = source.image.name
+    return document.with_name(name if source.image.stem == document.name else f"{document.name}_{name}")
+
+
+def is_renamed(source: PageSource, folder: Path) -> bool:
+    """Whether the picture that an XML file names is put beside it, as its place would be outside of the folder."""
+    inside = mirrored(source, folder).is_relative_to(Path(os.path.normpath(folder)))
+    return source.image != source.document and not inside
+
+
+def mirrored(source: PageSource, folder: Path) -> Path:
+    """The place of a picture relative to a document in the folder as it is now to the document."""
     beside = (folder / source.document_name).parent
-    mirrored = Path(os.path.normpath(beside / relative_path(source.image, source.document.parent)))
-    inside = mirrored.is_relative_to(Path(os.path.normpath(folder)))
-    return mirrored if inside else beside / source.image.name
+    return Path(os.path.normpath(beside / relative_path(source.image, source.document.parent)))
 
 
 def write_picture(page: TranscribedPage, path: Path) -> Path:

@@ -4,7 +4,7 @@
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from lxml import etree
@@ -75,6 +75,18 @@ def write_into_alto(content: bytes, pages: Sequence[TranscribedPage], now: datet
             target.set("ID", target.get("ID") or identifiers.new("line"))
             reference.set("REF", target.get("ID", ""))
     note_software(root, pages[0].software, now, version, identifiers)
+    return serialize(tree, content)
+
+
+def rename_alto_images(content: bytes, names: Mapping[int, str]) -> bytes:
+    """
+    The file with other names of the pictures of pages, by the pages' numbers; pages of one picture have one name, and
+    without any it is that of the file.
+    """
+    tree = parse_for_editing(content)
+    elements = tree.getroot().findall(".//{*}sourceImageInformation/{*}fileName")
+    for number, name in names.items() if elements else ():
+        elements[min(number, len(elements) - 1)].text = name
     return serialize(tree, content)
 
 

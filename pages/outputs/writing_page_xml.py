@@ -4,7 +4,7 @@
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from lxml import etree
@@ -73,6 +73,15 @@ def write_into_page_xml(content: bytes, pages: Sequence[TranscribedPage], now: d
     for page, lines in lines_to_write(pages, elements):
         write_page(page.page, lines, identifiers, version)
     note_software(root, pages[0].software, now, version)
+    return serialize(tree, content)
+
+
+def rename_page_images(content: bytes, names: Mapping[int, str]) -> bytes:
+    """The file with other names of the pictures of pages, by the pages' numbers."""
+    tree = parse_for_editing(content)
+    pages = tree.getroot().findall("{*}Page")
+    for number, name in names.items():
+        pages[number].set("imageFilename", name)
     return serialize(tree, content)
 
 

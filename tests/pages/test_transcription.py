@@ -160,6 +160,14 @@ def test_a_page_without_the_extra_names_it_and_lines_are_read(tmp_path, drawn_pa
     assert len(line.lines) == 1 and len(told.lines) == 3 and not line.error and not told.error
 
 
+def test_files_that_cannot_be_read_are_a_warning(tmp_path, drawn_pages, recognizer):
+    (tmp_path / "no.pdf").write_bytes(b"not a PDF")
+    drawn_pages.draw_line("a line by itself").save(tmp_path / "line.png")
+    with pytest.warns(UserWarning, match=r"no\.pdf: not a readable PDF"):
+        (page,) = transcribe(tmp_path, recognizer)
+    assert page.source.name == "line" and page.error == ""
+
+
 def test_kept_pages_come_back_as_they_were(tmp_path, drawn_pages, recognizer):
     drawn_pages.write_page(tmp_path, "1", texts=["told"])
     (page,) = transcribe(tmp_path, recognizer, ReadingOptions(only_missing=True, threshold=0.5))

@@ -16,6 +16,8 @@ from htr_convtext.pages import find_page_image, outputs, read_pages
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.outputs import document_files, write_collection, write_document
 from htr_convtext.pages.page_sources import open_source
+from htr_convtext.pages.results import prepare_output, write_outputs, write_tables
+from htr_convtext.pages.transcription import keep
 from htr_convtext.pages.whole_files import whole_file, write_whole
 
 ALL = ("page", "alto", "txt", "html", "pdf", "image")
@@ -136,6 +138,23 @@ def test_names_that_are_no_unicode_are_no_obstacle(tmp_path, transcribed):
     assert r"caf\udce9.png" in (out / "lines.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("letters", [230, 246])
+def test_names_as_long_as_the_disk_allows_are_no_obstacle(tmp_path, transcribed, letters):
+    page = transcribed.drawn_page(tmp_path, [["two words"]], "x" * letters)
+    kept = KeptPages(tmp_path / "out", {})
+    assert keep(page, kept) == page and kept.of_this_run(page.source) == page
+    assert names(write_document([page], ("txt",), tmp_path / "out"), tmp_path / "out") == [f"{'x' * letters}.txt"]
+
+
+def test_a_page_that_cannot_be_kept_has_an_error(tmp_path, transcribed):
+    page = transcribed.drawn_page(tmp_path, [["two words"]])
+    page = page._replace(source=page.source._replace(name="x" * 251))
+    kept = KeptPages(tmp_path / "out", {})
+    assert "its reading cannot be kept" in keep(page, kept).error
+    assert kept.of_this_run(page.source) is None and not kept.time_of(page.source) and not kept.is_of(page.source)
+    assert keep(page._replace(error="other"), kept).error == "other"
+
+
 def test_pages_are_taken_one_by_one(tmp_path, transcribed):
     page, open_pages = transcribed.drawn_page(tmp_path, [["a"]]), []
 
@@ -201,6 +220,67 @@ def test_pictures_are_copied_to_where_a_file_that_came_in_names_them(tmp_path, t
     assert load_lines("lines", data_dir=out)["train"]["text"] == ["reading 0"]
     (page,) = transcribed.transcribe(out / folder / "p.xml", image=(out / folder / image).resolve())
     assert open_source(page.source, page.page).size == (400, 200)
+
+
+@pytest.mark.parametrize("root", ["PcGts", "alto"])
+def test_pictures_from_outside_are_named_in_the_copies(tmp_path, transcribed, drawn_pages, root):
+    """Two of one name, each in a folder of its own beside that of the XML."""
+    out = tmp_path / "out"
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        drawn_pages.write_page(tmp_path / "in", name, kind={"PcGts": "page", "alto": "alto"}[root])
+        (tmp_path / name).mkdir()
+        picture = (tmp_path / "in" / f"{name}.png").rename(tmp_path / name / "scan.png")
+        xml = tmp_path / "in" / f"{name}.xml"
+        xml.write_text(xml.read_text("utf-8").replace(f"{name}.png", f"../{name}/scan.png"), "utf-8")
+        write_document(transcribed.transcribe(xml, image=picture), ("page", "alto", "image"), out, transcribed.NOW)
+    pictures = {name: (tmp_path / name / "scan.png").read_bytes() for name in ("a", "b")}
+    shutil.rmtree(tmp_path / "in")
+    for path in out.glob("*.xml"):
+        found, warning = find_page_image(path, read_pages(path)[0], out)
+        assert found.parent == out and found.name == f"{path.name[0]}_scan.png" and warning == ""
+        assert found.read_bytes() == pictures[path.name[0]]
+
+
+def test_what_was_written_since_a_page_was_kept_stays(tmp_path, transcribed):
+    """A document of which one page could not be read, too."""
+    pages, out = book(tmp_path, transcribed, ".tif"), tmp_path / "out"
+    sources, kept = [page.source for page in pages], KeptPages(out, {})
+    kept.write(pages[0])
+    assert list(write_outputs(sources, ("txt", "page"), out, kept)) == []
+    write_tables(sources, ("csv",), out, kept)
+    files = [out / "box/book.txt", out / "box/book_0001.page.xml", out / "lines.csv"]
+    for path in files:
+        path.write_text("corrected")
+    assert list(write_outputs(sources, ("txt", "page", "html"), out, kept)) == []
+    write_tables(sources, ("csv", "jsonl"), out, kept)
+    assert [path.read_text() for path in files] == ["corrected"] * 3
+    assert (out / "box/book.html").exists() and (out / "lines.jsonl").exists()
+    kept.write(pages[1])
+    os.utime(kept.path(pages[1].source), ns=(2**62, 2**62))
+    assert list(write_outputs(sources, ("txt",), out, kept)) == []
+    assert files[0].read_text() == "page one\n\fpage two\n"
+
+
+def test_only_runs_on_the_same_files_go_on(tmp_path, transcribed):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    page = transcribed.drawn_page(tmp_path / "one", [["one"]])
+    other = transcribed.drawn_page(tmp_path / "two", [["two"]], size=(900, 600))
+    out, kept = tmp_path / "out", KeptPages(tmp_path / "out", {})
+    kept.write(page)
+    write_document([page], ("txt",), out)
+    write_collection([page], ("csv",), out)
+    prepare_output(out, [[page.source]], ("txt", "csv"), kept, "resume")
+    for mode, source, formats, name in (
+        ("resume", other.source, ("txt",), "letter.txt"),
+        ("resume", other.source, ("csv",), "lines.csv"),
+        ("new", page.source._replace(name="new", document_name="new"), ("csv",), "lines.csv"),
+    ):
+        with pytest.raises(FileExistsError, match=f"{name} there already"):
+            prepare_output(out, [[source]], formats, kept, mode)
+    moved = shutil.copy2(page.source.image, tmp_path / "moved.png")
+    prepare_output(out, [[page.source._replace(document=moved, image=moved)]], ("txt",), kept, "resume")
 
 
 def test_writing_in_place(tmp_path, transcribed):
