@@ -21,6 +21,11 @@ def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
+def real_path(path: str | Path) -> Path:
+    """Where a path leads. Path.resolve raises RuntimeError for a link to itself before Python 3.13."""
+    return Path(os.path.realpath(path))
+
+
 def file_below(folder: Path, name: str) -> Path | None:
     """The file of a name that is least deep below a folder."""
     found = (path for path in files_below(folder, name.lower()) if path.name == name)

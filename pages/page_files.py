@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which files of a folder are PAGE XML or ALTO, and the pages in one."""
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,9 +26,12 @@ def has_pages(folder: Path) -> bool:
 
 
 def root_name(path: Path) -> str:
-    """Name of the root element of an XML file, from its beginning; "" if there is none."""
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES).replace(b"\0", b"").decode("utf-8", "ignore")
+    """Name of the root element of an XML file, from its beginning; "" if there is none, or it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES).replace(b"\0", b"").decode("utf-8", "ignore")
+    except OSError:
+        return ""
     declarations = re.compile(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL)
     found = re.search(r"<(?:\w+:)?(\w+)", declarations.sub("", head))
     return found[1] if found else ""
@@ -41,7 +45,7 @@ def in_order_of_preference(paths: Iterable[Path], note: Callable[[Path, str], No
     found = [(path, root_name(path)) for path in paths]
     for path, name in found:
         if not name:
-            note(path, "malformed XML (no element)")
+            note(path, "malformed XML (no element)" if os.access(path, os.R_OK) else "it cannot be opened")
     pages = [(path, name) for path, name in found if name in PAGE_ROOTS]
     return [path for path, name in sorted(pages, key=lambda pair: (pair[1] != "PcGts", len(pair[0].suffixes)))]
 
@@ -89,5 +93,5 @@ def read_pages(
         raise ValueError(f"neither PAGE XML nor ALTO, but {name}")
     try:
         return parse_alto(root) if name == "alto" else parse_page_xml(root, text_index)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # Elements in elements, a thousand deep.
         raise ValueError(f"not {name} as expected ({error})") from error

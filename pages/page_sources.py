@@ -11,7 +11,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ..processing_htr_convtext import full_frames, load_image, pillow_limit
-from .finding_files import IMAGE_SUFFIXES, comparable, files_below
+from .finding_files import IMAGE_SUFFIXES, comparable, files_below, real_path
 from .kept_pages import is_result
 from .layout import Page
 from .page_files import PAGE_ROOTS, ImageFrame, claim, in_order_of_preference, read_pages, root_name
@@ -95,9 +95,9 @@ def find_pages(inputs: Sequence[str | Path], output: Path | None = None, within:
     documents = list(xml_documents([file for file in files if file.kind == "xml"], within, note))
     named = {image for document in documents for _, image, _ in document.pages}
     for file in files:
-        if file.kind not in ("image", "pdf") or file.path.resolve() in named:
+        if file.kind not in ("image", "pdf") or real_path(file.path) in named:
             continue
-        if within is not None and not file.path.resolve().is_relative_to(within.resolve()):
+        if within is not None and not real_path(file.path).is_relative_to(within.resolve()):
             note(file.path, "it is a link to another place. Drop the file itself")
             continue
         documents.append(Document(file, list(bare_pages(file, note))))
@@ -115,12 +115,12 @@ def files_in(roots: Sequence[Path], output: Path | None) -> list[File]:
     found: dict[Path, tuple[Path, Path]] = {}
     for root in roots:
         top = root if root.is_dir() else root.parent
-        left_out = output.resolve() if output is not None and output.resolve() != top.resolve() else None
+        left_out = real_path(output) if output is not None and is_below(output, top) else None
         for path in files_below(root) if root.is_dir() else [root]:
-            if left_out is not None and path.resolve().is_relative_to(left_out):
+            if left_out is not None and real_path(path).is_relative_to(left_out):
                 continue
             if output is None or not is_result(path, output):
-                found.setdefault(path.resolve(), (path, top))
+                found.setdefault(real_path(path), (path, top))
     tops: dict[str, set[Path]] = {}
     for path, top in found.values():
         tops.setdefault(comparable(path.relative_to(top).with_suffix("").as_posix()), set()).add(top.resolve())
@@ -130,6 +130,11 @@ def files_in(roots: Sequence[Path], output: Path | None) -> list[File]:
         name = f"{top.resolve().name}/{name}" if len(tops[comparable(name)]) > 1 else name
         files.append(File(path, name, top, kind_of(path)))
     return files
+
+
+def is_below(folder: Path, top: Path) -> bool:
+    folder, top = real_path(folder), real_path(top)
+    return folder != top and folder.is_relative_to(top)
 
 
 def kind_of(path: Path) -> str:

@@ -70,6 +70,21 @@ def test_a_pdf_that_is_no_scan_has_the_resolution_that_is_asked_for(tmp_path):
     assert np.asarray(picture).min() < 60
 
 
+def test_notes_over_a_picture_of_paper_have_the_resolution_that_is_asked_for(tmp_path):
+    """Not that of the paper, which is one image over all of the page as a scan is."""
+    paper = b"q 144 0 0 72 0 0 cm /Paper Do Q"
+    for content in (paper, paper + b" 10 10 m 100 60 l S"):
+        (tmp_path / f"{len(content)}.pdf").write_bytes(
+            b"%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
+            b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 144 72]/Contents 4 0 R"
+            b"/Resources<</XObject<</Paper 5 0 R>>>>>>endobj 4 0 obj<</Length %d>>stream\n%s\nendstream endobj "
+            b"5 0 obj<</Type/XObject/Subtype/Image/Width 4/Height 2/BitsPerComponent 8/ColorSpace/DeviceGray"
+            b"/Length 8>>stream\n~~~~~~~~\nendstream endobj "
+            b"trailer<</Root 1 0 R>>" % (len(content), content)
+        )
+    assert [render_pdf_page(path, 0, 300).size for path in sorted(tmp_path.iterdir())] == [(4, 2), (600, 300)]
+
+
 def test_two_folders_with_equal_names_are_told_apart(tmp_path, drawn_pages):
     for folder in ("a", "b"):
         drawn_pages.write_page(tmp_path / folder, "1")
@@ -93,6 +108,13 @@ def test_results_below_an_input_are_not_read(tmp_path, drawn_pages):
     drawn_pages.write_page(tmp_path / "read", "1")
     drawn_pages.write_page(tmp_path / ".hidden", "1")
     assert [source.document.name for source in find_pages([tmp_path], tmp_path / "read").sources] == ["1.png"]
+
+
+def test_results_above_an_input_leave_it_as_it_is(tmp_path, drawn_pages):
+    drawn_pages.draw().save(tmp_path / "2.png")
+    (tmp_path / "scans").mkdir()
+    drawn_pages.draw().save(tmp_path / "scans" / "1.png")
+    assert names(find_pages([tmp_path / "scans", tmp_path / "2.png"], tmp_path)) == ["1", "2"]
 
 
 def test_results_in_an_input_are_told_by_the_pages_that_are_kept(tmp_path, drawn_pages):
@@ -124,10 +146,19 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_found(tmp_path, drawn_page
     (tmp_path / "no.pdf").write_bytes(b"not a PDF")
     drawn_pages.draw().save(tmp_path / "locked.pdf")
     lock_pdf(tmp_path / "locked.pdf")
+    (tmp_path / "dangling.xml").symlink_to(tmp_path / "gone.xml")
+    (tmp_path / "loop.xml").symlink_to(tmp_path / "loop.xml")
+    (tmp_path / "deep.xml").write_text(
+        f"<PcGts><Page imageFilename='good.png'>{'<a>' * 1100}{'</a>' * 1100}</Page></PcGts>"
+    )
     found = find_pages([tmp_path])
     assert names(found) == ["good"] and found.ignored == {".xml": 1}
     problems = {problem.where.rpartition("/")[2]: problem.what for problem in found.problems}
-    assert set(problems) == {"without_image.xml", "empty.xml", "cut.xml", "empty.pdf", "no.pdf", "locked.pdf"}
+    assert set(problems) == {
+        "without_image.xml", "empty.xml", "cut.xml", "empty.pdf", "no.pdf", "locked.pdf", "dangling.xml", "loop.xml",
+        "deep.xml",
+    }  # fmt: skip
+    assert problems["dangling.xml"] == problems["loop.xml"] == "it cannot be opened"
     assert "without_image.png is neither beside it" in problems["without_image.xml"]
     assert "empty (0 bytes)" in problems["empty.pdf"]
     assert "encrypted" in problems["locked.pdf"]
