@@ -27,9 +27,10 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from ..pages import Page, PageLine, PageSource, TranscribedLine, TranscribedPage, Word, find_page_image, read_pages
-from ..pages.finding_files import files_below
+from ..pages.finding_files import comparable, files_below
 from ..pages.kept_pages import KeptPages
 from ..pages.outputs import write_document
+from ..pages.outputs.documents import xml_file
 from ..pages.outputs.line_content import clean_text
 from ..pages.outputs.plain_text import plain_text
 from ..pages.outputs.writing_page_xml import write_into_page_xml
@@ -183,10 +184,19 @@ class Project:
         with self.lock:
             return [problem for _, problem in self.looked_at() if problem]
 
+    def names(self) -> set[str]:
+        """Names, as they are compared, of all pages that have a file here; of those that cannot be used, too."""
+        return {comparable(self.name_of(xml)) for xml in self.page_files()}
+
+    def page_files(self) -> Iterator[Path]:
+        """The PAGE XML of all pages. What is no XML any more was one."""
+        return (xml for xml in files_below(self.pages_folder, ".xml") if root_name(xml) in ("PcGts", ""))
+
+    def name_of(self, xml: Path) -> str:
+        return page_name(xml.relative_to(self.pages_folder).as_posix())
+
     def looked_at(self) -> Iterator[tuple[PageFiles | None, str]]:
-        for xml in files_below(self.pages_folder, ".xml"):
-            if root_name(xml) != "PcGts":
-                continue
+        for xml in self.page_files():
             try:
                 yield self.load(xml), ""
             except (OSError, ValueError) as error:
@@ -202,7 +212,7 @@ class Project:
         return known[1]
 
     def parse(self, xml: Path) -> PageFiles:
-        name = page_name(xml.relative_to(self.pages_folder).as_posix())
+        name = self.name_of(xml)
         page = read_pages(xml)[0]
         image, _ = find_page_image(xml, page, self.pages_folder, within=self.pages_folder)
         plan = plan_page_image(image, page)
@@ -404,11 +414,11 @@ class Project:
             OSError, ValueError: If it cannot be written.
         """
         with self.lock:
-            name = read.source.name
-            if name in {page.name for page in self.pages()} or any(page == name for page, _ in self.stacks):
+            name = name_of_source(read.source)
+            if comparable(name) in self.names() or any(page == name for page, _ in self.stacks):
                 raise ProjectError(f"Page {name} is in the project already, and stays as it is.")
             write_document([read], ("page", "image"), self.pages_folder, now())
-            xml = next(path for ending in XML_ENDINGS if (path := self.pages_folder / f"{name}{ending}").is_file())
+            xml = xml_file(read.source, "page", self.pages_folder)
             return self.keep_reading(self.load(xml), read, read.source.document_name)
 
     def replace_readings(self, read: TranscribedPage) -> PageFiles:
@@ -472,6 +482,11 @@ def lock_folder(folder: Path) -> FileLock:
 
 def page_name(path: str) -> str:
     return path.removesuffix(".xml").removesuffix(".page")
+
+
+def name_of_source(source: PageSource) -> str:
+    """What a page will be called here. Its file tells, by which foo.page.xml that came in is the page foo."""
+    return page_name(xml_file(source, "page", Path()).as_posix())
 
 
 def corrected_words(read: Iterable[Word], text: str) -> list[Word]:

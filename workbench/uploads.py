@@ -14,7 +14,7 @@ from ..pages import PageSource, find_pages, read_pages
 from ..pages.finding_files import IMAGE_SUFFIXES, comparable
 from ..pages.page_sources import PDF_SUFFIX, XML_SUFFIX
 from ..processing_htr_convtext import pillow_limit
-from .project import Project
+from .project import Project, name_of_source
 from .records import write_durably
 
 KINDS = (*IMAGE_SUFFIXES, PDF_SUFFIX, XML_SUFFIX)
@@ -113,8 +113,8 @@ def free_place(project: Project, name: str, path: Path) -> Path:
         if other.read_bytes() == path.read_bytes():
             raise ValueError("it is in the project already.")
         raise ValueError("another file of this name is in the project already. Rename the new one.")
-    stem = Path(name).stem
-    if Path(name).suffix.lower() == XML_SUFFIX and any(page.name == stem for page in project.pages()):
+    stem = Path(name).stem.removesuffix(".page")
+    if Path(name).suffix.lower() == XML_SUFFIX and comparable(stem) in project.names():
         raise ValueError(
             f"page {stem} has been read without it. Give both under another name, the XML and the picture."
         )
@@ -136,6 +136,6 @@ def unread_pages(project: Project) -> Unread:
         found = find_pages([project.originals], within=project.originals)
     except (OSError, ValueError) as error:
         return Unread([], [str(error)])
-    there = {page.name for page in project.pages()}
-    sources = [source for source in found.sources if source.name not in there]
+    there = project.names()
+    sources = [source for source in found.sources if comparable(name_of_source(source)) not in there]
     return Unread(sources, [f"{Path(where).name}: {what}." for where, what, _ in found.problems])

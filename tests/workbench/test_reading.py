@@ -39,6 +39,31 @@ def test_texts_that_come_with_the_pages_are_kept_or_read_as_asked(tmp_path, draw
         project.close()
 
 
+def test_a_page_that_came_in_as_page_xml_is_read_once(project, drawn_pages, tmp_path):
+    """That is what the files are called that transcribe.py writes, and the workbench itself."""
+    xml = drawn_pages.write_page(tmp_path / "more", "letter").rename(tmp_path / "more" / "letter.page.xml")
+    assert add_uploads(project, [xml, xml.with_name("letter.png")]).problems == []
+    Reader(project).start().join()
+    line = project.lines(project.page("letter"))[0]
+    project.accept(*line.key, "mine", line.version)
+    assert unread_pages(project).sources == []
+    Reader(project).start().join()
+    assert project.line(*line.key).text == "mine"
+
+
+@pytest.mark.parametrize("length", [0, -20])
+def test_a_page_that_another_program_damaged_is_not_read_over(project, length):
+    xml = project.page("page_1").xml
+    damaged = xml.read_bytes()[:length]
+    xml.write_bytes(damaged)
+    assert unread_pages(project).sources == []
+    job = Reader(project).start()
+    job.join()
+    assert (job.done, xml.read_bytes()) == (0, damaged)
+    (problem,) = project.problems()
+    assert "page_1.xml cannot be used" in problem and "Mend it" in problem
+
+
 def test_a_page_that_cannot_be_read_costs_no_other(project, drawn_pages, tmp_path):
     xml = drawn_pages.write_page(tmp_path / "more", "page_4")
     add_uploads(project, [xml, xml.with_suffix(".png")])

@@ -144,8 +144,8 @@ def test_a_page_of_the_project_cannot_show_a_picture_from_elsewhere(project, dra
         project.page("page_4")
 
 
-def test_an_xml_that_comes_after_its_page_was_read_is_refused(project, drawn_pages, tmp_path):
-    project.pages()  # page_1 was read
+@pytest.mark.parametrize("name", ["page_1.xml", "page_1.page.xml"])
+def test_an_xml_that_comes_after_its_page_was_read_is_refused(project, drawn_pages, tmp_path, name):
     (project.originals / "page_1.xml").unlink()
-    xml = drawn_pages.write_page(tmp_path / "late", "page_1")
+    xml = drawn_pages.write_page(tmp_path / "late", "page_1").rename(tmp_path / "late" / name)
     assert "has been read without it" in add_uploads(project, [xml]).problems[0]
