@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 
 import gradio as gr
@@ -106,11 +107,11 @@ def shown(pages: list[TranscribedPage], folder: Path) -> str:
 
 
 def written(pages: list[TranscribedPage], folder: Path) -> list[str]:
-    """Text, PAGE XML, ALTO and PDF of each page, in a ZIP."""
+    """Text, PAGE XML, ALTO and PDF of each document, in a ZIP."""
     if not pages:
         return []
-    for page in pages:
-        write_document([page], FORMATS, folder / "read")
+    for _, document in groupby(pages, lambda page: page.source.document_name):
+        write_document(list(document), FORMATS, folder / "read")
     return [shutil.make_archive(str(folder / "archive" / "read"), "zip", folder / "read")]
 
 

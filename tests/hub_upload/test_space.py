@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo Space, run from its own folder with the released model's folder in place of the Hub."""
 
+import importlib.util
 import os
 import re
 import socket
@@ -11,10 +12,12 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from htr_convtext.hub_upload.make_space import main, make_space
+from htr_convtext.pages import LineText, Page, PageLine, TranscribedLine, TranscribedPage, find_pages
 
 gradio_client = pytest.importorskip("gradio_client", reason="no gradio: `make test` installs the extra [workbench]")
 
@@ -94,6 +97,30 @@ def test_an_xml_cannot_fetch_a_picture_of_the_computer(space, root, tmp_path, dr
     # Of a picture that is there, no more is told than of one that is not.
     for xml in files:
         assert f"{xml.name}: its picture secret.png was not dropped. Drop it, too." in said
+
+
+@pytest.fixture(scope="module")
+def app(root) -> ModuleType:
+    """What the Space runs, without its server."""
+    pytest.importorskip("gradio", reason="no gradio: `make test` installs the extra [workbench]")
+    spec = importlib.util.spec_from_file_location("space_app", root / "hub_upload" / "space" / "app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_text_of_a_document_is_that_of_all_its_pages(app, drawn_pages, tmp_path):
+    picture = drawn_pages.draw()
+    picture.save(tmp_path / "letter.tif", save_all=True, append_images=[picture, picture])
+    line = PageLine("l1", "r1", LineText(), [(0, 0), (90, 0), (90, 60), (0, 60)], [])
+    pages = [
+        TranscribedPage(source, Page("", *picture.size, [line]), (TranscribedLine(line, text, 0.9),), "a model")
+        for source, text in zip(find_pages([tmp_path]).sources, ("one", "two", "three"), strict=True)
+    ]
+    (archive,) = app.written(pages, tmp_path / "made")
+    with zipfile.ZipFile(archive) as packed:
+        assert packed.read("letter.txt").decode() == "one\n\ftwo\n\fthree\n"
+        assert {"letter.pdf", "letter_0001.page.xml", "letter_0003.alto.xml"} <= set(packed.namelist())
 
 
 def test_a_folder_that_exists_is_not_written_over(tmp_path, capsys):
