@@ -88,6 +88,8 @@ def pages_of(files: list[str], folder: Path) -> tuple[list[PageSource], list[str
             problems.append(f"{file.name} is no picture, PDF, PAGE XML or ALTO.")
         elif size[0] * size[1] > MAX_PIXELS:
             problems.append(f"{file.name} has more than {MAX_PIXELS // 10**6} megapixels. Save it smaller.")
+        elif (folder / file.name).exists():
+            problems.append(f"{file.name} was dropped twice. Rename one of the two.")
         else:
             shutil.copyfile(file, folder / file.name)
     found = find_pages([folder], within=folder)

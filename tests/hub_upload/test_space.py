@@ -123,6 +123,16 @@ def test_the_text_of_a_document_is_that_of_all_its_pages(app, drawn_pages, tmp_p
         assert {"letter.pdf", "letter_0001.page.xml", "letter_0003.alto.xml"} <= set(packed.namelist())
 
 
+def test_of_two_uploads_of_one_name_the_first_is_read_and_the_second_is_told(app, drawn_pages, tmp_path):
+    files = [tmp_path / folder / "letter.png" for folder in ("one", "two")]
+    for file in files:
+        file.parent.mkdir()
+        drawn_pages.draw_line(file.parent.name).save(file)
+    sources, problems = app.pages_of(list(map(str, files)), tmp_path / "uploads")
+    assert problems == ["letter.png was dropped twice. Rename one of the two."]
+    assert [source.document.read_bytes() for source in sources] == [files[0].read_bytes()]
+
+
 def test_a_folder_that_exists_is_not_written_over(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(tmp_path)])
