@@ -11,6 +11,7 @@ A project is a folder, which is made if there is none; all that is done is in it
 import argparse
 from pathlib import Path
 
+from ..console import errors_as_sentences
 from ..extras import MissingExtraError, needing
 
 RELEASED = "hub_upload/htr-convtext-fr"
@@ -24,12 +25,12 @@ def main(arguments: list[str] | None = None) -> None:
             from .project import Project, ProjectError
     except MissingExtraError as error:
         raise SystemExit(str(error)) from error
-    try:
+    with errors_as_sentences("workbench", ProjectError, OSError, ValueError):
         project = Project(options.project, model_of(options))
-    except (ProjectError, OSError) as error:
-        raise SystemExit(f"workbench: {error}") from error
     try:
-        launch(Workbench(project, options.training_option), options.host, options.port, options.open)
+        with errors_as_sentences("workbench", OSError, ValueError):
+            workbench = Workbench(project, options.training_option)
+        launch(workbench, options.host, options.port, options.open)
     except OSError as error:
         raise SystemExit(f"workbench: {error}. Choose another --port.") from error
     finally:

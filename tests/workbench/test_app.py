@@ -16,8 +16,9 @@ from htr_convtext.line_datasets import load_lines  # noqa: E402
 from htr_convtext.pages import read_pages  # noqa: E402
 from htr_convtext.pages.page_files import root_name  # noqa: E402
 from htr_convtext.workbench import app as module  # noqa: E402
+from htr_convtext.workbench.__main__ import main  # noqa: E402
 from htr_convtext.workbench.app import Workbench, launch  # noqa: E402
-from htr_convtext.workbench.project import ProjectError  # noqa: E402
+from htr_convtext.workbench.project import Project, ProjectError  # noqa: E402
 from htr_convtext.workbench.takeaway import FORMATS, pack_lines, pack_model, pack_pages  # noqa: E402
 
 
@@ -145,3 +146,13 @@ def test_lines_and_model_are_taken_away(project, accept_all, tmp_path):
         pack_model(project)
     with pytest.raises(ProjectError, match="Choose at least one format"):
         pack_pages(project, [])
+
+
+@pytest.mark.parametrize("name", ["project.json", "journal.jsonl", "teaching/run_001/state.json"])
+def test_a_damaged_file_is_a_sentence_that_names_it(tmp_path, name):
+    Project(tmp_path, "").close()
+    damaged = tmp_path / name
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_text('{"number": 0, "page": "pa{"number": 1}\n', encoding="utf-8")
+    with pytest.raises(SystemExit, match=f"^workbench: {damaged}.* is damaged .* Mend it.$"):
+        main([str(tmp_path)])

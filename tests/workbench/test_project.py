@@ -4,6 +4,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from htr_convtext.line_datasets import load_lines
 from htr_convtext.pages import read_pages
 from htr_convtext.workbench.project import ACCEPTED, READ, SKIPPED, LineChanged, Project, ProjectError
+from htr_convtext.workbench.records import Journal
 
 
 def first(project: Project):
@@ -145,6 +147,21 @@ def test_a_journal_cut_short_by_a_crash_goes_on(project):
     entries = [json.loads(each) for each in project.journal.path.read_text(encoding="utf-8").splitlines()]
     assert [entry["action"] for entry in entries] == ["accept", "skip"]
     again.close()
+
+
+def test_an_entry_that_a_full_disk_cuts_short_costs_no_other(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.add(action="accept")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 10, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            journal.add(action="skip")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    journal.add(action="undo")
+    assert Journal(journal.path).entries == journal.entries
+    assert [entry["action"] for entry in journal.entries] == ["accept", "undo"]
 
 
 def test_the_pages_are_training_data_as_they_are(project, accept_all, tmp_path):
