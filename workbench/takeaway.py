@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from ..hub_upload.push import check_folder
@@ -58,7 +59,8 @@ def pack_pages(project: Project, formats: Sequence[str]) -> Path:
         for _, page in pages:
             chosen = [name for name in OF_PAGE if name in known]
             write_document([page], [*chosen, "image"] if chosen else [], staging, now())
-        for document, group in groupby(pages, lambda pair: pair[0]):
+        # Another document's page may stand between two of one, for pages are sorted by their own names.
+        for document, group in groupby(sorted(pages, key=itemgetter(0)), itemgetter(0)):
             write_document([named(page, document) for _, page in group], documents_of(known), staging, now())
         write_collection((page for _, page in pages), known, staging)
     return pack(folder)

@@ -13,7 +13,15 @@ httpx = pytest.importorskip("httpx", reason="no httpx: gradio brings it")
 pytest.importorskip("gradio", reason="no gradio: `make test` installs the extra [workbench]")
 
 from htr_convtext.line_datasets import load_lines  # noqa: E402
-from htr_convtext.pages import read_pages  # noqa: E402
+from htr_convtext.pages import (  # noqa: E402
+    LineText,
+    Page,
+    PageLine,
+    TranscribedLine,
+    TranscribedPage,
+    find_pages,
+    read_pages,
+)
 from htr_convtext.pages.page_files import root_name  # noqa: E402
 from htr_convtext.workbench import app as module  # noqa: E402
 from htr_convtext.workbench.__main__ import main  # noqa: E402
@@ -146,6 +154,19 @@ def test_lines_and_model_are_taken_away(project, accept_all, tmp_path):
         pack_model(project)
     with pytest.raises(ProjectError, match="Choose at least one format"):
         pack_pages(project, [])
+
+
+def test_a_document_is_whole_though_a_page_of_another_stands_between_its_pages(project, drawn_pages, tmp_path):
+    picture = drawn_pages.draw()
+    picture.save(tmp_path / "letter.tif", save_all=True, append_images=[picture])
+    picture.save(tmp_path / "letter_0001_verso.png")
+    for source in find_pages([tmp_path / "letter.tif", tmp_path / "letter_0001_verso.png"]).sources:
+        line = PageLine("l1", "r1", LineText(), [(0, 0), (90, 0), (90, 60), (0, 60)], [])
+        read = TranscribedLine(line, source.name, 0.9)
+        project.add_reading(TranscribedPage(source, Page("", *picture.size, [line]), (read,), "a model"))
+    with zipfile.ZipFile(pack_pages(project, ["txt"])) as packed:
+        assert packed.read("pages/letter.txt").decode() == "letter_0001\n\fletter_0002\n"
+        assert packed.read("pages/letter_0001_verso.txt").decode() == "letter_0001_verso\n"
 
 
 @pytest.mark.parametrize("name", ["project.json", "journal.jsonl", "teaching/run_001/state.json"])
