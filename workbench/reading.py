@@ -34,20 +34,22 @@ class Reader:
     def __init__(self, project: Project):
         self.project = project
         self.loading = threading.Lock()
-        self.loaded: tuple[str, HTRConvTextPipeline] | None = None
+        self.loaded: tuple[tuple[str, int], HTRConvTextPipeline] | None = None
         self.job: ReadingJob | None = None
 
     def recognizer(self) -> HTRConvTextPipeline:
         """
-        The pipeline of the project's model, loaded once.
+        The pipeline of the project's model, loaded once; anew if its folder was written again, as teaching does that
+        goes on.
 
         Raises:
             ProjectError: If it cannot be loaded.
         """
         name = model_path(self.project)
         with self.loading:
-            if self.loaded is None or self.loaded[0] != name:
-                self.loaded = name, load_recognizer(name)
+            version = name, last_change(Path(name))
+            if self.loaded is None or self.loaded[0] != version:
+                self.loaded = version, load_recognizer(name)
             return self.loaded[1]
 
     def start(self, again: bool = False, only_missing: bool = True) -> "ReadingJob":
@@ -88,6 +90,11 @@ def model_path(project: Project) -> str:
     name = project.settings["model"]
     inside = project.folder / name
     return str(inside) if name and inside.is_dir() else name
+
+
+def last_change(folder: Path) -> int:
+    """When a file of a model's folder was last written; 0 for a model on the Hub."""
+    return max((path.stat().st_mtime_ns for path in folder.glob("*") if path.is_file()), default=0)
 
 
 def load_recognizer(name: str) -> HTRConvTextPipeline:

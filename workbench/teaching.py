@@ -138,7 +138,7 @@ class Teaching:
             run = self.last()
             if run is None or self.is_busy() or not self.can_go_on(run):
                 raise ProjectError("There is no teaching that was interrupted. Start a new one.")
-            self.change(run, state=PREPARING, stopped=False, score=None)
+            self.change(run, state=PREPARING, stopped=False, score=None, used=False)
             self.follow(run)
             return run
 

@@ -82,6 +82,21 @@ def test_a_better_model_is_used_complete_with_its_card(project, run, model_folde
     assert Reader(project).recognizer().model.ctc_head.bias[0] > 500
 
 
+def test_a_used_model_that_has_learnt_more_can_be_used_again(project, run, model_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(Teaching, "follow", lambda self, run: None)
+    teaching, reader = Teaching(project), Reader(project)
+    biases = []
+    for bias in (1000, 2000):
+        write_biased(model_folder, run / "run" / "best_cer", bias)
+        found = {"before": 1.0, "after": 0.5, "better": True, "examples": []}
+        teaching.change(run, state=SCORED, stopped=True, score=found)
+        assert not teaching.state(run)["used"]
+        teaching.use(run)
+        biases.append(round(reader.recognizer().model.ctc_head.bias[0].item(), -3))
+        teaching.go_on()
+    assert biases == [1000, 2000]
+
+
 def test_a_model_that_got_worse_is_not_used(project, run, model_folder, tmp_path):
     teaching = Teaching(project)
     put_models(run, teaching, model_folder, tmp_path, before=1000, after=-8)
