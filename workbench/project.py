@@ -249,11 +249,14 @@ class Project:
 
     def work_line(self, page: str, place: int, line: PageLine, reading: TranscribedLine | None) -> WorkLine:
         text, confidence = clean_text(line.text), line.transcription.confidence
-        is_reading = confidence is not None and reading is not None and clean_text(reading.text) == text
-        words = reading.words if is_reading and reading else ()
-        return WorkLine(page, place, line, text, confidence, words, self.state((page, line.number or 0), line))
+        # A text that came in and was kept is among the readings, too, without a confidence.
+        read = reading if reading is not None and reading.confidence is not None else None
+        is_reading = confidence is not None and read is not None and clean_text(read.text) == text
+        words = read.words if is_reading and read else ()
+        state = self.state((page, line.number or 0), line, is_reading)
+        return WorkLine(page, place, line, text, confidence, words, state)
 
-    def state(self, key: Key, line: PageLine) -> str:
+    def state(self, key: Key, line: PageLine, is_reading: bool) -> str:
         """Of a line; the file wins over the journal where somebody else has changed it."""
         text, confidence = clean_text(line.text), line.transcription.confidence
         last = next(iter(self.stacks.get(key, [])[-1:]), None)
@@ -262,7 +265,9 @@ class Project:
                 return ACCEPTED
             if last["action"] == "skip":
                 return SKIPPED
-        return GIVEN if text and (confidence is None or confidence >= 1) else READ
+        # Other programs write 1 for what people wrote; the model's own reading is none, however sure it is.
+        given = confidence is None or (confidence >= 1 and not is_reading)
+        return GIVEN if text and given else READ
 
     def line(self, page: str, number: int) -> WorkLine:
         """

@@ -15,7 +15,7 @@ import pytest
 
 from htr_convtext.line_datasets import load_lines
 from htr_convtext.pages import read_pages
-from htr_convtext.workbench.project import ACCEPTED, READ, SKIPPED, LineChanged, Project, ProjectError
+from htr_convtext.workbench.project import ACCEPTED, GIVEN, READ, SKIPPED, LineChanged, Project, ProjectError
 from htr_convtext.workbench.records import Journal
 
 
@@ -58,6 +58,20 @@ def test_worst_first_or_page_order_and_what_was_skipped_last(project):
     skipped = project.skip(*in_order[0].key, in_order[0].version)
     assert skipped.state == SKIPPED
     assert [line.key for line in project.queue("page")] == [line.key for line in [*in_order[1:], skipped]]
+
+
+def test_a_reading_is_no_persons_text_however_sure_the_model_is(project):
+    line = first(project)
+    page = project.page(line.page)
+    lines = tuple(each._replace(confidence=0.99999) for each in page.reading.lines)
+    project.replace_readings(page.reading._replace(lines=lines))
+    read = project.line(*line.key)
+    assert (read.state, read.confidence) == (READ, 1.0)
+    project.accept(*read.key, "mine", read.version)
+    assert project.undo() == read
+    xml = page.xml.read_text(encoding="utf-8").replace(f">{escape(line.text)}<", ">by another program<")
+    page.xml.write_text(xml, encoding="utf-8")
+    assert project.line(*line.key).state == GIVEN
 
 
 def test_undo_takes_back_one_after_the_other_and_gives_the_reading_back(project):
