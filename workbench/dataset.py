@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..pages import CropOptions, cut_line, plan_cut
-from ..pages.geometry import wrong_outline
+from ..pages.geometry import right_to_left, wrong_outline
 from ..pages.whole_files import whole_file, write_whole
 from .project import DONE, PageFiles, Project, ProjectError, WorkLine
 
@@ -77,7 +77,7 @@ def write_lines(
         for line in trainable(project, page):
             tell(sum(map(len, lists.values())))
             name = f"{page.name.replace('/', '_')}_{line.place:03d}.png"
-            cut, _ = plan_cut(line.line, (page.page.width, page.page.height))
+            cut, _ = plan_cut(line.line, (page.page.width, page.page.height), right_to_left(line.text))
             with whole_file(folder / LINES / name) as temporary:
                 cut_line(project.picture(page), cut, CropOptions()).save(temporary, "PNG", compress_level=COMPRESSION)
             write_whole((folder / LINES / name).with_suffix(".txt"), f"{line.text}\n".encode())

@@ -13,6 +13,7 @@ import torch
 
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..pages import CropOptions, PageSource, ReadingOptions, TranscribedPage, cut_line, plan_cut, transcribe
+from ..pages.geometry import right_to_left
 from ..pipeline_htr_convtext import HTRConvTextPipeline
 from ..processing_htr_convtext import HTRConvTextProcessor, to_grey
 from .project import READ, SKIPPED, PageFiles, Project, ProjectError, WorkLine
@@ -80,8 +81,9 @@ class Reader:
         line = self.project.line(page, number)
         if line.state not in (READ, SKIPPED) or not line.text or line.line.problem:
             return []
-        image = to_grey(line_image(self.project, self.project.page(page), line))
-        found = suggestions_for(image, self.recognizer())
+        recognizer = self.recognizer()
+        image = to_grey(line_image(self.project, self.project.page(page), line, recognizer))
+        found = suggestions_for(image, recognizer)
         return [each for each in found if each["word"] in line.text.split(" ")]
 
 
@@ -106,9 +108,10 @@ def load_recognizer(name: str) -> HTRConvTextPipeline:
     return model.optimize_for_inference(torch.float32).as_pipeline(processor)
 
 
-def line_image(project: Project, page: PageFiles, line: WorkLine):
+def line_image(project: Project, page: PageFiles, line: WorkLine, recognizer: HTRConvTextPipeline):
     """A line as the network is given it."""
-    cut, _ = plan_cut(line.line, (page.page.width, page.page.height))
+    size = (page.page.width, page.page.height)
+    cut, _ = plan_cut(line.line, size, right_to_left(recognizer.processor.tokenizer.alphabet))
     return cut_line(project.picture(page), cut, CropOptions())
 
 

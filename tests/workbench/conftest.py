@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Projects with drawn pages, read by a network that was never trained."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from htr_convtext.workbench.project import Project
+from htr_convtext.pages import CropOptions, Cut, cut_line
+from htr_convtext.workbench.project import Project, WorkLine
 from htr_convtext.workbench.reading import Reader
 from htr_convtext.workbench.uploads import add_uploads
 
@@ -52,3 +55,18 @@ def accept_all() -> Callable[[Project], None]:
                 project.accept(page.name, line.line.number, text, line.version)
 
     return accept
+
+
+@pytest.fixture
+def hebrew_line(project) -> tuple[WorkLine, Image.Image]:
+    """A line of Hebrew whose baseline is drawn from right to left above it, and its image as it stands on the page."""
+    line = project.queue("page")[0]
+    page = project.page(line.page)
+    left, top, right, _ = map(round, line.line.box)
+    baseline = f'<Baseline points="{right},{top} {left},{top}"'
+    xml = re.sub('<Baseline points="[^"]*"', baseline, page.xml.read_text(encoding="utf-8"), count=1)
+    page.xml.write_text(xml, encoding="utf-8")
+    line = project.line(*line.key)
+    cut = Cut(tuple(line.line.polygon), (page.page.width, page.page.height), 0.0)
+    accepted = project.accept(*line.key, "\u05e9\u05dc\u05d5\u05dd", line.version)
+    return accepted, cut_line(project.picture(page), cut, CropOptions())

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading in the background: what it keeps, what it leaves alone, how it stops."""
 
+from types import SimpleNamespace
 from xml.sax.saxutils import escape
 
 import pytest
 
 from htr_convtext.pages import read_pages
 from htr_convtext.workbench.project import ACCEPTED, GIVEN, Project
-from htr_convtext.workbench.reading import Reader
+from htr_convtext.workbench.reading import Reader, line_image
 from htr_convtext.workbench.uploads import add_uploads, unread_pages
 from htr_convtext.workbench.views import page_html, reading_sentence
 
@@ -101,6 +102,14 @@ def test_a_model_that_is_not_there_is_a_sentence(project):
     job.join()
     assert job.error.startswith("The model no/such/model cannot be loaded") and "--model FOLDER" in job.error
     assert reading_sentence(job.status(), 0, 3) == job.error
+
+
+def test_suggestions_for_hebrew_look_at_it_as_it_stands_on_the_page(project, hebrew_line):
+    line, upright = hebrew_line
+    tokenizer = SimpleNamespace(alphabet="abc\u05d0")
+    recognizer = SimpleNamespace(processor=SimpleNamespace(tokenizer=tokenizer))
+    seen = line_image(project, project.page(line.page), line, recognizer)
+    assert seen.tobytes() == upright.tobytes()
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a\"b' & <b>"])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
 from htr_convtext.hub_upload.push import check_folder
@@ -20,7 +21,7 @@ from htr_convtext.pages import cut_line
 from htr_convtext.training.options import parse_arguments
 from htr_convtext.workbench import dataset
 from htr_convtext.workbench import teaching as module
-from htr_convtext.workbench.dataset import KEPT, TRAIN, corrected_lines, suggested_pages, write_lines
+from htr_convtext.workbench.dataset import KEPT, LINES, TRAIN, corrected_lines, suggested_pages, write_lines
 from htr_convtext.workbench.project import Project, ProjectError
 from htr_convtext.workbench.reading import Reader
 from htr_convtext.workbench.teaching import (
@@ -120,6 +121,12 @@ def test_it_learns_from_the_corrected_lines_but_for_the_kept_pages(project, acce
     assert {name: len(split) for name, split in splits.items()} == {"train": 6, "validation": 2}
     assert line.text in splits["train"]["text"]
     assert all(image.height > 30 for image in splits["train"]["image"])
+
+
+def test_hebrew_is_learnt_as_it_stands_on_the_page(project, hebrew_line, tmp_path):
+    (name,) = write_lines(project, tmp_path, [])[TRAIN]
+    with Image.open(tmp_path / LINES / name) as image:
+        assert image.tobytes() == hebrew_line[1].tobytes()
 
 
 def test_lines_that_cannot_do_are_told_before_anything_starts(project, accept_all):
