@@ -40,7 +40,7 @@ from .calibration import (
     reliability,
     score_lines,
 )
-from .reading import NetworkLine, add_line_options, load_split, read_logits
+from .reading import NetworkLine, add_line_options, decoder_folder, load_split, read_logits
 
 with needing("Calibrating", "train"):
     import matplotlib.figure
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         plot(calibration).savefig(options.plot, dpi=150)
         print(f"Wrote {options.plot}.")
     if options.write:
-        write(calibration.fitted, options.model, processor, options.decoder, decoder)
+        write(calibration.fitted, Path(options.decoder or options.model), processor, decoder)
 
 
 def measure(
@@ -214,19 +214,18 @@ def plot(calibration: Calibration) -> matplotlib.figure.Figure:
 
 def write(
     fitted: Mapping[str, Sequence[float]],
-    model: str,
+    folder: Path,
     processor: HTRConvTextProcessor,
-    decoder_folder: str | None,
     decoder: HTRConvTextDecoder | None,
 ) -> None:
     """
     Raises:
         SystemExit: If the model or decoder is not a folder.
     """
-    folder = Path(decoder_folder or model)
     if not folder.is_dir():
         raise SystemExit(f"--write needs a folder of this machine. Got {folder}.")
     if decoder is not None:
+        folder = decoder_folder(folder)
         decoder.with_options(calibration=dict(fitted)).save_pretrained(folder)
     else:
         processor.calibration = check_calibration(fitted)

@@ -6,12 +6,14 @@ import argparse
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from datasets import Dataset
 
+from ..language_model_htr_convtext import DECODER_CONFIG, DECODER_FOLDER
 from ..line_datasets import load_lines
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
@@ -67,6 +69,11 @@ def load_split(dataset: str, data_dir: Sequence[str] | None, split: str, max_lin
     return lines
 
 
+def decoder_folder(folder: Path) -> Path:
+    """Where [`HTRConvTextDecoder.from_pretrained`] finds the decoder's files in a folder, which may be a model's."""
+    return folder if (folder / DECODER_CONFIG).is_file() else folder / DECODER_FOLDER
+
+
 @torch.no_grad()
 def read_logits(
     model: HTRConvTextForCTC, processor: HTRConvTextProcessor, lines: Dataset, batch_size: int = 16
@@ -106,4 +113,12 @@ def mean_over_hands(lines: Iterable[ReadLine]) -> dict[str, float]:
     }
 
 
-__all__ = ["NetworkLine", "add_line_options", "load_split", "mean_over_hands", "read_logits", "read_texts"]
+__all__ = [
+    "NetworkLine",
+    "add_line_options",
+    "decoder_folder",
+    "load_split",
+    "mean_over_hands",
+    "read_logits",
+    "read_texts",
+]

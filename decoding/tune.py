@@ -17,11 +17,19 @@ from pathlib import Path
 from time import process_time
 
 from ..console import print_any_character
-from ..language_model_htr_convtext import DECODER_FOLDER, HTRConvTextDecoder
+from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
 from ..training.evaluation import ReadLine, grouped
-from .reading import NetworkLine, add_line_options, load_split, mean_over_hands, read_logits, read_texts
+from .reading import (
+    NetworkLine,
+    add_line_options,
+    decoder_folder,
+    load_split,
+    mean_over_hands,
+    read_logits,
+    read_texts,
+)
 
 LM_WEIGHTS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
 LENGTH_BONUSES = (0.0, 0.4, 0.8, 1.2, 1.6)
@@ -33,9 +41,9 @@ BEAM_TOLERANCE = 0.001
 def main(arguments: list[str] | None = None) -> None:
     print_any_character()
     options = parse_options(arguments)
-    folder = Path(options.decoder or Path(options.model) / DECODER_FOLDER)
+    name = options.decoder or options.model
     try:
-        decoder = HTRConvTextDecoder.from_pretrained(folder)
+        decoder = HTRConvTextDecoder.from_pretrained(name)
         processor = HTRConvTextProcessor.from_pretrained(options.model)
         processor.resolve_decoder(decoder)
     except (ValueError, OSError, ImportError) as error:
@@ -48,6 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(row("greedy", greedy))
     tuned = tune(decoder, lines, options)
     if not options.dry_run:
+        folder = decoder_folder(Path(name))
         tuned.save_pretrained(folder)
         print(f"Wrote {folder}.")
     print_sources(greedy, read_with(tuned, lines)[0])
@@ -56,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
 def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_line_options(parser)
-    parser.add_argument("--decoder", help=f"decoder's folder; default: {DECODER_FOLDER} in the model's")
+    parser.add_argument("--decoder", help="decoder's folder, or that of its model; default: the model's own")
     parser.add_argument("--lm_weights", type=float, nargs="+", default=LM_WEIGHTS)
     parser.add_argument("--length_bonuses", type=float, nargs="+", default=LENGTH_BONUSES)
     parser.add_argument("--word_bonuses", type=float, nargs="+", default=WORD_BONUSES, help="where there are words")

@@ -95,6 +95,20 @@ def test_build_tune_and_calibrate(model, lines, tmp_path, capsys):
     assert f"slope {fitted['word'][0]:.3f} offset {fitted['word'][1]:+.3f}" in measured
 
 
+def test_a_decoder_is_written_where_it_was_read_from(model, lines):
+    """With the name of a model's folder, too, which has it in a folder of its own."""
+    processor = HTRConvTextProcessor.from_pretrained(model)
+    folder = model / "language_model"
+    HTRConvTextDecoder(processor.tokenizer.alphabet).save_pretrained(folder)
+    of_lines = ["--model", str(model), "--data_dir", str(lines), "--decoder", str(model)]
+    tune.main([*of_lines, "--beam_sizes", "5", "--length_bonuses", "0.5"])
+    calibrate.main([*of_lines, "--write"])
+    assert not (model / "decoder_config.json").exists()
+    decoder = HTRConvTextDecoder.from_pretrained(folder)
+    assert (decoder.beam_size, decoder.length_bonus) == (5, 0.5)
+    assert decoder.calibration != HTRConvTextDecoder(decoder.alphabet).calibration
+
+
 def test_the_file_gets_as_small_as_asked(model, tmp_path):
     text = tmp_path / "text.txt"
     words = [f"{first}{second}{third}" for first in "abcdefgh" for second in "aeiou" for third in "lmnrst"]
