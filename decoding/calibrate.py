@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..console import print_any_character
+from ..console import errors_as_sentences, print_any_character
 from ..decoding_htr_convtext import LEVELS, CTCHypothesis, calibrate, check_calibration, decode_greedily
 from ..extras import needing
 from ..language_model_htr_convtext import HTRConvTextDecoder
@@ -40,10 +40,12 @@ from .calibration import (
     reliability,
     score_lines,
 )
-from .reading import NetworkLine, add_line_options, decoder_folder, load_split, read_logits
+from .reading import NetworkLine, add_line_options, check_folder, decoder_folder, load_split, read_logits
 
 with needing("Calibrating", "train"):
     import matplotlib.figure
+
+    from .draw import picture_file
 
 CHECKED = (0.05, 0.1, 0.2, 0.3, 0.5)
 
@@ -70,30 +72,35 @@ class Calibration:
 
 def main(arguments: list[str] | None = None) -> None:
     print_any_character()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_line_options(parser)
-    parser.add_argument("--decoder", help="folder of a decoder whose readings are meant; default: greedy")
-    parser.add_argument("--plot", type=Path, help="picture of reliability diagrams and of what checking gives")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="write the calibration")
-    what.add_argument("--evaluate", action="store_true", help="fit nothing; measure the calibration that is there")
-    options = parser.parse_args(arguments)
-    try:
+    options = parse_options(arguments)
+    with errors_as_sentences("calibrate", OSError, ValueError, ImportError):
         processor = HTRConvTextProcessor.from_pretrained(options.model)
         decoder = processor.resolve_decoder(options.decoder)
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(str(error)) from error
-    model = HTRConvTextForCTC.from_pretrained(options.model)
-    split = load_split(options.dataset, options.data_dir, options.split, options.max_lines)
+        if options.write:
+            check_folder(options.decoder or options.model)
+        model = HTRConvTextForCTC.from_pretrained(options.model)
+        split = load_split(options.dataset, options.data_dir, options.split, options.max_lines)
     lines, _ = read_logits(model, processor, split, options.batch_size)
     own = (processor if decoder is None else decoder).calibration
     calibration = measure(lines, processor, decoder, own if options.evaluate else None)
     print_calibration(calibration)
-    if options.plot:
-        plot(calibration).savefig(options.plot, dpi=150)
-        print(f"Wrote {options.plot}.")
     if options.write:
         write(calibration.fitted, Path(options.decoder or options.model), processor, decoder)
+    if options.plot:
+        with errors_as_sentences("calibrate", OSError):
+            plot(calibration).savefig(options.plot, dpi=150)
+        print(f"Wrote {options.plot}.")
+
+
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_line_options(parser)
+    parser.add_argument("--decoder", help="folder of a decoder whose readings are meant; default: greedy")
+    parser.add_argument("--plot", type=picture_file, help="picture of reliability diagrams and of what checking gives")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--write", action="store_true", help="write the calibration")
+    what.add_argument("--evaluate", action="store_true", help="fit nothing; measure the calibration that is there")
+    return parser.parse_args(arguments)
 
 
 def measure(
@@ -218,12 +225,6 @@ def write(
     processor: HTRConvTextProcessor,
     decoder: HTRConvTextDecoder | None,
 ) -> None:
-    """
-    Raises:
-        SystemExit: If the model or decoder is not a folder.
-    """
-    if not folder.is_dir():
-        raise SystemExit(f"--write needs a folder of this machine. Got {folder}.")
     if decoder is not None:
         folder = decoder_folder(folder)
         decoder.with_options(calibration=dict(fitted)).save_pretrained(folder)

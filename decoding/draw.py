@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..console import print_any_character
+from ..console import errors_as_sentences, print_any_character
 from ..extras import needing
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor, load_image, to_grey
@@ -34,17 +34,28 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("image", help="line image")
     parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")
     parser.add_argument("--decoder", help="folder of a decoder; default: greedy")
-    parser.add_argument("--output", type=Path, required=True, help="picture to write, such as line.png or line.svg")
+    parser.add_argument("--output", type=picture_file, required=True, help="picture to write: line.png or line.svg")
     options = parser.parse_args(arguments)
-    try:
+    with errors_as_sentences("draw", OSError, ValueError, ImportError):
         processor = HTRConvTextProcessor.from_pretrained(options.model)
         model = HTRConvTextForCTC.from_pretrained(options.model).eval()
         image = to_grey(load_image(options.image))
         reading = read_with_runners_up(model, processor, image, options.decoder)
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(str(error)) from error
-    draw_reading(image, reading).savefig(options.output, dpi=150)
+        draw_reading(image, reading).savefig(options.output, dpi=150)
     print(f"Wrote {options.output}: {reading['score']:.2f} {reading['text']}")
+
+
+def picture_file(name: str) -> Path:
+    """
+    What an option of a command names, known to be of a kind that can be drawn before the work is done.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is of none.
+    """
+    known = matplotlib.figure.Figure().canvas.get_supported_filetypes()
+    if Path(name).suffix[1:].lower() not in known:
+        raise argparse.ArgumentTypeError(f"{name} must end with one of .{', .'.join(sorted(known))}")
+    return Path(name)
 
 
 @torch.no_grad()

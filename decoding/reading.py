@@ -74,6 +74,15 @@ def decoder_folder(folder: Path) -> Path:
     return folder if (folder / DECODER_CONFIG).is_file() else folder / DECODER_FOLDER
 
 
+def check_folder(name: str) -> None:
+    """
+    Raises:
+        ValueError: If what a model or decoder is named by is not a folder that can be written into.
+    """
+    if not Path(name).is_dir():
+        raise ValueError(f"{name}: to be written into, it must be a folder of this machine.")
+
+
 @torch.no_grad()
 def read_logits(
     model: HTRConvTextForCTC, processor: HTRConvTextProcessor, lines: Dataset, batch_size: int = 16
@@ -116,6 +125,7 @@ def mean_over_hands(lines: Iterable[ReadLine]) -> dict[str, float]:
 __all__ = [
     "NetworkLine",
     "add_line_options",
+    "check_folder",
     "decoder_folder",
     "load_split",
     "mean_over_hands",

@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 from time import process_time
 
-from ..console import print_any_character
+from ..console import errors_as_sentences, print_any_character
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
@@ -24,6 +24,7 @@ from ..training.evaluation import ReadLine, grouped
 from .reading import (
     NetworkLine,
     add_line_options,
+    check_folder,
     decoder_folder,
     load_split,
     mean_over_hands,
@@ -42,14 +43,14 @@ def main(arguments: list[str] | None = None) -> None:
     print_any_character()
     options = parse_options(arguments)
     name = options.decoder or options.model
-    try:
+    with errors_as_sentences("tune", OSError, ValueError, ImportError):
         decoder = HTRConvTextDecoder.from_pretrained(name)
         processor = HTRConvTextProcessor.from_pretrained(options.model)
         processor.resolve_decoder(decoder)
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(str(error)) from error
-    model = HTRConvTextForCTC.from_pretrained(options.model)
-    split = load_split(options.dataset, options.data_dir, options.split, options.max_lines)
+        if not options.dry_run:
+            check_folder(name)
+        model = HTRConvTextForCTC.from_pretrained(options.model)
+        split = load_split(options.dataset, options.data_dir, options.split, options.max_lines)
     lines, milliseconds = read_logits(model, processor, split, options.batch_size)
     greedy = read_texts(lines, processor)
     print(f"{len(lines)} lines, {len(grouped(greedy, lambda line: line.hand))} writers; network {milliseconds:.1f} ms")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from ..console import errors_as_sentences
 from ..extras import needing
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def load_or_exit(option: str, name: str, load: Callable[[str], Loaded]) -> Loade
         SystemExit: If it cannot be loaded.
     """
     try:
-        return load(name)
+        with errors_as_sentences(f"{option} {name}", ValueError):
+            return load(name)
     except OSError as error:
         if Path(name).exists():
             found = f"nothing that can be loaded is there ({str(error).splitlines()[0]})"

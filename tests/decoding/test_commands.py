@@ -12,6 +12,7 @@ import pytest
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextProcessor
 from htr_convtext.decoding import build, calibrate, tune
+from htr_convtext.decoding_htr_convtext import LEVELS
 
 TEXTS = ["the mill", "a mill by the river", "the river", "by the old mill", "old river", "a river by a mill"]
 
@@ -171,9 +172,37 @@ def test_what_is_missing_is_named(model, lines, tmp_path, capsys):
         tune.main(["--model", str(model), "--data_dir", str(lines)])
     with pytest.raises(SystemExit, match=re.escape(f"--split dev: {lines} has train, validation")):
         calibrate.main(["--model", str(model), "--data_dir", str(lines), "--split", "dev"])
+    alphabet = HTRConvTextProcessor.from_pretrained(model).tokenizer.alphabet
+    HTRConvTextDecoder(alphabet).save_pretrained(tmp_path / "own")
+    for command, options in ((tune, ["--decoder", str(tmp_path / "own")]), (calibrate, [])):
+        of_model = ["--model", str(model), *options]
+        with pytest.raises(SystemExit, match=f": No such folder: {tmp_path / 'nosuch'}"):
+            command.main([*of_model, "--data_dir", str(tmp_path / "nosuch")])
+        with pytest.raises(SystemExit, match=": lines: say where it is with data_dir"):
+            command.main(of_model)
     with pytest.raises(SystemExit):
         build.main(["--model", str(model), "--output", str(tmp_path / "out")])
     assert "There is no text" in capsys.readouterr().err
     HTRConvTextDecoder("abc").save_pretrained(tmp_path / "other")
     with pytest.raises(SystemExit, match="alphabet is not that of"):
         calibrate.main(["--model", str(model), "--data_dir", str(lines), "--decoder", str(tmp_path / "other")])
+
+
+def test_a_picture_that_cannot_be_written_costs_no_fit(model, lines, tmp_path, capsys):
+    arguments = ["--model", str(model), "--data_dir", str(lines), "--write", "--plot"]
+    with pytest.raises(SystemExit, match="nosuch"):
+        calibrate.main([*arguments, str(tmp_path / "nosuch" / "scores.png")])
+    assert HTRConvTextProcessor.from_pretrained(model).calibration != {level: [1.0, 0.0] for level in LEVELS}
+    with pytest.raises(SystemExit):
+        calibrate.main([*arguments, "scores.xyz"])
+    assert "scores.xyz must end with one of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "options"), [(tune, []), (calibrate, ["--write"])])
+def test_what_cannot_be_written_into_is_told_before_the_work(model, lines, monkeypatch, command, options):
+    """A decoder of the Hub can be read, but not written."""
+    decoder = HTRConvTextDecoder(HTRConvTextProcessor.from_pretrained(model).tokenizer.alphabet)
+    monkeypatch.setattr(HTRConvTextDecoder, "from_pretrained", lambda name: decoder)
+    of_lines = ["--model", str(model), "--data_dir", str(lines)]
+    with pytest.raises(SystemExit, match="OWNER/NAME: to be written into, it must be a folder"):
+        command.main([*of_lines, "--decoder", "OWNER/NAME", *options])

@@ -38,6 +38,11 @@ def test_the_command_writes_a_picture(model_folder, line_images, tmp_path, capsy
     assert "Wrote" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="none.png"):
         draw.main(["none.png", "--model", str(model_folder), "--output", str(tmp_path / "x.png")])
+    with pytest.raises(SystemExit, match="nosuch"):
+        draw.main([line_images[0], "--model", str(model_folder), "--output", str(tmp_path / "nosuch" / "x.png")])
+    with pytest.raises(SystemExit):
+        draw.main([line_images[0], "--model", str(model_folder), "--output", str(tmp_path / "x.xyz")])
+    assert "x.xyz must end with one of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("character", "shown"), [(" ", "\u2423"), ("$", r"\$"), ("a", "a")])

@@ -15,6 +15,8 @@ pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
 openvino = pytest.importorskip("openvino", reason="the extra [export] is not installed")
 pytest.importorskip("nncf", reason="the extra [export] is not installed")
 
+from transformers.exporters.base import EXPORT_MANIFEST_FILE  # noqa: E402
+
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextProcessor  # noqa: E402
 from htr_convtext.decoding.ngrams import estimate, write_arpa  # noqa: E402
 from htr_convtext.export import ExportedHTRConvText, convert, export_model, verify  # noqa: E402
@@ -182,6 +184,13 @@ def test_what_is_not_there_is_named_in_one_sentence(monkeypatch, model_folder, t
         assert said.startswith("--model hub_uplaod/htr-convtext-fr: no such folder") and "Traceback" not in said
     said = run(monkeypatch, verify, "--model", model_folder, "--data_dir", tmp_path / "lines")
     assert said.startswith(f"--data_dir No such folder: {tmp_path / 'lines'}")
+
+
+def test_a_type_that_a_runtime_lacks_is_a_sentence(monkeypatch, model_folder, tmp_path):
+    (tmp_path / EXPORT_MANIFEST_FILE).write_text('{"export_format": "onnx"}', encoding="utf-8")
+    options = ("--exported", tmp_path, "--dtype", "bfloat16", "--data_dir", tmp_path)
+    said = run(monkeypatch, verify, "--model", model_folder, *options)
+    assert said.startswith(f"--exported {tmp_path}: ONNX Runtime computes in torch.float32. Got torch.bfloat16")
 
 
 def test_unknown_formats_are_refused(model):
