@@ -63,7 +63,8 @@ def make_scheduler(
         minimum: Learning rate at the end.
         schedule: One of `SCHEDULES`.
         time_used: Share of the training's time that is used up, 0 where time is not limited. A run that would end by
-            time before `total_steps` goes through the schedule by time.
+            time before `total_steps` goes through the schedule by time; its warm-up goes by steps, and
+            may be cut short.
 
     Raises:
         ValueError: If the schedule is unknown.
@@ -73,12 +74,14 @@ def make_scheduler(
     maximum = optimizer.param_groups[0]["lr"]
     total, first = (total_steps + 1, 1) if schedule == "paper" else (total_steps, 0)
 
+    def rate(step: int) -> float:
+        return learning_rate(step, total, warmup_steps, maximum, minimum, schedule)
+
     def factor(step: int) -> float:
         if maximum == 0:
             return 0.0
-        step = step + first
-        if step >= warmup_steps:
-            step = max(step, int(time_used() * total))
-        return learning_rate(step, total, warmup_steps, maximum, minimum, schedule) / maximum
+        timed = int(time_used() * total)
+        highest = rate(timed) if timed >= warmup_steps else math.inf
+        return min(rate(step + first), highest) / maximum
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -43,6 +43,21 @@ def test_a_run_limited_by_time_goes_through_the_schedule_by_time():
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_run_that_time_ends_within_its_warmup_ends_at_the_lowest_rate(schedule):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    used = iter([0.0, 0.25, 0.5, 0.999, 1.0])
+    scheduler = make_scheduler(optimizer, 100_000, 1000, 1e-7, schedule, time_used=lambda: next(used))
+    rates = scheduler.get_last_lr()
+    for _ in range(4):
+        optimizer.step()
+        scheduler.step()
+        rates += scheduler.get_last_lr()
+    first = int(schedule == "paper")
+    assert rates[:3] == pytest.approx([1e-3 * (step + 1 + first) / 1001 for step in range(3)])
+    assert rates[3] < rates[2] and rates[4] == pytest.approx(1e-7, rel=1e-2, abs=3e-7)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_scheduler_goes_through_the_whole_schedule(schedule):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
     scheduler = make_scheduler(optimizer, 12, 3, 1e-7, schedule, time_used=lambda: 0.0)
