@@ -74,7 +74,7 @@ def rows(lines: Sequence[dict], together: Iterable[Sequence[str]]) -> Iterator[t
 
 def pages(lines: Iterable[dict], pattern: str) -> list[str]:
     """
-    The page of each line.
+    The page of each line with its source, as two sources may call their pages alike.
 
     Raises:
         SystemExit: If a line's id does not match.
@@ -84,7 +84,7 @@ def pages(lines: Iterable[dict], pattern: str) -> list[str]:
         match = re.fullmatch(pattern, line["line_id"])
         if match is None or not match.groups():
             raise SystemExit(f"--page {pattern!r} finds no page in the line id {line['line_id']!r}.")
-        found.append(match[1])
+        found.append("/".join(filter(None, (line.get("source"), match[1]))))
     return found
 
 

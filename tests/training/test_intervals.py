@@ -40,6 +40,15 @@ def test_interval_is_the_normal_one_of_many_pages():
     assert (low + high) / 2 == pytest.approx(errors.sum() / lengths.sum(), abs=0.002)
 
 
+def test_pages_of_one_name_in_two_sources_are_two(tmp_path, capsys):
+    names = ("line_id", "prediction", "reference", "source")
+    lines = [("1_0", "four", "four", "letters"), ("1_0", "", "five", "notes")]
+    content = {"lines": [dict(zip(names, line, strict=True)) for line in lines]}
+    (tmp_path / "predictions.json").write_text(json.dumps(content), encoding="utf-8")
+    intervals.main([str(tmp_path / "predictions.json")])
+    assert "| all | 2 | 2 | 50.00 (0.00 to 100.00) |" in capsys.readouterr().out
+
+
 def test_a_page_that_is_not_found_is_named(tmp_path):
     file = write(tmp_path / "predictions.json", [("a_0", "one", "one"), ("a_1", "two", "two")])
     with pytest.raises(SystemExit, match="finds no page in the line id 'a_0'"):
