@@ -88,10 +88,19 @@ def how_made(options: argparse.Namespace) -> str:
 
 
 def upload(folder: Path, repo_id: str, private: bool) -> str:
-    """Makes the repository if there is none, and uploads the folder in one commit; the address of the repository."""
+    """
+    Makes the repository if there is none, and uploads the folder in the place of lines that are there; the address of
+    the repository.
+    """
     api = HfApi()
     address = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
-    api.upload_folder(folder_path=folder, repo_id=repo_id, repo_type="dataset", commit_message="Lines with card")
+    api.upload_folder(
+        folder_path=folder,
+        repo_id=repo_id,
+        repo_type="dataset",
+        commit_message="Lines with card",
+        delete_patterns="data/*.parquet",  # Files of an earlier push; their names hold how many they were.
+    )
     return str(address)
 
 

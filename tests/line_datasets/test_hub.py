@@ -163,9 +163,13 @@ class Hub:
         self.made = {"repo_id": repo_id, **options}
         return f"https://huggingface.co/datasets/{repo_id}"
 
-    def upload_folder(self, folder_path: Path, repo_id: str, repo_type: str, commit_message: str) -> None:
+    def upload_folder(
+        self, folder_path: Path, repo_id: str, repo_type: str, commit_message: str, delete_patterns: str
+    ) -> None:
         assert (repo_id, repo_type) == (self.made["repo_id"], "dataset") and commit_message
-        shutil.copytree(folder_path, self.folder)
+        for path in self.folder.glob(delete_patterns):
+            path.unlink()
+        shutil.copytree(folder_path, self.folder, dirs_exist_ok=True)
 
 
 def push_arguments(data: Path, folder: Path, *more: str) -> list[str]:
@@ -200,6 +204,16 @@ def test_published_lines_load_again(tmp_path, monkeypatch, capsys):
         stored = [row.cast_column("image", ImageFeature(decode=False)) for row in (lines, published[split])]
         assert stored[0].to_list() == stored[1].to_list()
     assert len(list((hub.folder / "data").glob("train-*-of-00003.parquet"))) == 3
+
+
+def test_lines_published_again_take_the_place_of_the_old_ones(tmp_path, monkeypatch):
+    hub = Hub(tmp_path / "hub")
+    monkeypatch.setattr(push, "HfApi", lambda: hub)
+    data = write_pairs(tmp_path / "data")
+    for number in ("2", "3"):
+        more = ("--repo_id", "me/lines", "--lines_per_file", number)
+        assert push.main(push_arguments(data, tmp_path / number, *more)) == 0
+    assert load_dataset(str(hub.folder)).num_rows == {"train": 5, "test": 1}
 
 
 def test_card_of_published_lines(tmp_path):
