@@ -40,11 +40,18 @@ def source_arguments(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def named_options(options: list[str]) -> dict[str, Any]:
-    """Options from "NAME=VALUE"; a value is a number, true or false, or else a text."""
+    """
+    Options from "NAME=VALUE"; a value is a number, true or false (in any case), or else a text.
+
+    Raises:
+        ValueError: If one is no option of a dataset but says which dataset.
+    """
     named: dict[str, Any] = {}
     for name, _, value in (option.partition("=") for option in options):
+        if name in ("name", "data_dir"):
+            raise ValueError(f"{name}={value} is no option of a dataset; the command has an argument for it.")
         try:
-            named[name] = json.loads(value)
+            named[name] = json.loads(value.lower() if value.lower() in ("true", "false") else value)
         except json.JSONDecodeError:
             named[name] = value
     return named

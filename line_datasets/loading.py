@@ -56,6 +56,16 @@ SOURCES = {
 }
 
 
+# What an option takes, by the type of its field.
+VALUES: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    int | None: "a whole number",
+    float: "a number",
+    str: "a text",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Request:
     """What [`load_lines`] was asked for, for one folder."""
@@ -165,10 +175,20 @@ def locations(name: str, data_dir: str | Path | Sequence[str | Path] | None) -> 
 
 
 def reader_options(name: str, made: type, options: dict[str, Any]) -> Any:
-    known = [field.name for field in dataclasses.fields(made)]
+    known = {field.name: field.type for field in dataclasses.fields(made)}
     if unknown := sorted(set(options) - set(known)):
         raise ValueError(f"{name}: unknown options {', '.join(unknown)}. Known: {', '.join(known) or 'none'}.")
+    for option, value in options.items():
+        if not fits(value, known[option]):
+            raise ValueError(f"{name}: the option {option} takes {VALUES[known[option]]}. Got {value!r}.")
     return made(**options)
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of a field's type: Python's true and false are whole numbers, too, and those are numbers."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)
 
 
 def joined(parts: list[DatasetDict | IterableDatasetDict]) -> DatasetDict | IterableDatasetDict:

@@ -3,6 +3,7 @@
 """Layouts of line images, the cache, labels, and every kind of bad file."""
 
 import csv
+import dataclasses
 import json
 import re
 import unicodedata
@@ -16,6 +17,8 @@ from PIL import Image
 from htr_convtext import line_datasets
 from htr_convtext.line_datasets import LineDataError, load_lines, normalize_text, vocabulary
 from htr_convtext.line_datasets.cache import CACHE_VERSION
+from htr_convtext.line_datasets.command_line import named_options
+from htr_convtext.line_datasets.loading import SOURCES, VALUES, fits
 
 TEXTS = {"a": "one  two", "b": "NA", "c": "007"}
 
@@ -227,12 +230,33 @@ def test_vocabulary_is_of_the_train_split_and_reports_the_rest():
         ({"name": "lines"}, "data_dir"),
         ({"name": "lines", "data_dir": "nowhere"}, "No such folder"),
         ({"name": "lines", "data_dir": ".", "color": 1}, "unknown options color"),
+        ({"name": "lines", "data_dir": ".", "encoding": 1252}, "lines: the option encoding takes a text. Got 1252."),
+        ({"name": "vnondb", "data_dir": ".", "width": "wide"}, "vnondb: .* width takes a whole number. Got 'wide'"),
+        ({"name": "vnondb", "data_dir": ".", "height": True}, "vnondb: .* height takes a whole number. Got True"),
+        ({"name": "read2016", "data_dir": ".", "keep_not_sign": "no"}, "keep_not_sign takes true or false. Got 'no'"),
+        ({"name": "read2016", "data_dir": ".", "keep_not_sign": 0}, "keep_not_sign takes true or false. Got 0"),
+        ({"name": "lines", "data_dir": ".", "turn_above": "far"}, "turn_above takes a number. Got 'far'"),
+        ({"name": "lines", "data_dir": ".", "text_index": 0.5}, "text_index takes a whole number. Got 0.5"),
     ],
 )
 def test_wrong_arguments(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         load_lines(**arguments)
+
+
+def test_options_of_the_command_line_have_types():
+    given = ["a=False", "b=TRUE", "c=true", "d=2", "e=0.5", "f=False hope", "g=laia"]
+    values = {"a": False, "b": True, "c": True, "d": 2, "e": 0.5, "f": "False hope", "g": "laia"}
+    assert named_options(given) == values
+    with pytest.raises(ValueError, match="data_dir=x is no option of a dataset"):
+        named_options(["data_dir=x"])
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_every_option_takes_its_default_and_can_say_what_it_takes(source):
+    for field in dataclasses.fields(source.options):
+        assert field.type in VALUES and fits(field.default, field.type)
 
 
 def test_both_real_sources_load(shared_lines, tmp_path):
