@@ -56,6 +56,7 @@ def replace_folder(source: Path, target: Path) -> None:
     """Renames `source` to `target`; a folder that is there goes away afterwards."""
     old = target.with_name(target.name + ".old" + STAGING_SUFFIX)
     if target.exists():
+        shutil.rmtree(old, ignore_errors=True)  # Left by a process that was killed before it was gone.
         os.replace(target, old)
     os.replace(source, target)
     shutil.rmtree(old, ignore_errors=True)
