@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datasets import DatasetDict, IterableDatasetDict, concatenate_datasets
+from datasets import Dataset, DatasetDict, IterableDatasetDict, concatenate_datasets
 from datasets.exceptions import DatasetGenerationError
 
 from ..pages import CropOptions
@@ -198,6 +198,13 @@ def joined(parts: list[DatasetDict | IterableDatasetDict]) -> DatasetDict | Iter
     names = dict.fromkeys((*SPLITS, *(name for part in parts for name in part)))
     splits = {name: [part[name] for part in parts if name in part] for name in names}
     return type(parts[0])({name: concatenate_datasets(found) for name, found in splits.items() if found})
+
+
+def take_split(splits: DatasetDict, name: str) -> Dataset:
+    """A split; ValueError if there is none of the name."""
+    if name not in splits:
+        raise ValueError(f"The dataset has no split {name!r}; it has {', '.join(splits)}.")
+    return splits[name]
 
 
 def load_folder(location: str, request: Request) -> DatasetDict | IterableDatasetDict:

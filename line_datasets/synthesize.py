@@ -22,7 +22,7 @@ import numpy as np
 from PIL import ImageFont
 
 from ..console import print_any_character
-from .loading import load_lines
+from .loading import load_lines, take_split
 from .rendering import FONT_SIZE, draw_hand, draw_line, writes
 
 Font = tuple[ImageFont.FreeTypeFont, set[str]]
@@ -65,7 +65,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def known_words(folders: Sequence[str], texts: Sequence[Path]) -> list[str]:
     """The words of the training lines, then those of the texts that are written with the lines' characters."""
-    words = [word for text in load_lines("lines", data_dir=list(folders))["train"]["text"] for word in text.split()]
+    lines = take_split(load_lines("lines", data_dir=list(folders)), "train")
+    words = [word for text in lines["text"] for word in text.split()]
     alphabet = set("".join(words))
     more = (word for path in texts for word in path.read_text(encoding="utf-8").split())
     return words + [word for word in more if set(word) <= alphabet]

@@ -9,6 +9,7 @@ from datasets import Dataset, DatasetDict
 from ..configuration_htr_convtext import HTRConvTextConfig
 from ..line_datasets import load_lines
 from ..line_datasets.command_line import named_options
+from ..line_datasets.loading import take_split
 from ..processing_htr_convtext import HTRConvTextProcessor
 from .arguments import HTRConvTextTrainingArguments
 from .held_out import hold_out
@@ -71,11 +72,10 @@ def prepare_splits(
     prepared = {}
     with args.main_process_first(desc="preparing lines"):
         for name in (name for name, needed in wanted.items() if needed):
-            if name not in lines:
-                raise ValueError(f"The dataset has no split {name!r}; it has {', '.join(lines)}.")
+            split = take_split(lines, name)
             try:
                 prepared[name] = prepare_lines(
-                    lines[name], processor, config, name == "train", data_args.preprocessing_num_workers
+                    split, processor, config, name == "train", data_args.preprocessing_num_workers
                 )
             except ValueError as error:
                 raise ValueError(f"Split {name}: {error}") from error

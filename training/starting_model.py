@@ -9,6 +9,7 @@ from datasets import Dataset, DatasetDict
 from transformers.utils import logging
 
 from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
+from ..line_datasets.loading import take_split
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import (
     ALPHABETS,
@@ -35,9 +36,9 @@ def load_model(
     Processor and model to start from, and a trained TCM where the model's folder has one.
 
     Raises:
-        ValueError: If the options do not fit the model, or it lacks characters of the training lines.
+        ValueError: If there are no training lines, the options do not fit the model, or it lacks characters of theirs.
     """
-    train_lines = lines["train"].select_columns(["line_id", "text"]) if args.do_train else None
+    train_lines = take_split(lines, "train").select_columns(["line_id", "text"]) if args.do_train else None
     if model_args.model_name_or_path is None:
         texts = [] if train_lines is None else train_lines["text"]
         return new_model(model_args, new_tokenizer(data_args.dataset, texts))

@@ -92,6 +92,12 @@ def test_any_hand_draws_any_line(number):
     assert np.asarray(image).std() > 2
 
 
+def test_lines_without_a_training_split_are_named(real, tmp_path, capsys):
+    (real / "train.ln").unlink()
+    assert run(real, tmp_path / "drawn") == 1
+    assert capsys.readouterr().err.endswith("The dataset has no split 'train'; it has test.\n")
+
+
 def test_what_cannot_be_used_is_named(real, tmp_path, capsys):
     (tmp_path / "none").mkdir()
     assert run(real, tmp_path / "drawn", fonts=tmp_path / "none") == 1

@@ -1,10 +1,14 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Models to start from that are not there."""
+"""Models to start from that are not there, and lines."""
+
+from types import SimpleNamespace
 
 import pytest
+from datasets import Dataset, DatasetDict
 
-from htr_convtext.training.starting_model import trained_processor
+from htr_convtext.training import DataArguments, ModelArguments
+from htr_convtext.training.starting_model import load_model, trained_processor
 
 
 @pytest.mark.parametrize("name", ["runs/mine/best_cr", "./no_model", "/no/model"])
@@ -22,3 +26,9 @@ def test_what_holds_no_model_is_not_called_a_missing_folder(tmp_path, name):
         FileNotFoundError, match=f"{name} is no folder of a model: there is no config.json in it. Name"
     ):
         trained_processor(str(tmp_path / name))
+
+
+def test_data_without_training_lines_say_what_they_have():
+    lines = DatasetDict(test=Dataset.from_dict({"line_id": ["a"], "text": ["one"]}))
+    with pytest.raises(ValueError, match="^The dataset has no split 'train'; it has test.$"):
+        load_model(ModelArguments(), DataArguments(), SimpleNamespace(do_train=True), lines)
