@@ -18,7 +18,7 @@ from .cache import ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, 
 from .formats.hub_datasets import HUB_PREFIX, RowReader, has_columns, load_columns
 from .labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm
 from .line import SPLITS
-from .problems import LineDataError
+from .problems import LineDataError, generation_failed
 from .releases import iam, lam, read2016, vnondb
 
 
@@ -122,6 +122,7 @@ def load_lines(
 
     Raises:
         FileNotFoundError: If there is no such folder.
+        OSError: If the cache cannot be written.
         LineDataError: If files are missing, unreadable or contradict each other; its `problems` name every one.
         ValueError: If there is no such dataset or option.
         ImportError: If `text_order` is "visual" and python-bidi is not installed.
@@ -256,8 +257,10 @@ def build(config: LineBuilderConfig, request: Request) -> DatasetDict | Iterable
         return builder.as_streaming_dataset()
     try:
         builder.download_and_prepare(num_proc=request.num_proc)
-    except (LineDataError, DatasetGenerationError):
+    except (LineDataError, DatasetGenerationError) as error:
         if request.on_error == "raise":
             read_all(config).raise_if_any()
-        raise
+        if isinstance(error, LineDataError):
+            raise
+        raise generation_failed(config.root, error) from error
     return builder.as_dataset()

@@ -28,6 +28,14 @@ class LineDataError(ValueError):
         return type(self), (self.root, self.problems)
 
 
+def generation_failed(what: str | Path, error: Exception) -> OSError:
+    """An error that says what `datasets` met while it made a dataset; its own says only that there was something."""
+    reason = str(error.__cause__ or error)
+    if reason.startswith('\n"""\nTraceback'):  # Of another process; the first error's last line says what it was.
+        reason = reason.partition("\n\nThe above exception")[0].rpartition("\n")[2]
+    return OSError(f"{what} cannot be loaded: {reason}")
+
+
 class Problems:
     """
     Collects what is wrong or odd while a dataset is read, so that one summary names it all.

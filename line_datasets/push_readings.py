@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict, Features, Value
+from datasets.exceptions import DatasetGenerationError
 
 from ..console import print_any_character
 from ..pages import CropOptions, TranscribedLine, TranscribedPage, cut_line, open_source, plan_cut
@@ -27,6 +28,7 @@ from ..pages.kept_pages import FOLDER, crop_of, page_from_json
 from .formats.page_folders import as_png
 from .labels import normalize_text
 from .line import FEATURES
+from .problems import generation_failed
 from .push import add_target_arguments, upload_if_asked, write_folder
 
 READ_FEATURES = Features({**FEATURES, "confidence": Value("float64"), "doubtful": Value("bool")})
@@ -63,16 +65,18 @@ def load_readings(output: Path) -> tuple[Dataset, str]:
 
     Raises:
         ValueError: If there are none.
-        OSError: If the picture of a page is not where it was.
+        OSError: If the picture of a page is not where it was, or the cache of `datasets` is full.
     """
     files = sorted((output / FOLDER).rglob("*.json"))
     software = {page.software: None for page, _ in map(kept_page, files) if any(map(was_read, page.lines))}
     if not software:
         raise ValueError(f"{output}: no lines that transcribe.py read; is it the folder of its --output?")
     stamps = [path.stat().st_mtime_ns for path in files]  # Else `datasets` would take the lines of an earlier time.
-    lines = Dataset.from_generator(
-        all_rows, features=READ_FEATURES, gen_kwargs={"files": tuple(files), "stamps": tuple(stamps)}
-    )
+    made_of = {"files": tuple(files), "stamps": tuple(stamps)}
+    try:
+        lines = Dataset.from_generator(all_rows, features=READ_FEATURES, gen_kwargs=made_of)
+    except DatasetGenerationError as error:
+        raise generation_failed(output, error) from error
     return lines, "; ".join(software)
 
 

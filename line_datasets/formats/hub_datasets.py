@@ -19,7 +19,7 @@ from ...pages import CropOptions, cut_line, open_page_image, plan_page_image, re
 from ...pages.finding_files import IMAGE_SUFFIXES
 from ..labels import LabelForm, left_out
 from ..line import FEATURES, SPLIT_NAMES, SPLITS, open_image, split_folders
-from ..problems import LineDataError, Problems
+from ..problems import LineDataError, Problems, generation_failed
 from .metadata import TEXT_COLUMNS
 from .page_folders import as_png, cut_lines
 
@@ -57,6 +57,7 @@ def load_columns(
 
     Raises:
         ConnectionError: If the Hub cannot be reached or has no such repository.
+        OSError: If the cache cannot be written.
         LineDataError: If a file is damaged or its text not UTF-8, there is no column that holds images or
             transcriptions, or a row lacks either.
     """
@@ -67,9 +68,9 @@ def load_columns(
         arguments = {"path": layout, "data_files": data_files(Path(path))}
     try:
         loaded = load_dataset(**arguments, cache_dir=cache_dir, num_proc=num_proc, streaming=streaming)
-    except (DatasetGenerationError, pyarrow.ArrowException, tarfile.TarError, UnicodeDecodeError):
+    except (DatasetGenerationError, pyarrow.ArrowException, tarfile.TarError, UnicodeDecodeError) as error:
         check_files(Path(path))
-        raise
+        raise generation_failed(path, error) from error
     except (ConnectionError, DatasetNotFoundError) as error:
         raise ConnectionError(
             f"{path} cannot be loaded from the Hub: {error}. Where there is no network, load it elsewhere and name "
@@ -83,7 +84,7 @@ def load_columns(
 
 def check_files(root: Path) -> None:
     """
-    Opens every shard.
+    Reads every shard to its end.
 
     Raises:
         LineDataError: If any is damaged; it names them all.
@@ -91,7 +92,9 @@ def check_files(root: Path) -> None:
     problems = Problems(root)
     for path in shards(root, ".parquet"):
         try:
-            parquet.read_metadata(path)
+            with parquet.ParquetFile(path) as rows:
+                for _ in rows.iter_batches(LINES_AT_ONCE):
+                    pass
         except (OSError, pyarrow.ArrowException) as error:
             problems.add(path, f"damaged parquet file ({error})")
     for path in shards(root, ".tar"):

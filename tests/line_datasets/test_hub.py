@@ -152,6 +152,20 @@ def test_damaged_shard_is_named(tmp_path):
         load_lines("lines", data_dir=tmp_path / "shards")
 
 
+def test_damaged_rows_of_a_parquet_file_are_named(tmp_path):
+    features = Features({"image": ImageFeature(), "text": Value("string")})
+    rows = {"image": [{"bytes": image_bytes(9), "path": None}], "text": ["x"]}
+    for split in ("train", "test"):
+        write_parquet(tmp_path / "mirror" / f"{split}.parquet", rows, features)
+    damaged = tmp_path / "mirror" / "train.parquet"
+    content = bytearray(damaged.read_bytes())
+    content[4:24] = bytes(20)  # The header of the first page; the footer stays whole.
+    damaged.write_bytes(content)
+    with pytest.raises(LineDataError, match="train.parquet: damaged parquet file") as caught:
+        load_lines("lines", data_dir=tmp_path / "mirror")
+    assert len(caught.value.problems) == 1
+
+
 class Hub:
     """What the command asks of the Hub, kept on disk."""
 

@@ -4,6 +4,7 @@
 
 import csv
 import dataclasses
+import errno
 import json
 import re
 import unicodedata
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, Features, Value, disable_progress_bars, enable_progress_bars
 from datasets import Image as ImageFeature
+from datasets.arrow_writer import ArrowWriter
 from PIL import Image
 
 from htr_convtext import line_datasets
@@ -174,6 +176,19 @@ def test_all_bad_files_are_named_in_one_error_and_the_cache_stays_empty(tmp_path
     assert "b.png: no transcription b.gt.txt or b.txt" in text
     assert "c.txt, line 1: not UTF-8 at byte 3" in text
     assert not list((tmp_path / ".cache").rglob("*.arrow"))
+
+
+@pytest.mark.parametrize(("write", "num_proc"), [(write_ln, None), (write_parquet, None), (write_ln, 2)])
+def test_a_full_disk_is_named(tmp_path, monkeypatch, write, num_proc):
+    def fail(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write(tmp_path)
+    (tmp_path / "train.ln").write_text("a.png\nb.png\n")
+    monkeypatch.setattr("htr_convtext.line_datasets.cache.CHUNK_LINES", 1)
+    monkeypatch.setattr(ArrowWriter, "finalize", fail)
+    with pytest.raises(OSError, match=f"^{tmp_path} cannot be loaded: .*No space left on device$"):
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache", num_proc=num_proc)
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "\0/../b.png", "b\0.png", f"{'a' * 300}/b.png"])

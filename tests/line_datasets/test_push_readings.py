@@ -62,6 +62,16 @@ def test_lines_are_cut_as_they_were_read(tmp_path, transcribed, crop):
     assert np.any(np.asarray(other) != np.asarray(expected))
 
 
+def test_a_picture_that_is_gone_is_named(tmp_path, transcribed, capsys):
+    page = transcribed.drawn_page(tmp_path, [["a line"]])
+    KeptPages(tmp_path / "read", {}).write(page)
+    page.source.image.unlink()
+    arguments = [str(tmp_path / "read"), "--license", "cc-by-4.0", "--folder", str(tmp_path / "hub")]
+    assert push_readings.main(arguments) == 1
+    assert page.source.image.name in capsys.readouterr().err
+    assert not (tmp_path / "hub").exists()
+
+
 def test_a_folder_without_readings_is_named(tmp_path, capsys):
     arguments = [str(tmp_path), "--license", "cc-by-4.0", "--folder", str(tmp_path / "hub")]
     assert push_readings.main(arguments) == 1
