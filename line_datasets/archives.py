@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import datasets
 
+from .cache import files_digest
 from .problems import LineDataError, Problems
 
 ARCHIVE_SUFFIXES = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
@@ -44,10 +45,10 @@ def unpacked(root: Path, cache_dir: str | None) -> Path:
     archives = archives_of(root)
     if not archives:
         return root
-    entries = [root] if root.is_file() else sorted(root.iterdir())
-    states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in entries]
-    key = hashlib.sha256(repr(states).encode()).hexdigest()[:32]
     cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser() / "unpacked_lines"
+    entries = [root] if root.is_file() else entries_of(root, cache.parent.resolve())
+    states = [state(path) for path in sorted({*archives, *entries})]
+    key = hashlib.sha256(repr(states).encode()).hexdigest()[:32]
     target = cache / key / root.resolve().name.split(".")[0]
     if not target.is_dir():
         problems = Problems(root)
@@ -59,13 +60,25 @@ def unpacked(root: Path, cache_dir: str | None) -> Path:
     return target
 
 
+def entries_of(root: Path, cache: Path) -> list[Path]:
+    """What a folder holds, hidden files left out, and the cache, which may be in the folder and grows by unpacking."""
+    return [path for path in sorted(root.iterdir()) if not path.name.startswith(".") and path.resolve() != cache]
+
+
+def state(path: Path) -> tuple[str, int, int]:
+    """Changes with a file, or with any file below a folder."""
+    if path.is_dir():
+        return str(path.resolve()), 0, files_digest(path)
+    return str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns
+
+
 def unpack(root: Path, archives: list[Path], entries: list[Path], target: Path, partial: Path) -> None:
     """Fills a new folder with what is in archives and links to the other entries, then gives it its name."""
     try:
         for archive in archives:
             extract(archive, partial / TO_CONTENT.get(archive.name, "."))
         for path in entries:
-            if path not in archives and not path.name.startswith("."):
+            if path not in archives:
                 link_tree(path.resolve(), partial / path.name)
         target.parent.mkdir(exist_ok=True)
         os.replace(partial, target)

@@ -47,6 +47,19 @@ def test_tar_and_zip_beside_plain_files(tmp_path, monkeypatch, links):
     assert (root / "lines" / "a01" / "x.png").read_text() == "of the user"
 
 
+@pytest.mark.parametrize("cache", ["cache", "data/cache"])
+def test_a_file_added_at_any_depth_beside_archives_is_seen(tmp_path, cache):
+    root = tmp_path / "data"
+    (root / "splits" / "aachen").mkdir(parents=True)
+    with zipfile.ZipFile(root / "lines.zip", "w") as archive:
+        archive.writestr("lines.txt", "lines")
+    before = unpacked(root, str(tmp_path / cache))
+    assert unpacked(root, str(tmp_path / cache)) == before
+    (root / "splits" / "aachen" / "train.txt").write_text("list")
+    after = unpacked(root, str(tmp_path / cache))
+    assert {path.name for path in after.rglob("*") if path.is_file()} == {"lines.txt", "train.txt"}
+
+
 def test_members_outside_and_damaged_archives_are_named(tmp_path):
     root = tmp_path / "data"
     root.mkdir()
