@@ -3,6 +3,7 @@
 """Archives of a release, unpacked into the cache once, after a look at where their members would go."""
 
 import hashlib
+import lzma
 import os
 import shutil
 import tarfile
@@ -18,6 +19,8 @@ from .cache import files_digest
 from .problems import LineDataError, Problems
 
 ARCHIVE_SUFFIXES = (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+# What archives raise that are damaged, or encrypted (RuntimeError).
+DAMAGE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError)
 TO_CONTENT = {"lines.tgz": "lines", "ascii.tgz": "ascii", "xml.tgz": "xml"}
 
 
@@ -82,7 +85,7 @@ def unpack(root: Path, archives: list[Path], entries: list[Path], target: Path, 
                 link_tree(path.resolve(), partial / path.name)
         target.parent.mkdir(exist_ok=True)
         os.replace(partial, target)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         if not target.is_dir():  # Another process may have come first.
             raise LineDataError(root, [f"{root}: cannot be unpacked ({error})"]) from error
     finally:
@@ -112,7 +115,7 @@ def check_members(archive: Path, problems: Problems) -> None:
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts:
                 problems.add(archive, f"member {name} would lie outside the folder")
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         problems.add(archive, f"damaged archive ({error})")
 
 

@@ -136,7 +136,7 @@ def load_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverag
 
     Raises:
         ValueError: If the checkpoint was trained with other options: without the TCM or the average, or with, or
-            another network.
+            another network; or if it is damaged.
     """
     for part, name, option in ((tcm, TCM_FILE, "tcm_weight"), (ema, OWN_WEIGHTS_FILE, "ema_decay")):
         if (part is not None) != (folder / name).is_file():
@@ -148,15 +148,17 @@ def load_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverag
         model.load_state_dict(load_file(folder / MODEL_FILE))
         if tcm is not None:
             tcm.load_state_dict(load_file(folder / TCM_FILE))
+        if ema is not None:
+            with safe_open(folder / OWN_WEIGHTS_FILE, framework="pt") as file:
+                ema.restore(model, int(file.metadata()[UPDATES_KEY]))
+            model.load_state_dict(load_file(folder / OWN_WEIGHTS_FILE))
+    except SafetensorError as error:
+        raise ValueError(f"{folder} is damaged ({error}). Resume from another checkpoint.") from error
     except RuntimeError as error:
         raise ValueError(
             f"{folder} holds a network of another size or alphabet. Resume it with the options and the lines that it "
             f"was started with. {error}"
         ) from error
-    if ema is not None:
-        with safe_open(folder / OWN_WEIGHTS_FILE, framework="pt") as file:
-            ema.restore(model, int(file.metadata()[UPDATES_KEY]))
-        model.load_state_dict(load_file(folder / OWN_WEIGHTS_FILE))
 
 
 def check_alphabet(checkpoint: Path, tokenizer: HTRConvTextTokenizer) -> None:

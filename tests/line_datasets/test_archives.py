@@ -77,6 +77,34 @@ def test_members_outside_and_damaged_archives_are_named(tmp_path):
     assert not (tmp_path / "escaped.txt").exists() and not (tmp_path / "cache").exists()
 
 
+@pytest.mark.parametrize("place", [0.3, 0.9])
+def test_a_damaged_xz_archive_is_named(tmp_path, place):
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "lines.tar.xz"
+    with tarfile.open(path, "w:xz") as archive:
+        for number in range(9):
+            add_file(archive, f"{number}.png", os.urandom(30_000))
+    content = bytearray(path.read_bytes())
+    at = int(place * len(content))
+    content[at : at + 50_000] = bytes(len(content[at : at + 50_000]))
+    path.write_bytes(content)
+    with pytest.raises(LineDataError, match="lines.tar.xz: damaged archive"):
+        unpacked(tmp_path / "data", str(tmp_path / "cache"))
+
+
+def test_an_encrypted_archive_is_named(tmp_path):
+    path = tmp_path / "lines.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.png", b"image")
+    content = path.read_bytes()
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.index(header) + flags
+        content = content[:at] + b"\x01" + content[at + 1 :]  # As zip -e marks it.
+    path.write_bytes(content)
+    with pytest.raises(LineDataError, match="lines.zip: cannot be unpacked .*encrypted"):
+        unpacked(path, str(tmp_path / "cache"))
+
+
 def test_folder_without_archives_is_taken_as_it_is(tmp_path):
     assert unpacked(tmp_path, None) == tmp_path
 

@@ -1,8 +1,19 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Folders that are replaced whole."""
+"""Folders that are replaced whole, and damaged ones."""
 
-from htr_convtext.training.checkpoints import whole_folder
+import pytest
+import torch
+
+from htr_convtext.training import ExponentialMovingAverage
+from htr_convtext.training.checkpoints import (
+    MODEL_FILE,
+    OWN_WEIGHTS_FILE,
+    load_training_weights,
+    save_file,
+    save_training_weights,
+    whole_folder,
+)
 
 
 def test_what_a_killed_process_left_does_not_stop_the_next_ones(tmp_path):
@@ -12,3 +23,15 @@ def test_what_a_killed_process_left_does_not_stop_the_next_ones(tmp_path):
     with whole_folder(tmp_path / "best_cer") as folder:
         (folder / "new").write_text("new")
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["best_cer", "best_cer/new"]
+
+
+@pytest.mark.parametrize("name", [MODEL_FILE, OWN_WEIGHTS_FILE])
+def test_a_damaged_checkpoint_is_named(tmp_path, name):
+    model = torch.nn.Linear(3, 2)
+    ema = ExponentialMovingAverage(model, 0.999)
+    save_file(model.state_dict(), tmp_path / MODEL_FILE)
+    save_training_weights(tmp_path, model, None, ema)
+    load_training_weights(tmp_path, model, None, ema)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-9])
+    with pytest.raises(ValueError, match=f"^{tmp_path} is damaged .*Resume from another checkpoint.$"):
+        load_training_weights(tmp_path, model, None, ema)
