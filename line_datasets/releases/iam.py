@@ -131,6 +131,8 @@ def find_lists(root: Path, kind: str, problems: Problems) -> dict[str, list[Path
         for other in present[1:] if kind == "aachen" else ():
             if other.read_bytes() != present[0].read_bytes():
                 problems.warn(other, f"lists of the {split} split beside {present[0]}, which is taken")
+        for name in sorted({*wanted} - {path.name for path in present}) if present and kind != "aachen" else ():
+            problems.add(root, f"no {name}, which is a part of the {split} split beside {present[0].name}")
         if present:
             found[split] = present if kind != "aachen" else present[:1]
     return found

@@ -100,6 +100,14 @@ def test_iam_large_writer_independent_is_kept_apart(tmp_path):
     assert list(splits["test"]["line_id"]) == ["b02-013-00"]
 
 
+@pytest.mark.parametrize("name", ["validationset1.txt", "validationset2.txt"])
+def test_iam_large_writer_independent_with_half_of_its_validation_lists(tmp_path, name):
+    write_iam(tmp_path, {other: text for other, text in LARGE_WRITER.items() if other != name})
+    with pytest.raises(LineDataError, match=f"no {name}, which is a part of the validation split") as caught:
+        load("iam", tmp_path, split="large_writer_independent")
+    assert len(caught.value.problems) == 1
+
+
 def test_iam_second_list_of_a_split_is_a_warning(tmp_path, caplog):
     write_iam(tmp_path, IAM_LISTS["ids"] | {"train.lst": "c03-094d-00\n"})
     assert len(load("iam", tmp_path)["train"]) == 1
