@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from datasets import Dataset
 
 from ..line_datasets import load_lines
+from ..line_datasets.loading import take_split
 from .runs import ROOT, markdown_table, parse_run_options, read_json, start, write_table
 
 PAGE = re.compile(r"(.+)_\d+")
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--lines", nargs="+", default=["20", "50", "all"], help="lines to train on")
     parser.add_argument("--held_out", type=int, default=1, help="pages at the end that are only read")
     options = parse_run_options(parser)
-    lines = load_lines("lines", data_dir=options.data_dir)[options.split]
+    lines = take_split(load_lines("lines", data_dir=options.data_dir), options.split)
     rows = [row for hand in options.hands for row in measure_hand(hand, lines, options)]
     write_table(options.table, table(rows, options))
 

@@ -79,8 +79,8 @@ def words_or_line(line: TranscribedLine) -> list[Word]:
 
 
 def written_confidence(confidence: float) -> str:
-    """A confidence as files hold it: between 0 and 1, with as many digits as mean anything."""
-    rounded = round(min(max(confidence, 0.0), 1.0), CONFIDENCE_DIGITS)
+    """A confidence as files hold it, of as many digits as mean anything; below 1, which says that people wrote it."""
+    rounded = round(min(max(confidence, 0.0), 1 - 10**-CONFIDENCE_DIGITS), CONFIDENCE_DIGITS)
     return f"{rounded:.{CONFIDENCE_DIGITS}f}".rstrip("0").rstrip(".")
 
 

@@ -15,6 +15,7 @@ from htr_convtext.line_datasets import load_lines
 from htr_convtext.pages import find_page_image, outputs, read_pages
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.outputs import document_files, write_collection, write_document
+from htr_convtext.pages.outputs.line_content import written_confidence
 from htr_convtext.pages.page_sources import open_source
 from htr_convtext.pages.results import prepare_output, write_outputs, write_tables
 from htr_convtext.pages.transcription import keep
@@ -94,6 +95,10 @@ def test_plain_text_has_regions_apart_and_nothing_for_lines_that_were_not_read(t
     lines[4] = lines[4]._replace(text="", confidence=None, words=(), problem="has no outline")
     write_document([page._replace(lines=tuple(lines))], ["txt"], tmp_path, transcribed.NOW)
     assert (tmp_path / "letter.txt").read_text(encoding="utf-8") == "one\nthree\n\nmargin\n"
+
+
+def test_no_reading_is_as_sure_as_what_people_write():
+    assert [written_confidence(value) for value in (1.0, 0.99996, 0.875, -1.0)] == ["0.9999", "0.9999", "0.875", "0"]
 
 
 def test_tables_hold_every_line(tmp_path, transcribed):
