@@ -20,7 +20,7 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from .decoding_htr_convtext import flag
 from .generation_htr_convtext import check_greedy, check_names
-from .processing_htr_convtext import load_image, source_of, to_grey
+from .processing_htr_convtext import SOURCE_KEY, check_reading, load_image, source_of, to_grey
 
 if TYPE_CHECKING:  # What the files above import: transformers 4.57 copies only what this file names.
     from .configuration_htr_convtext import HTRConvTextConfig  # noqa: F401
@@ -223,6 +223,8 @@ class HTRConvTextPipeline(Pipeline):
         # Found out before the first line is read: a language model that is missing or of another alphabet.
         decoder = None if decoder is None else self.processor.resolve_decoder(decoder) or False
         reading = {"decoder": decoder, "alternatives": alternatives, "threshold": threshold}
+        given = {**getattr(self, "_forward_params", {}), **without_none(reading)}
+        check_reading(given.get("decoder"), given.get("alternatives", 0), given.get("threshold"))
         forward = {"lines_at_once": lines_at_once, **reading}
         postprocess = {"return_segments": return_segments}
         return without_none(preprocess), without_none(forward), without_none(postprocess)
@@ -381,7 +383,7 @@ def as_grey(image: Image.Image, image_processor) -> Image.Image:
         image_processor.resized_width(grey.height, grey.width)
     except ValueError as error:
         raise ValueError(f"{source_of(image)}: {error}") from error
-    grey.info.update(image.info)
+    grey.info = {SOURCE_KEY: source_of(image)}  # Its transparency is paper by now; heeded twice, it would erase ink.
     return grey
 
 
@@ -645,13 +647,14 @@ class Lines(torch.utils.data.Dataset):
 
     def __init__(self, lines):
         self.lines = lines
+        self.rows = getattr(lines, "iloc", lines)  # A column of pandas takes the number in [] for a label.
 
     def __len__(self):
         return len(self.lines)
 
     def __getitem__(self, index):
         try:
-            return self.lines[index]
+            return self.rows[index]
         except MemoryError:
             raise
         except Exception as error:  # datasets decodes a row's image as it is asked for, and Pillow says what it meets.
@@ -664,6 +667,14 @@ def only_line(items):
 
 def collate_lines(items):
     return {"line": [item["line"] for item in items]}
+
+
+def same_error(error: ValueError | OSError, message: str) -> ValueError | OSError:
+    """An error of the same type with another message, or of its base where the type is made of several parts."""
+    try:
+        return type(error)(message)
+    except TypeError:  # Such as UnicodeDecodeError, JSONDecodeError and HTTPError.
+        return OSError(message) if isinstance(error, OSError) else ValueError(message)
 
 
 class Readings:
@@ -690,10 +701,10 @@ class Readings:
             # loader in such a cycle are not told to end, and each is waited for five seconds.
             traceback.clear_frames(error.__traceback__)
             of = "" if self.total is None else f" of {self.total}"
-            kind = ValueError if isinstance(error, UnicodeError) else type(error)  # That one is made of five parts.
-            raise kind(
+            raise same_error(
+                error,
                 f"{error}\n{self.number}{of} results came before that of this image's batch. Mend or leave out the "
-                "image; or pass on_error='skip' to go on, with the message in the place of its result."
+                "image; or pass on_error='skip' to go on, with the message in the place of its result.",
             ) from error
         self.number += 1
         return result

@@ -250,6 +250,12 @@ def test_a_model_without_one_says_so(tmp_path):
         processor.post_process_text_recognition(outputs, decoder=True)
     with pytest.raises(FileNotFoundError, match="decoding.build"):
         processor.post_process_text_recognition(outputs, decoder=tmp_path)
+    HTRConvTextDecoder(processor.tokenizer.alphabet).save_pretrained(tmp_path / "language_model")
+    processor.post_process_text_recognition(outputs, decoder=True)
+    for bonus in (1.0, 3.0):
+        HTRConvTextDecoder(processor.tokenizer.alphabet, length_bonus=bonus).save_pretrained(tmp_path / "other")
+        os.utime(tmp_path / "other" / "decoder_config.json", (bonus, bonus))
+        assert processor.resolve_decoder(tmp_path / "other").length_bonus == bonus
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pandas
 import pytest
 import torch
 from PIL import Image, ImageOps
@@ -380,6 +381,17 @@ def test_a_line_that_stands_upright_is_refused(read, example, tmp_path):
         read(tmp_path / "upright.png")
 
 
+@pytest.mark.parametrize("transparency", [0, bytes([0, 200])])
+def test_transparent_paper_takes_no_ink_away(read, example, tmp_path, transparency):
+    """Of a palette whose transparent entry is the paper, in a place that is the ink's as a grey."""
+    black = np.asarray(to_grey(example)) < 128
+    image = Image.fromarray(black.astype(np.uint8), "P")
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    image.save(tmp_path / "line.png", transparency=transparency)
+    opaque = Image.fromarray(np.where(black, 0 if transparency == 0 else 55, 255).astype(np.uint8))
+    assert_same([read(tmp_path / "line.png")], [read(opaque)])
+
+
 def test_several_frames_are_refused(read, example, tmp_path):
     example.save(tmp_path / "frames.tiff", save_all=True, append_images=[example, example])
     with pytest.raises(ValueError, match="frames.tiff: the file has 3 frames"):
@@ -478,6 +490,26 @@ def test_a_row_that_cannot_be_decoded_costs_only_itself(read, readings, line_ima
         results = list(read(lines, batch_size=2, on_error="skip"))
         assert_same([results[0], results[2]], [readings[0], readings[2]])
         assert "error" in results[1][0]
+
+
+def test_a_column_of_pandas_is_read_by_position(read, readings, line_images):
+    column = pandas.Series(line_images[:3])[::-1]
+    assert_same(read(column), readings[2::-1])
+
+
+def test_an_error_of_several_parts_keeps_its_message(read, line_images):
+    def lines():
+        yield line_images[0]
+        json.loads("{")
+
+    with pytest.raises(ValueError, match="Expecting property name(.|\n)*results came before"):
+        list(read(lines()))
+
+
+@pytest.mark.parametrize("options", [{"alternatives": 2}, {"threshold": 80}])
+def test_options_that_mean_nothing_are_found_before_a_line_is_read(read, line_images, options):
+    with pytest.raises(ValueError, match=r"(Pass decoder=\.\.\.|Got 80\.)$"):
+        read(line_images[:1], on_error="skip", **options)
 
 
 TRANSFORMERS_OWN_PIPELINES = """

@@ -27,7 +27,7 @@ from transformers.utils import TensorType, to_py_obj
 
 from .configuration_htr_convtext import check_types, naming_damaged_files, same_kind
 from .decoding_htr_convtext import check_calibration, collapse_frames, decode_greedily, describe_hypothesis, flag
-from .language_model_htr_convtext import DECODER_FOLDER, HTRConvTextDecoder
+from .language_model_htr_convtext import DECODER_CONFIG, DECODER_FOLDER, HTRConvTextDecoder
 
 BLANK_TOKEN = "<blank>"
 LABEL_PADDING = -100
@@ -940,15 +940,16 @@ class HTRConvTextProcessor(ProcessorMixin):
         if decoder is True:
             resolved = self.decoder
             if resolved is None:
+                del self._decoders[None]  # It may be there the next time: the message says how.
                 name = self._source[0] if self._source else "this processor"
                 raise ValueError(
                     f"decoder=True takes the model's own language model, and {name} has none ({DECODER_FOLDER}/). "
                     "Pass the folder of one, or build one: python -m htr_convtext.decoding.build"
                 )
         elif isinstance(decoder, (str, os.PathLike)):
-            name = os.fspath(decoder)
+            name = os.fspath(decoder), last_change(os.path.join(decoder, DECODER_CONFIG))
             if name not in self._decoders:
-                self._decoders[name] = HTRConvTextDecoder.from_pretrained(name)
+                self._decoders[name] = HTRConvTextDecoder.from_pretrained(name[0])
             resolved = self._decoders[name]
         else:
             resolved = decoder
@@ -1074,8 +1075,8 @@ class HTRConvTextProcessor(ProcessorMixin):
 
         Args:
             outputs: The model's output with `logits` of shape `(batch_size, frames, vocab_size)`.
-            target_sizes: Height and width in pixels of each line's original image. With them, positions are pixels
-                of that image; without, of the network's input.
+            target_sizes: Height and width in pixels of each line's original image, turned as its EXIF says. With them,
+                positions are pixels of that image; without, of the network's input.
             frame_stride: Pixels of the network's input for each frame, `model.config.frame_stride`; the image
                 processor's if `None`.
             decoder: Beam search with a language model instead of greedy decoding: see [`resolve_decoder`].
@@ -1090,10 +1091,7 @@ class HTRConvTextProcessor(ProcessorMixin):
             the same dictionaries, the best first. Scores are probabilities of being right as far as the calibration
             was fitted.
         """
-        if alternatives < 0 or (alternatives and not decoder):
-            raise ValueError(f"alternatives={alternatives}: only a beam search has several readings. Pass decoder=...")
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise ValueError(f"threshold must be from 0 to 1. Got {threshold}.")
+        check_reading(decoder, alternatives, threshold)
         blank_id = self.tokenizer.pad_token_id
         search = self.resolve_decoder(decoder)
         if search is None:
@@ -1124,6 +1122,18 @@ class HTRConvTextProcessor(ProcessorMixin):
     def _image_pixels(self, stride: int, height: int, width: int) -> tuple[float, float]:
         """Pixels of a line's image of `height x width` pixels for each frame, and its width."""
         return stride * width / self.image_processor.resized_width(height, width), float(width)
+
+
+def last_change(path: str) -> float:
+    """When a file was last written; 0 if it is none of this machine."""
+    return os.path.getmtime(path) if os.path.isfile(path) else 0.0
+
+
+def check_reading(decoder: Any, alternatives: int, threshold: float | None) -> None:
+    if alternatives < 0 or (alternatives and not decoder):
+        raise ValueError(f"alternatives={alternatives}: only a beam search has several readings. Pass decoder=...")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must be from 0 to 1. Got {threshold}.")
 
 
 def split_options(
