@@ -9,6 +9,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard
 
+from ..training.line_trainer import SCORES_FILE
 from .model_card import RATE_NAMES, error_rates, model_card
 
 # Stands in a card that a training wrote and may write again; taking it out keeps the card.
@@ -28,7 +29,7 @@ def write_draft_cards(
 ) -> list[Path]:
     """
     Writes README.md into a training's folder, with the error rates of the `*_results.json` in it, and beside the best
-    models that it kept. A card that is no draft stays.
+    models that it kept, with those that each had then. A card that is no draft stays.
 
     Args:
         run: The training's folder, which is the last model's.
@@ -40,22 +41,26 @@ def write_draft_cards(
     Returns:
         The cards written.
     """
-    card = draft_card(run, base_model, data, lines, command)
     paths = [folder / "README.md" for folder in (run, *sorted(run.glob("best_*/")))]
     drafts = [path for path in paths if not path.is_file() or DRAFT_MARK in path.read_text(encoding="utf-8")]
     for path in drafts:
-        card.save(path)
+        draft_card(path.parent, run, base_model, data, lines, command).save(path)
     return drafts
 
 
 def draft_card(
-    run: Path, base_model: str | None, data: Sequence[str], lines: Mapping[str, int], command: Sequence[str]
+    model: Path,
+    run: Path,
+    base_model: str | None,
+    data: Sequence[str],
+    lines: Mapping[str, int],
+    command: Sequence[str],
 ) -> ModelCard:
     """The card of [`write_draft_cards`]."""
     names = ", ".join(Path(name).name for name in data)
     origin = "trained on" if base_model is None else f"fine-tuned from `{Path(base_model).name}` on"
     splits = ", ".join(f"{number:,} {split}" for split, number in lines.items())
-    rates = [rate for split in ("validation", "test") for rate in rates_of(run, split, names)]
+    rates = [rate for split in ("validation", "test") for rate in rates_of(model, split, names)]
     figures = [f"| {rate.dataset_split} | {rate.metric_name} | {rate.metric_value:.2f} |" for rate in rates]
     return model_card(
         name=run.resolve().name,
@@ -76,12 +81,14 @@ def draft_card(
 
 
 def rates_of(folder: Path, split: str, data: str) -> list[EvalResult]:
-    """Error rates of a split, if it was measured."""
-    path = folder / f"{split}_results.json"
+    """Error rates of a model on a split, if it was measured: those of a best model when it was kept."""
+    path, prefix = folder / f"{split}_results.json", split
+    if split == "validation" and not path.is_file():
+        path, prefix = folder / SCORES_FILE, "eval"
     if not path.is_file():
         return []
     measured = json.loads(path.read_text(encoding="utf-8"))
-    rates = {name: 100 * rate for name in RATE_NAMES if (rate := measured.get(f"{split}_{name}")) is not None}
+    rates = {name: 100 * rate for name in RATE_NAMES if (rate := measured.get(f"{prefix}_{name}")) is not None}
     return error_rates(data, "lines", rates, split=split)
 
 

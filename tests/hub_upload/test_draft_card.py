@@ -21,21 +21,23 @@ def test_a_draft_tells_base_data_rates_and_command(tmp_path):
     run = tmp_path / "taught"
     (run / "best_cer").mkdir(parents=True)
     (run / "validation_results.json").write_text(json.dumps(RATES))
+    best = {name.replace("validation", "eval"): rate / 2 for name, rate in RATES.items()}
+    (run / "best_cer" / "scores.json").write_text(json.dumps(best))
     assert write_draft_cards(run, **RUN) == [run / "README.md", run / "best_cer" / "README.md"]
-    for path in (run / "README.md", run / "best_cer" / "README.md"):
+    for path, cer in ((run / "README.md", 7.12), (run / "best_cer" / "README.md", 3.56)):
         card = ModelCard.load(path)
         assert card.data.base_model == "somebody/htr-convtext-fr" and card.data.model_name == "taught"
         assert [(rate.metric_type, rate.dataset_split, rate.metric_value) for rate in card.data.eval_results] == [
-            ("cer", "validation", 7.12),
-            ("wer", "validation", 25.0),
-            ("wer", "validation", 20.0),
+            ("cer", "validation", cer),
+            ("wer", "validation", 25.0 * cer / 7.12),
+            ("wer", "validation", 20.0 * cer / 7.12),
         ]
         for text in (
             "1,200 train, 40 validation",
             "accelerate launch train_hf.py --data_dir '/home/me/my lines'",
-            "| validation | CER (percent) | 7.12 |",
-            "| validation | WER (percent, punctuation marks are words) | 25.00 |",
-            "| validation | WER (percent, words as white space parts them) | 20.00 |",
+            f"| validation | CER (percent) | {cer:.2f} |",
+            f"| validation | WER (percent, punctuation marks are words) | {25 * cer / 7.12:.2f} |",
+            f"| validation | WER (percent, words as white space parts them) | {20 * cer / 7.12:.2f} |",
             "draft",
         ):
             assert text in card.text
