@@ -13,6 +13,7 @@ from .layout import (
     line_elements,
     ordered_references,
     page_side,
+    with_regions_within,
     with_tags,
 )
 from .safe_xml import local_name
@@ -63,7 +64,8 @@ def parse_one_page(page: Element, order: list[str], labels: dict[str, str]) -> P
         for line in of_block:
             lines.append(parse_line(line, name, (*tags, *own_tags(line)))._replace(number=numbers[line]))
     width, height = page_side(page.get("WIDTH")), page_side(page.get("HEIGHT"))
-    return Page("", width, height, in_reading_order(lines, order), warnings=tuple(warnings))
+    ordered = in_reading_order(lines, with_regions_within(page, order, "ID"))
+    return Page("", width, height, ordered, warnings=tuple(warnings))
 
 
 def parse_line(line: Element, block: str, tags: tuple[str, ...] = ()) -> PageLine:

@@ -278,7 +278,7 @@ def reading_order(boxes: Sequence[Box]) -> list[list[Box]]:
     beside = {id(box) for box in (*left, *right)}
     crossing = in_rows([box for box in boxes if id(box) not in beside])
     regions: list[list[Box]] = []
-    edges = [-math.inf, *(float(box.centre[1]) for box in crossing), math.inf]
+    edges = [-math.inf, *sorted(float(box.centre[1]) for box in crossing), math.inf]
     for place, (above, below) in enumerate(zip(edges, edges[1:], strict=False)):
         for side in (left, right):
             regions += reading_order([box for box in side if above <= box.centre[1] < below])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from .geometry import Point
+from .safe_xml import local_name
 
 UNORDERED = 10**9
 
@@ -126,6 +127,26 @@ def with_tags(
     yield element, tags
     for child in element:
         yield from with_tags(child, own_tags, tags)
+
+
+def with_regions_within(page: Element, order: Sequence[str], key: str) -> list[str]:
+    """
+    A reading order in which each region is followed by those in it that have no place, as the cells of a table have.
+
+    Args:
+        page: The page's element.
+        order: Names of regions in their order.
+        key: The attribute that holds an element's name.
+    """
+    named, elements = set(order), {element.get(key): element for element in page.iter()}
+
+    def within(element: Element) -> Iterator[str]:
+        for child in element:
+            name = child.get(key, "")
+            if name not in named and local_name(child) != "TextLine":
+                yield from (name, *within(child))
+
+    return [each for name in order for each in (name, *within(elements.get(name, ())))]
 
 
 def in_reading_order(lines: Sequence[PageLine], order: Sequence[str]) -> list[PageLine]:

@@ -15,6 +15,7 @@ from .layout import (
     line_elements,
     ordered_references,
     page_side,
+    with_regions_within,
     with_tags,
 )
 
@@ -54,7 +55,7 @@ def parse_one_page(page: Element, text_index: int | None) -> Page:
         if of_region and silent and own_text(region).text.strip():
             warnings.append("regions with a text whose lines have none, left out")
     width, height = page_side(page.get("imageWidth")), page_side(page.get("imageHeight"))
-    ordered = in_reading_order(lines, order)
+    ordered = in_reading_order(lines, with_regions_within(page, order, "id"))
     return Page(page.get("imageFilename", "").strip(), width, height, ordered, warnings=tuple(warnings))
 
 

@@ -78,9 +78,13 @@ def words_or_line(line: TranscribedLine) -> list[Word]:
     return placed_words(line) or whole
 
 
-def written_confidence(confidence: float) -> str:
-    """A confidence as files hold it, of as many digits as mean anything; below 1, which says that people wrote it."""
-    rounded = round(min(max(confidence, 0.0), 1 - 10**-CONFIDENCE_DIGITS), CONFIDENCE_DIGITS)
+def written_confidence(confidence: float, is_reading: bool) -> str:
+    """
+    A confidence as files hold it, of as many digits as mean anything; of a reading below 1, which says that people
+    wrote a text.
+    """
+    highest = 1 - 10**-CONFIDENCE_DIGITS if is_reading else 1.0
+    rounded = round(min(max(confidence, 0.0), highest), CONFIDENCE_DIGITS)
     return f"{rounded:.{CONFIDENCE_DIGITS}f}".rstrip("0").rstrip(".")
 
 

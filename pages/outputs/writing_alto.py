@@ -132,7 +132,7 @@ def text_elements(
         for key, value in place_attributes(outline_box(points)).items():
             made.set(key, value)
         if line_confidence(line) is not None:
-            made.set("WC", written_confidence(word.confidence))
+            made.set("WC", written_confidence(word.confidence, was_read(line)))
         if version >= FIRST_WITH_WORD_SHAPES and len(points) > 2:
             add_shape(made, points)
         elements.append(made)

@@ -101,7 +101,8 @@ def write_page(
     for region in regions:
         if region.find("{*}TextEquiv") is not None:
             of_region = in_reading_order([parse_line(each, "", None) for each in region.findall("{*}TextLine")], [])
-            set_text(region, "\n".join(line.text.strip() for line in of_region), None, version)
+            if not any(line.transcription.problem for line in of_region):  # It is not certain what they say.
+                set_text(region, "\n".join(line.text.strip() for line in of_region), None, version)
 
 
 def write_line(
@@ -129,7 +130,9 @@ def add_points(parent: etree._Element, name: str, points: Sequence[tuple[int, in
         made.set("points", " ".join(f"{x},{y}" for x, y in points))
 
 
-def set_text(element: etree._Element, text: str, confidence: float | None, version: str = VERSION) -> None:
+def set_text(
+    element: etree._Element, text: str, confidence: float | None, version: str = VERSION, is_reading: bool = True
+) -> None:
     """
     Makes a text the transcription of an element, in the sense of [`~page_xml.own_text`].
 
@@ -146,10 +149,11 @@ def set_text(element: etree._Element, text: str, confidence: float | None, versi
         replace_content(target, text)
     target.attrib.pop("conf", None)
     if confidence is not None and version >= FIRST_WITH_POINTS:
-        target.set("conf", written_confidence(confidence))
+        target.set("conf", written_confidence(confidence, is_reading))
     others = [each for each in equivalents if each is not target and "".join(each.itertext()).strip()]
     if others:
-        highest = max(int(each.get("index", "0")) for each in others if each.get("index", "0").isdecimal())
+        indices = [int(index) for each in others if (index := each.get("index", "0")).isdecimal()]
+        highest = max(indices, default=0)
         target.set("index", "0")
         for place, other in enumerate((each for each in others if each.get("index") == "0"), start=1):
             other.set("index", str(highest + place))
@@ -249,4 +253,4 @@ def add_region(
         if was_read(line):
             write_line(element, line, page, identifiers, VERSION)
         elif text := clean_text(line.text):
-            set_text(element, text, line_confidence(line))
+            set_text(element, text, line_confidence(line), is_reading=False)

@@ -61,6 +61,17 @@ def test_confidence_is_the_mean_of_the_words():
     assert line_text(ElementTree.fromstring(LINE.format(name="l", content=content))).confidence == 0.75
 
 
+def test_blocks_in_a_block_come_where_it_does():
+    blocks = {name: f'<TextBlock ID="{name}">{LINE.format(name=name, content="")}</TextBlock>' for name in "abc"}
+    content = f'{blocks["a"]}<ComposedBlock ID="d">{blocks["b"]}{blocks["c"]}</ComposedBlock>'
+    order = (
+        "<ReadingOrder><OrderedGroup ID='g'><ElementRef REF='d'/><ElementRef REF='a'/></OrderedGroup></ReadingOrder>"
+    )
+    pages = f'<Page WIDTH="400" HEIGHT="200"><PrintSpace>{content}</PrintSpace></Page>'
+    alto = ALTO.format(version=4, names=NAME.format("a.png"), pages=pages).replace("<Layout>", f"{order}<Layout>")
+    assert [line.region for line in read_pages(alto)[0].lines] == ["b", "c", "a"]
+
+
 @pytest.mark.parametrize("version", [2, 3, 4])
 def test_every_page_of_a_file(version):
     names, pages = NAME.format("a.png") + NAME.format("b.png"), page("one") + page("two")

@@ -73,6 +73,13 @@ def test_columns_are_read_one_after_the_other():
     assert order(*left[:2], *right[:2], box(0, 310, 700, 350), *below) == ["ab", "cd", "e", "fg", "hi"]
 
 
+def test_lines_that_cross_the_columns_side_by_side_divide_them_once():
+    left, right = ([box(x, y, x + 300, y + 40) for y in (100, 160, 220, 400)] for x in (0, 400))
+    crossing = [box(250, 290, 390, 330), box(395, 280, 900, 320)]
+    found = order(*left, *right, *crossing)
+    assert sorted("".join(found)) == list("abcdefghij")
+
+
 def test_one_column_is_read_from_top_to_bottom():
     lines = [
         box(0 if number % 3 else 60, 60 * number, 700 - 50 * (number % 2), 60 * number + 50) for number in range(8)

@@ -106,6 +106,17 @@ def test_lines_with_and_without_text_in_reading_order(version):
     assert (page.image_name, page.width, page.height) == ("p.png", 400, 200)
 
 
+def test_cells_of_a_table_come_where_the_table_does():
+    order = "".join(f'<RegionRefIndexed index="{place}" regionRef="{name}"/>' for place, name in enumerate("atb"))
+    region = '<TextRegion id="{0}"><TextLine id="{0}1">' + COORDS + "</TextLine></TextRegion>"
+    cells = "".join(f'<TableCell id="{name}"><TextLine id="{name}1">{COORDS}</TextLine></TableCell>' for name in "cd")
+    table = f'<TableRegion id="t">{cells}{region.format("e")}</TableRegion>'
+    content = f'<ReadingOrder><OrderedGroup id="o">{order}</OrderedGroup></ReadingOrder>'
+    content += region.format("b") + table + region.format("a") + region.format("f")
+    (page,) = read_pages(PAGE.format(version="2019-07-15", content=content))
+    assert [line.region for line in page.lines] == ["a", "c", "d", "e", "b", "f"]
+
+
 @pytest.mark.parametrize("side", ["1e999", "nan", "wide"])
 def test_a_page_s_size_must_be_a_number(side):
     page = PAGE.format(version="2019-07-15", content="").replace('"400"', f'"{side}"')

@@ -98,7 +98,19 @@ def test_plain_text_has_regions_apart_and_nothing_for_lines_that_were_not_read(t
 
 
 def test_no_reading_is_as_sure_as_what_people_write():
-    assert [written_confidence(value) for value in (1.0, 0.99996, 0.875, -1.0)] == ["0.9999", "0.9999", "0.875", "0"]
+    values = (1.0, 0.99996, 0.875, -1.0)
+    assert [written_confidence(value, True) for value in values] == ["0.9999", "0.9999", "0.875", "0"]
+    assert [written_confidence(value, False) for value in values] == ["1", "1", "0.875", "0"]
+
+
+def test_what_people_wrote_stays_so_in_the_other_format(tmp_path, transcribed):
+    text = '<TextEquiv conf="1"><Unicode>by hand</Unicode></TextEquiv></TextLine>'
+    (tmp_path / "p.xml").write_text(PAGE.format("p.png").replace("</TextLine>", text), encoding="utf-8")
+    Image.new("L", (400, 200)).save(tmp_path / "p.png")
+    pages = transcribed.transcribe(tmp_path / "p.xml", {}, image=tmp_path / "p.png")
+    (path,) = write_document(pages, ("alto",), tmp_path, transcribed.NOW)
+    (line,) = read_pages(path)[0].lines
+    assert (line.text, line.transcription.confidence) == ("by hand", 1)
 
 
 def test_tables_hold_every_line(tmp_path, transcribed):

@@ -115,6 +115,17 @@ def test_the_text_of_a_region_follows_its_lines(write, old):
     assert etree.fromstring(write(page_file(both), {1: "new"})).find(".//{*}TextRegion/{*}TextEquiv") is None
 
 
+def test_the_text_of_a_region_stays_where_that_of_a_line_is_not_certain(write):
+    both = line(equivalent("two", 'index="1"'), "a") + line("", "b")
+    written = write(page_file(both, region=equivalent("two\nold", 'index="1"')), {1: "new"})
+    (of_region,) = etree.fromstring(written).findall(".//{*}TextRegion/{*}TextEquiv")
+    assert of_region.findtext("{*}Unicode") == "two\nold" and b"new" in written
+
+
+def test_an_index_below_zero_is_no_obstacle(write):
+    assert texts_of(write(page_file(line(equivalent("other", 'index="-1"'))), {0: "new"})) == [("new", 0.875)]
+
+
 @pytest.mark.parametrize("version", ["2010-03-19", "2013-07-15", "2017-07-15", "2019-07-15"])
 def test_every_version_keeps_its_own_form(write, version, schema_rules, page_schema):
     coords = POINTS if version < "2013" else COORDS
