@@ -146,7 +146,7 @@ def with_regions_within(page: Element, order: Sequence[str], key: str) -> list[s
             if name not in named and local_name(child) != "TextLine":
                 yield from (name, *within(child))
 
-    return [each for name in order for each in (name, *within(elements.get(name, ())))]
+    return [each for name in order for each in (name, *(within(elements[name]) if name in elements else ()))]
 
 
 def in_reading_order(lines: Sequence[PageLine], order: Sequence[str]) -> list[PageLine]:
