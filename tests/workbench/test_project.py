@@ -65,12 +65,15 @@ def test_a_reading_is_no_persons_text_however_sure_the_model_is(project):
     page = project.page(line.page)
     lines = tuple(each._replace(confidence=0.99999) for each in page.reading.lines)
     project.replace_readings(page.reading._replace(lines=lines))
+    assert project.line(*line.key).state == READ
+    xml = page.xml.read_text(encoding="utf-8").replace('conf="0.9999"', 'conf="1"')
+    page.xml.write_text(xml, encoding="utf-8")  # As other versions wrote it.
     read = project.line(*line.key)
     assert (read.state, read.confidence) == (READ, 1.0)
     project.accept(*read.key, "mine", read.version)
-    assert project.undo() == read
+    assert project.undo().state == READ
     xml = page.xml.read_text(encoding="utf-8").replace(f">{escape(line.text)}<", ">by another program<")
-    page.xml.write_text(xml, encoding="utf-8")
+    page.xml.write_text(xml.replace('conf="0.9999"', 'conf="1"'), encoding="utf-8")
     assert project.line(*line.key).state == GIVEN
 
 
