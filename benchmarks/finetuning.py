@@ -17,13 +17,12 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from datasets import Dataset
 
 from ..line_datasets import load_lines
 from ..line_datasets.loading import take_split
-from .runs import ROOT, markdown_table, parse_run_options, read_json, start, write_table
+from .runs import ROOT, claim, markdown_table, parse_run_options, read_json, start, write_table
 
 PAGE = re.compile(r"(.+)_\d+")
 READ = ["train_hf.py", "--do_predict"]
@@ -81,7 +80,10 @@ def run(name: str, command: list[str], splits: dict[str, Dataset], options: argp
     output = folder / "run"
     command = [*command, "--model_name_or_path", options.model, "--data_dir", str(folder / "lines")]
     command += ["--output_dir", str(output), "--report_to", "none", *options.train_options]
-    check_same_run(folder, command, splits)
+    claim(
+        folder / "made_of.json",
+        json.dumps([command, {name: list(lines["line_id"]) for name, lines in splits.items()}]),
+    )
     if not (output / "test_results.json").exists():
         for split, lines in splits.items():
             lines.to_parquet(folder / "lines" / f"{split}.parquet")
@@ -90,19 +92,6 @@ def run(name: str, command: list[str], splits: dict[str, Dataset], options: argp
     seconds = read_json(output / "train_results.json")["train_runtime"] if "train" in splits else 0.0
     percent = [f"{100 * rates[rate]:.2f}" for rate in ("test_cer", "test_wer")]
     return [str(len(splits["test"])), *percent, f"{seconds / 60:.1f}"]
-
-
-def check_same_run(folder: Path, command: list[str], splits: dict[str, Dataset]) -> None:
-    """
-    Raises:
-        SystemExit: If what a folder holds is of other options or lines.
-    """
-    lines = {name: list(split["line_id"]) for name, split in splits.items()}
-    noted, made_of = folder / "made_of.json", json.dumps([command, lines])
-    if noted.exists() and noted.read_text(encoding="utf-8") != made_of:
-        raise SystemExit(f"{folder} holds a run with other options or lines. Choose another --output_dir.")
-    folder.mkdir(parents=True, exist_ok=True)
-    noted.write_text(made_of, encoding="utf-8")
 
 
 def table(rows: list[list[str]], options: argparse.Namespace) -> Iterator[str]:

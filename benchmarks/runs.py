@@ -26,6 +26,21 @@ def parse_run_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return parser.parse_args(arguments, argparse.Namespace(train_options=train_options))
 
 
+def claim(note: Path, made_of: str) -> None:
+    """
+    Notes in a run's folder what it is made of.
+
+    Raises:
+        SystemExit: If the folder is a run that is made of something else.
+    """
+    if note.exists() and note.read_text(encoding="utf-8") != made_of:
+        raise SystemExit(
+            f"{note.parent} is a run with other options or lines (see {note}). Choose another --output_dir."
+        )
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(made_of, encoding="utf-8")
+
+
 def start(command: list[str], log: Path) -> None:
     """
     Runs a script of the checkout, or a module (`-m`), with this Python.

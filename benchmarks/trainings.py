@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .peers import PEERS
-from .runs import markdown_table, parse_run_options, read_json, start, write_table
+from .runs import claim, markdown_table, parse_run_options, read_json, start, write_table
 from .timing import machine
 
 COMMAND_FILE, RESULTS = "command.txt", "validation_results.json"
@@ -48,14 +48,9 @@ def main() -> None:
 
 def run(folder: Path, command: list[str]) -> None:
     """Trains and reads, unless that is done; a folder belongs to the command that it was begun with."""
-    file = folder / COMMAND_FILE
     command = [*command, "--output_dir", str(folder)]
-    text = shlex.join(["python", *command]) + "\n"
-    if file.exists() and file.read_text(encoding="utf-8") != text:
-        raise SystemExit(f"{folder} is a run with other options (see {file}). Choose another --output_dir.")
+    claim(folder / COMMAND_FILE, shlex.join(["python", *command]) + "\n")
     if not (folder / RESULTS).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
         start(command, folder / "log.txt")
 
 

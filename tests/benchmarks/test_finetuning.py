@@ -69,7 +69,7 @@ def test_first_pages_teach_and_the_last_is_read(run, monkeypatch, tmp_path):
     assert "| will_A | 8 | 4 | 16.67 | 33.33 | 1.5 |" in table
     assert run("--hands", "will_A", "--lines", 3, "all") and len(commands) == 3
     for other in (("--held_out", 2), ("--", "--seed", 7)):
-        with pytest.raises(SystemExit, match="will_A-0 holds a run with other options or lines"):
+        with pytest.raises(SystemExit, match="will_A-0 is a run with other options or lines"):
             run("--hands", "will_A", "--lines", 3, "all", *other)
 
 
