@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Outlines and baselines: reading their points, where they lie on a page, and which way up a line is."""
 
+import functools
 import math
 import re
 import unicodedata
@@ -121,6 +122,7 @@ def spread(reached: np.ndarray, walls: np.ndarray) -> None:
     reached |= last_reached > last_wall
 
 
+@functools.lru_cache(maxsize=1024)  # Every line of a page asks for its model's alphabet.
 def right_to_left(text: str) -> bool:
     """Whether any letter of a text belongs to a script that is read from right to left."""
     return not text.isascii() and any(unicodedata.bidirectional(character) in RIGHT_TO_LEFT for character in text)

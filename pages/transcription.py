@@ -366,7 +366,7 @@ def lines_of_image(
 ) -> list[PageLine] | PreparedLine:
     """The lines on an image without XML; or the image itself, prepared for the network, if it is one line."""
     if options.images == "lines":
-        return prepare_line(picture, recognizer)
+        return recognizer.prepare(picture, is_one_line=True)
     if options.images == "pages":
         return find_lines(picture)
     prepared, is_long = None, picture.width >= LINE_ASPECT * picture.height
@@ -375,7 +375,7 @@ def lines_of_image(
     if prepared is not None and (is_long or picture.height < LINE_HEIGHT):
         return prepared
     if not is_long and is_squat_line(to_grey(picture)):
-        return prepare_line(picture, recognizer)
+        return recognizer.prepare(picture, is_one_line=True)
     lines = find_lines(picture)
     heights = [bottom - top for _, top, _, bottom in (line.box for line in lines)]
     is_all = len(lines) == 1 and heights[0] >= WHOLE_IMAGE * picture.height
@@ -430,14 +430,6 @@ def cut_one(
     try:
         cut, _ = plan_cut(line, size, right_to_left(recognizer.processor.tokenizer.alphabet))
         image, placement = cut_and_place(picture, cut, options.crop)
-        return TranscribedLine(line, ""), LineToRead(place, prepare_line(image, recognizer), placement)
+        return TranscribedLine(line, ""), LineToRead(place, recognizer.prepare(image, is_one_line=True), placement)
     except (ValueError, OSError) as error:
         return TranscribedLine(line, "", problem=f"cannot be read ({error})"), None
-
-
-def prepare_line(image: Image.Image, recognizer: HTRConvTextPipeline) -> PreparedLine:
-    """What is known to be one line as the network reads it, though it may look like several."""
-    try:
-        return recognizer.prepare(image)
-    except ValueError:
-        return recognizer.prepare(image, check_lines=False)

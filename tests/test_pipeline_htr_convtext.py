@@ -321,6 +321,14 @@ def test_several_lines_are_refused(read, root, tmp_path, number):
     assert "generated_text" in read(tmp_path / "page.png", check_lines=False)[0]
 
 
+def test_what_is_known_to_be_one_line_is_turned_though_it_looks_like_several(read, root):
+    examples = [Image.open(path).convert("L") for path in sorted((root / "examples").glob("*.jpg"))]
+    column = column_of(examples[:3])
+    light, dark = (read.prepare(image, is_one_line=True) for image in (column, ImageOps.invert(column)))
+    assert np.abs(light.parts[0] - dark.parts[0]).max() < 0.01
+    assert not light.notes and dark.notes == ["Light ink on dark ground: the image was turned to dark on light."]
+
+
 def neighbours(folder: Path, xml: Path) -> list[Image.Image]:
     """Crops of two lines, one below the other, of a page."""
     (page,) = read_pages(xml)

@@ -25,7 +25,6 @@ from typing import Any
 import psutil
 
 from ..hub_upload.release import release
-from ..pages.transcription import prepare_line
 from ..pipeline_htr_convtext import HTRConvTextPipeline
 from ..processing_htr_convtext import load_image, to_grey
 from ..training.checkpoints import checkpoints
@@ -423,7 +422,7 @@ def score(run: Path, state: dict[str, Any]) -> dict[str, Any]:
 
 def read_kept(run: Path, names: Sequence[str], recognizer: HTRConvTextPipeline) -> list[ReadLine]:
     images = [to_grey(load_image(run / DATA / LINES / name)) for name in names]
-    readings = recognizer.read([prepare_line(image, recognizer) for image in images], BATCH_SIZE)
+    readings = recognizer.read([recognizer.prepare(image, is_one_line=True) for image in images], BATCH_SIZE)
     texts = [
         (run / DATA / LINES / name).with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n") for name in names
     ]

@@ -237,8 +237,15 @@ class HTRConvTextPipeline(Pipeline):
                 raise
             return {"line": PreparedLine(error=str(error))}
 
-    def prepare(self, inputs, check_lines: bool = True) -> PreparedLine:
-        """One line image of any kind to what the network is given."""
+    def prepare(self, inputs, check_lines: bool = True, is_one_line: bool = False) -> PreparedLine:
+        """
+        One line image of any kind to what the network is given.
+
+        Args:
+            inputs: The image, in any of the kinds that the pipeline takes.
+            check_lines: Whether to look at it at all: for ink, whether it is light on dark, and how many lines it has.
+            is_one_line: Whether it is known to be one line, which is not looked for then.
+        """
         if isinstance(inputs, UnreadableRow):
             raise inputs.error
         if isinstance(inputs, dict) and "image" in inputs:
@@ -247,7 +254,7 @@ class HTRConvTextPipeline(Pipeline):
         line = PreparedLine(target_size=(image.height, image.width), source=source_of(image))
         processor = self.processor.image_processor
         if check_lines:
-            checked = check_line(as_grey(image, processor), line)
+            checked = check_line(as_grey(image, processor), line, is_one_line)
             if checked is None:
                 return line
             image = checked
@@ -387,13 +394,14 @@ def as_grey(image: Image.Image, image_processor) -> Image.Image:
     return grey
 
 
-def check_line(grey: Image.Image, line: PreparedLine) -> Image.Image | None:
+def check_line(grey: Image.Image, line: PreparedLine, is_one_line: bool = False) -> Image.Image | None:
     """
     Looks whether a grey image is one line of dark ink on light ground.
 
     Args:
         grey: The image, in mode L.
         line: Where to note what was done.
+        is_one_line: Whether it is known to be one line.
 
     Returns:
         The image, turned to dark on light where its ink is light; `None` if it has no ink.
@@ -405,22 +413,27 @@ def check_line(grey: Image.Image, line: PreparedLine) -> Image.Image | None:
     is_dark = has_dark_ground(small)
     ink = strokes(small, is_dark)
     is_long = grey.width > PAGE_ASPECT * grey.height
-    is_squat = not is_long and is_squat_line(grey)
-    if darkness(ink) < FAINTEST_INK and not is_squat:
+    if darkness(ink) < FAINTEST_INK and (is_long or not is_squat_line(grey)):
         line.notes.append("There is no ink in the image.")
         return None
-    bands = find_bands(ink)
-    number = 1 if is_squat else count_lines(bands, is_long)
-    refuse_upright_lines(grey, number, line.source)
-    refuse_pages(grey, number, line.source)
-    if not is_squat and are_two_lines(bands, *PERHAPS_TWO_LINES):
-        line.notes.append("The image looks like two lines of text, and was read as one: if it is two, cut them out.")
+    if not is_one_line:
+        refuse_what_is_no_line(grey, ink, is_long, line)
     if not is_dark:
         return grey
     line.notes.append("Light ink on dark ground: the image was turned to dark on light.")
     turned = ImageOps.invert(grey)
     turned.info.update(grey.info)
     return turned
+
+
+def refuse_what_is_no_line(grey: Image.Image, ink: np.ndarray, is_long: bool, line: PreparedLine) -> None:
+    is_squat = not is_long and is_squat_line(grey)
+    bands = find_bands(ink)
+    number = 1 if is_squat else count_lines(bands, is_long)
+    refuse_upright_lines(grey, number, line.source)
+    refuse_pages(grey, number, line.source)
+    if not is_squat and are_two_lines(bands, *PERHAPS_TWO_LINES):
+        line.notes.append("The image looks like two lines of text, and was read as one: if it is two, cut them out.")
 
 
 def make_small(grey: Image.Image) -> Image.Image:
