@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip --disable-pip-version-check
+# Modules are compiled when they are first imported: of most packages few ever are, and to compile all takes minutes.
+PIP_INSTALL := $(BIN)/pip --disable-pip-version-check install --quiet --no-compile
 # The oldest transformers that reads the models. It wants an older Hub client, so it has a folder of its own.
 OLDEST := transformers==4.57.6 huggingface_hub==0.36.2 tokenizers==0.22.2
 # It ships the official schema of PAGE, which the tests ask; nothing of it is ever imported.
@@ -43,12 +44,12 @@ format: $(VENV)/test.stamp
 $(VENV)/read.stamp: setup.cfg constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet $(TORCH)
-	$(PIP) install --quiet -e . jiwer -c constraints.txt
+	$(PIP_INSTALL) $(TORCH)
+	$(PIP_INSTALL) -e . jiwer -c constraints.txt
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/read.stamp Makefile
-	$(PIP) install --quiet -e ".[train,pages,export,lm,workbench,test]" -c constraints.txt
-	$(PIP) install --quiet --no-deps $(PAGE_SCHEMA)
-	$(PIP) install --quiet --upgrade --no-deps --target $(VENV)/transformers-4.57 $(OLDEST)
+	$(PIP_INSTALL) -e ".[train,pages,export,lm,workbench,test]" -c constraints.txt
+	$(PIP_INSTALL) --no-deps $(PAGE_SCHEMA)
+	$(PIP_INSTALL) --upgrade --no-deps --target $(VENV)/transformers-4.57 $(OLDEST)
 	touch $@
