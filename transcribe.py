@@ -84,7 +84,7 @@ def write_share(
     share = documents_of(sources)[accelerator.process_index :: accelerator.num_processes]
     wrong = [problem for each in share for problem in write_outputs(each, options.format, options.output, kept)]
     if accelerator.is_main_process:
-        write_tables(sources, options.format, options.output, kept)
+        wrong += write_tables(sources, options.format, options.output, kept)
     return wrong
 
 

@@ -3,7 +3,8 @@
 """Pages that were read, each kept as a JSON file until all are: what a run that was ended goes on from."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from .whole_files import write_whole
 
 FOLDER = ".pages"
 VERSION = 1
+# As long as that of a page: a name may be as long as the disk allows.
+NOTED_SUFFIX = ".done"
 # Of new files of one page; what comes in is written back under its own name.
 NEW_XML_SUFFIXES = (".page.xml", ".alto.xml")
 
@@ -89,6 +92,44 @@ class KeptPages:
         if self.time_of(source):
             self.path(source).unlink(missing_ok=True)
 
+    def note_files(self, paths: Iterable[Path], source: PageSource | None = None) -> None:
+        """
+        Notes results as they are now, so that one can tell whether somebody changes them.
+
+        Args:
+            paths: Those of a document, or the tables; what is not there is left out.
+            source: A page of the document; None for the tables.
+        """
+        files = self.noted(source)["files"] | {self.key(path): file_stamp(path) for path in paths if path.exists()}
+        content = {"document": document_of(source), "files": files}
+        write_whole(self.noted_path(source), json.dumps(content).encode())
+
+    def changed_files(self, paths: Iterable[Path], source: PageSource | None = None) -> set[Path]:
+        """Those of some results that are there, but not as they were noted."""
+        files = self.noted(source)["files"]
+        return {path for path in paths if path.exists() and files.get(self.key(path)) != file_stamp(path)}
+
+    def has_noted(self, source: PageSource) -> bool:
+        """Whether results of this very document were noted."""
+        return self.noted(source)["document"] == document_of(source)
+
+    def noted(self, source: PageSource | None) -> dict[str, Any]:
+        try:
+            content = json.loads(self.noted_path(source).read_bytes())
+            return {"document": content["document"], "files": dict(content["files"])}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {"document": "", "files": {}}
+
+    def noted_path(self, source: PageSource | None) -> Path:
+        return self.folder / f"{source.document_name if source else ''}{NOTED_SUFFIX}"
+
+    def key(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self.folder)).as_posix()
+
+
+def document_of(source: PageSource | None) -> str:
+    return str(real_path(source.document)) if source else ""
+
 
 def crop_of(content: Mapping[str, Any]) -> CropOptions:
     """How the lines of a kept page were cut out; as they are without another choice, where its settings do not say."""
@@ -115,8 +156,12 @@ def is_result(path: Path, output: Path) -> bool:
 
 def file_stamps(source: PageSource) -> list[list[int]]:
     """Size and time of the last change of a page's files: the document, and its image."""
-    found = [path.stat() for path in dict.fromkeys((source.document, source.image))]
-    return [[status.st_size, status.st_mtime_ns] for status in found]
+    return [file_stamp(path) for path in dict.fromkeys((source.document, source.image))]
+
+
+def file_stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def page_to_json(page: TranscribedPage) -> dict[str, Any]:

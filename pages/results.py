@@ -25,7 +25,9 @@ def prepare_output(
     folder: Path, documents: Sequence[Sequence[PageSource]], formats: Sequence[str], kept: KeptPages, mode: str
 ) -> None:
     """
-    Sees to it that nothing is lost in the folder of the results, and that no half-written file stays there.
+    Sees to it that nothing is lost in the folder of the results, and that no half-written file stays there. What is to
+    be replaced is noted as it is now: a run that goes on with this one may replace it, too, and this one does so only
+    if nobody changes it meanwhile.
 
     Args:
         folder: The folder.
@@ -50,36 +52,54 @@ def prepare_output(
         for document in documents:
             for source in document:
                 kept.forget(source)
+    if mode == "overwrite":
+        for document in documents:
+            note_existing(document_files(document, formats, folder), kept, document[0])
+        note_existing(collection_files(formats, folder), kept)
+
+
+def note_existing(paths: Iterable[Path], kept: KeptPages, source: PageSource | None = None) -> None:
+    if existing := [path for path in paths if os.path.exists(path)]:
+        kept.note_files(existing, source)
 
 
 def files_in_the_way(
     documents: Sequence[Sequence[PageSource]], formats: Sequence[str], folder: Path, kept: KeptPages, resumes: bool
 ) -> list[Path]:
-    """Outputs that are there, but for those of an earlier run that this one goes on with."""
-    others = [document for document in documents if not (resumes and any(map(kept.is_of, document)))]
+    """Outputs that are there, but for those of documents that an earlier run has begun if this one goes on with it."""
+    others = [document for document in documents if not (resumes and is_begun(document, kept))]
     files = [path for document in others for path in document_files(document, formats, folder)]
     if len(others) == len(documents):
         files += collection_files(formats, folder)
     return [path for path in files if os.path.exists(path)]
 
 
+def is_begun(document: Sequence[PageSource], kept: KeptPages) -> bool:
+    """Whether an earlier run has read pages of a document, or was told to replace its results."""
+    return any(map(kept.is_of, document)) or kept.has_noted(document[0])
+
+
 def write_outputs(
     document: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages
 ) -> Iterator[Problem]:
     """
-    Writes the outputs of a document from the pages of it that were read, but for those that an earlier run has written
-    since they were: somebody may have corrected them. Tells what keeps it from that.
+    Writes the outputs of a document from the pages of it that were read, but for those that are as new as these, and
+    those that somebody has changed, perhaps corrected. Tells what keeps it from that.
     """
-    files = document_files(document, formats, folder)
-    done = newer_files(files, document, kept)
-    if len(done) == len(files):
-        return
+    pages_of: dict[Path, list[PageSource]] = {}
+    for source in document:
+        for path in document_files([source], formats, folder):
+            pages_of.setdefault(path, []).append(source)
+    done = newer_files(pages_of, kept)
     pages = [page for page in map(kept.of_this_run, document) if page is not None]
-    if not pages:
+    if len(done) == len(pages_of) or not pages:
         return
+    changed = kept.changed_files(pages_of.keys() - done, document[0])
+    yield from map(not_replaced, sorted(changed))
     file = document[0].document
     try:
-        written = write_document(pages, formats, folder, leave=done)
+        written = write_document(pages, formats, folder, leave=done | changed)
+        kept.note_files(written, document[0])
     except Exception as error:  # A document must not cost the others, whatever their libraries meet in it.
         yield Problem(str(file), f"cannot be written ({type(error).__name__}: {error})", True)
         return
@@ -90,17 +110,31 @@ def write_outputs(
             os.utime(kept.path(page.source), ns=(oldest, oldest))
 
 
-def write_tables(sources: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages) -> None:
-    """Writes the tables over all pages that were read, but for those that an earlier run has written since."""
-    done = newer_files(collection_files(formats, folder), sources, kept)
-    formats = [name for name in formats if not done.intersection(collection_files([name], folder))]
-    write_collection(filter(None, map(kept.of_this_run, sources)), formats, folder)
+def write_tables(
+    sources: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages
+) -> list[Problem]:
+    """
+    Writes the tables over all pages that were read, but for those that an earlier run has written since, and those
+    that somebody has changed, which it tells.
+    """
+    tables = collection_files(formats, folder)
+    done = newer_files(dict.fromkeys(tables, sources), kept)
+    changed = kept.changed_files(set(tables) - done)
+    formats = [name for name in formats if not (done | changed).intersection(collection_files([name], folder))]
+    if written := write_collection(filter(None, map(kept.of_this_run, sources)), formats, folder):
+        kept.note_files(written)
+    return [not_replaced(path) for path in sorted(changed)]
 
 
-def newer_files(files: Iterable[Path], sources: Iterable[PageSource], kept: KeptPages) -> set[Path]:
-    """Those of some files that are there and not older than any of the pages; none if no page was kept."""
-    read = max(map(kept.time_of, sources), default=0)
-    return {path for path in files if read and os.path.exists(path) and path.stat().st_mtime_ns >= read}
+def newer_files(pages_of: Mapping[Path, Sequence[PageSource]], kept: KeptPages) -> set[Path]:
+    """Those of some files that are there and not older than any of their pages; none of which no page was kept."""
+    read = {path: max(map(kept.time_of, pages), default=0) for path, pages in pages_of.items()}
+    return {path for path in pages_of if read[path] and os.path.exists(path) and path.stat().st_mtime_ns >= read[path]}
+
+
+def not_replaced(path: Path) -> Problem:
+    what = "it is not as an earlier run has written it, and stays; --overwrite replaces it with what was read now"
+    return Problem(str(path), what, False)
 
 
 def problems_of(page: TranscribedPage) -> Iterator[Problem]:

@@ -275,8 +275,43 @@ def test_what_was_written_since_a_page_was_kept_stays(tmp_path, transcribed):
     assert (out / "box/book.html").exists() and (out / "lines.jsonl").exists()
     kept.write(pages[1])
     os.utime(kept.path(pages[1].source), ns=(2**62, 2**62))
-    assert list(write_outputs(sources, ("txt",), out, kept)) == []
-    assert files[0].read_text() == "page one\n\fpage two\n"
+    (stays,) = write_outputs(sources, ("txt", "page", "html"), out, kept)
+    assert stays.where == str(files[0]) and "--overwrite replaces it" in stays.what and not stays.is_failure
+    (table,) = write_tables(sources, ("csv", "jsonl"), out, kept)
+    assert table.where == str(files[2])
+    assert [path.read_text() for path in files] == ["corrected"] * 3, "nobody corrected the others, and they are new"
+    assert "two</span>" in (out / "box/book.html").read_text() and "page two" in (out / "lines.jsonl").read_text()
+    assert (out / "box/book_0002.page.xml").exists()
+    prepare_output(out, [sources], ("txt", "page", "html", "csv"), kept, "overwrite")
+    for page in pages:
+        kept.write(page)
+        os.utime(kept.path(page.source), ns=(2**62, 2**62))
+    assert list(write_outputs(sources, ("txt", "page", "html"), out, kept)) == []
+    assert write_tables(sources, ("csv",), out, kept) == []
+    assert files[0].read_text() == "page one\n\fpage two\n" and "corrected" not in files[2].read_text()
+
+
+def test_a_run_that_replaces_goes_on_after_it_was_ended(tmp_path, transcribed):
+    page = transcribed.drawn_page(tmp_path, [["one"]])
+    other = transcribed.drawn_page(tmp_path, [["two"]], "other")
+    documents, out = [[page.source], [other.source]], tmp_path / "out"
+    write_document([page], ("txt",), out)
+    write_document([other], ("txt",), out)
+    kept = KeptPages(out, {})
+    with pytest.raises(FileExistsError, match=r"letter\.txt"):
+        prepare_output(out, documents, ("txt",), kept, "resume")
+    prepare_output(out, documents, ("txt",), kept, "overwrite")
+    kept.write(page)
+    prepare_output(out, documents, ("txt",), kept, "resume")
+    (out / "other.txt").write_text("corrected meanwhile")
+    os.utime(out / "other.txt", ns=(1, 1))
+    kept.write(other)
+    for path, source in ((out / "letter.txt", page.source), (out / "other.txt", other.source)):
+        os.utime(kept.path(source), ns=(2**62, 2**62))
+        assert [stays.where for stays in write_outputs([source], ("txt",), out, kept)] == [str(path)] * (
+            source is other.source
+        )
+    assert (out / "other.txt").read_text() == "corrected meanwhile"
 
 
 def test_only_runs_on_the_same_files_go_on(tmp_path, transcribed):
