@@ -11,7 +11,7 @@ from .layout import (
     PageLine,
     in_reading_order,
     line_elements,
-    ordered_references,
+    names_in_order,
     page_side,
     with_regions_within,
     with_tags,
@@ -37,7 +37,7 @@ def parse_alto(root: Element) -> list[Page]:
     if not pages:
         raise ValueError("no element Page")
     names = [(name.text or "").strip() for name in root.findall(".//{*}sourceImageInformation/{*}fileName")]
-    order = [ref.get("REF", "") for ref in ordered_references(root.find(".//{*}ReadingOrder"))]
+    order = names_in_order(root.find(".//{*}ReadingOrder"), "REF")
     labels = {tag.get("ID", ""): tag.get("LABEL", "") for tag in root.findall(".//{*}Tags/*")}
     parsed = [parse_one_page(page, order, labels) for page in pages]
     if len(names) == len(pages) or len(pages) == 1:

@@ -111,12 +111,19 @@ def line_elements(page: Any) -> list[Any]:
     return page.findall(".//{*}TextLine")
 
 
-def ordered_references(order: Element | None) -> list[Element]:
-    """References of a ReadingOrder, groups unfolded, each group's members by their `index` where they have one."""
+def names_in_order(order: Element | None, key: str) -> list[str]:
+    """
+    Names that a ReadingOrder refers to, groups unfolded, each group's members by their `index` where they have one.
+    What a group refers to itself, a region with regions in it, comes before the members.
+
+    Args:
+        order: The ReadingOrder, or a group of it.
+        key: The attribute that holds a name.
+    """
     if order is None:
         return []
     children = sorted(order, key=lambda child: whole_number(child.get("index")))
-    return [ref for child in children for ref in (ordered_references(child) if len(child) else [child])]
+    return [name for child in children for name in (child.get(key, ""), *names_in_order(child, key)) if name]
 
 
 def with_tags(

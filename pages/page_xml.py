@@ -13,7 +13,7 @@ from .layout import (
     PageLine,
     in_reading_order,
     line_elements,
-    ordered_references,
+    names_in_order,
     page_side,
     with_regions_within,
     with_tags,
@@ -43,7 +43,7 @@ def parse_page_xml(root: Element, text_index: int | None = None) -> list[Page]:
 
 
 def parse_one_page(page: Element, text_index: int | None) -> Page:
-    order = [ref.get("regionRef", "") for ref in ordered_references(page.find("{*}ReadingOrder"))]
+    order = names_in_order(page.find("{*}ReadingOrder"), "regionRef")
     numbers = {line: number for number, line in enumerate(line_elements(page))}
     lines, warnings = [], []
     for number, (region, tags) in enumerate(with_tags(page, own_tags)):
@@ -53,16 +53,20 @@ def parse_one_page(page: Element, text_index: int | None) -> Page:
         lines.extend(of_region)
         silent = all(line.transcription == LineText() for line in of_region)
         if of_region and silent and own_text(region).text.strip():
-            warnings.append("regions with a text whose lines have none, left out")
+            warnings.append("texts of regions whose lines have none, not used")
     width, height = page_side(page.get("imageWidth")), page_side(page.get("imageHeight"))
     ordered = in_reading_order(lines, with_regions_within(page, order, "id"))
     return Page(page.get("imageFilename", "").strip(), width, height, ordered, warnings=tuple(warnings))
 
 
 def own_tags(element: Element) -> tuple[str, ...]:
-    """The type of a region, and the structure that Transkribus and eScriptorium give a region or a line."""
+    """
+    The type of a region, and the structure that Transkribus and eScriptorium give a region or a line, in which
+    Transkribus writes a space as an escape.
+    """
     structure = re.search(r"structure\s*\{[^}]*?type\s*:\s*([^;}]+)", element.get("custom", ""))
-    return tuple(filter(None, (element.get("type", ""), structure[1].strip() if structure else "")))
+    named = re.sub(r"\\u([\da-fA-F]{4})", lambda escape: chr(int(escape[1], 16)), structure[1]) if structure else ""
+    return tuple(filter(None, (element.get("type", ""), named.strip())))
 
 
 def parse_line(line: Element, region: str, text_index: int | None, tags: tuple[str, ...] = ()) -> PageLine:
@@ -132,7 +136,7 @@ def own_text(element: Element, text_index: int | None = None) -> LineText:
         beside = " beside one without index" if any(index is None for index, _ in readings) else ""
         return LineText(
             problem=f"has only texts of index {', '.join(map(str, indices))}{beside}, which may be a recogniser's "
-            f"readings; the option text_index={indices[0]} takes them"
+            f"readings; as training data, the option text_index={indices[0]} takes them"
         )
     if len({text.text.strip() for text in chosen}) > 1:
         return LineText(problem=f"has {len(chosen)} different texts and nothing that tells which is right")

@@ -117,6 +117,20 @@ def test_cells_of_a_table_come_where_the_table_does():
     assert [line.region for line in page.lines] == ["a", "c", "d", "e", "b", "f"]
 
 
+def test_a_region_that_a_group_of_the_order_names_comes_before_its_members():
+    def region(name: str, inner: str = "") -> str:
+        return f'<TextRegion id="{name}">{COORDS}{inner}<TextLine id="{name}1">{COORDS}</TextLine></TextRegion>'
+
+    group = '<OrderedGroupIndexed id="g" index="0" regionRef="a"><RegionRefIndexed index="0" regionRef="c"/>'
+    order = (
+        f'{group}</OrderedGroupIndexed><RegionRefIndexed index="1" regionRef="b"/><Labels><Label value="x"/></Labels>'
+    )
+    content = f'<ReadingOrder><OrderedGroup id="o">{order}</OrderedGroup></ReadingOrder>'
+    content += region("b") + region("a", region("c"))
+    (page,) = read_pages(PAGE.format(version="2019-07-15", content=content))
+    assert [line.region for line in page.lines] == ["a", "c", "b"]
+
+
 @pytest.mark.parametrize("side", ["1e999", "nan", "wide"])
 def test_a_page_s_size_must_be_a_number(side):
     page = PAGE.format(version="2019-07-15", content="").replace('"400"', f'"{side}"')
@@ -135,12 +149,12 @@ def test_broken_outline_costs_its_line_only(points):
 def test_text_of_a_region_alone_is_a_warning():
     region = f'<TextRegion id="r"><TextLine id="l">{COORDS}</TextLine>{equivalent("text")}</TextRegion>'
     (page,) = read_pages(PAGE.format(version="2019-07-15", content=region))
-    assert page.warnings == ("regions with a text whose lines have none, left out",)
+    assert page.warnings == ("texts of regions whose lines have none, not used",)
 
 
 def test_lines_have_the_types_of_their_regions():
     line = f'<TextLine id="l" custom="readingOrder {{index:0;}} structure {{type:heading;}}">{COORDS}</TextLine>'
     inner = f'<TextRegion id="i" type="marginalia">{line}</TextRegion>'
-    outer = f'<TextRegion id="o" custom="structure {{score:1; type:note;}}">{inner}</TextRegion>'
+    outer = f'<TextRegion id="o" custom="structure {{score:1; type:a\\u0020note;}}">{inner}</TextRegion>'
     (page,) = read_pages(PAGE.format(version="2019-07-15", content=outer).encode())
-    assert page.lines[0].tags == ("note", "marginalia", "heading")
+    assert page.lines[0].tags == ("a note", "marginalia", "heading")
