@@ -62,13 +62,18 @@ def claim(taken: dict[ImageFrame, Path], image: Path, frame: int | None, path: P
 
     Returns:
         None if the image is this file's; else what is wrong with that, or "" if the other file tells the same page in
-        another format.
+        another format, or is a copy beside it with a longer ending. Of two layouts in two folders, one may be wrong.
     """
     other = taken.setdefault((image, frame), path)
     if other == path:
         return None
-    twice = root_name(other) == root_name(path) and other.name.split(".")[0] != path.name.split(".")[0]
+    twice = root_name(other) == root_name(path) and name_of_page(other) != name_of_page(path)
     return f"its image is {image.name}, as is that of {other}" if twice else ""
+
+
+def name_of_page(path: Path) -> Path:
+    """The path of a file without any ending, which says how it was made: `1.xml` and `1.page.xml` are of one name."""
+    return path.with_name(path.name.split(".")[0])
 
 
 def read_pages(

@@ -39,6 +39,21 @@ def test_of_page_and_alto_for_one_image_page_is_read(tmp_path, drawn_pages):
     assert names(found) == ["page/1"] and not found.problems
 
 
+def test_of_two_page_files_for_one_image_the_second_is_named_unless_it_is_a_copy_beside_the_first(
+    tmp_path, drawn_pages
+):
+    for folder in ("a", "b"):
+        drawn_pages.write_page(tmp_path / folder, "1")
+        shutil.move(tmp_path / folder / "1.png", tmp_path / "1.png")
+    shutil.copy(tmp_path / "a" / "1.xml", tmp_path / "a" / "1.page.xml")
+    found = find_pages([tmp_path])
+    assert names(found) == ["a/1"]
+    (problem,) = found.problems
+    assert (
+        problem.where == str(tmp_path / "b" / "1.xml") and f"as is that of {tmp_path / 'a' / '1.xml'}" in problem.what
+    )
+
+
 def test_tiffs_and_pdfs_of_several_pages(tmp_path, drawn_pages):
     pages = [drawn_pages.draw().convert("RGB"), drawn_pages.draw_line("another size").convert("RGB")]
     for suffix in ("tif", "pdf"):
