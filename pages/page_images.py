@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import ExifTags, Image
 
-from ..processing_htr_convtext import load_image, pillow_limit, to_grey
+from ..processing_htr_convtext import full_frames, load_image, pillow_limit, to_grey
 from .finding_files import IMAGE_SUFFIXES, images_of_stem, locate
 from .layout import Page
 
@@ -40,7 +40,7 @@ class PageImage(NamedTuple):
 
     Attributes:
         size: Width and height of the page that the XML counts in.
-        frame: Which frame of the file.
+        frame: Which frame of the file, previews left out.
         stored: Whether the XML counts the pixels as they are stored, before the turn that EXIF asks for.
         warning: What is odd about the image; "" if nothing is.
     """
@@ -67,7 +67,7 @@ def plan_page_image(file: Path | str | BytesIO, page: Page) -> PageImage:
     try:
         with pillow_limit(None), Image.open(file) as opened:  # A page may have more pixels than a line.
             frame = page_frame(opened, page, told)
-            opened.seek(frame)
+            go_to_frame(opened, frame)
             orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
             # Pillow itself turns the size of a TIFF.
             swapped = orientation in SWAPS_SIDES and opened.format != "TIFF"
@@ -90,7 +90,7 @@ def plan_page_image(file: Path | str | BytesIO, page: Page) -> PageImage:
 
 def page_frame(opened: Image.Image, page: Page, told: Size | None) -> int:
     """The frame of an image: the only one, the one that the XML numbers, or the only one of its size."""
-    frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+    frames = len(full_frames(opened))
     if frames == 1:
         if page.frame:
             raise ValueError(f"the XML has a page {page.frame + 1}, but the image has one frame")
@@ -99,12 +99,17 @@ def page_frame(opened: Image.Image, page: Page, told: Size | None) -> int:
         return page.frame
     sizes = []
     for frame in range(frames):
-        opened.seek(frame)
+        go_to_frame(opened, frame)
         sizes.append(opened.size)
     same = [frame for frame, size in enumerate(sizes) if size == told]
     if len(same) != 1:
         raise ValueError(f"the image has {frames} frames, and the XML does not tell which; save the page's as a file")
     return same[0]
+
+
+def go_to_frame(opened: Image.Image, frame: int) -> None:
+    """Goes to a frame of an image, as [`load_image`] counts them: without previews."""
+    opened.seek(full_frames(opened)[frame])
 
 
 def has_shape(size: Size, told: Size) -> bool:
@@ -130,6 +135,7 @@ def open_page_image(file: Path | str | bytes, plan: PageImage) -> Image.Image:
     page = load_image(file, frame=plan.frame, max_pixels=None)
     if plan.stored:
         with pillow_limit(None), Image.open(BytesIO(file) if isinstance(file, bytes) else file) as opened:
+            go_to_frame(opened, plan.frame)
             page = page.transpose(UNDO_EXIF[opened.getexif()[ExifTags.Base.Orientation]])
     return in_grey_or_rgb(page)
 

@@ -28,9 +28,9 @@ from pypdf.generic import (
     TextStringObject,
 )
 
-from ...processing_htr_convtext import full_frames, pillow_limit
+from ...processing_htr_convtext import pillow_limit
 from ..geometry import RIGHT_TO_LEFT, Point, reading_angle
-from ..page_images import plan_page_image
+from ..page_images import go_to_frame, plan_page_image
 from ..page_sources import is_xml, open_source
 from ..transcript import TranscribedLine, TranscribedPage
 from ..whole_files import whole_file
@@ -123,9 +123,7 @@ def new_sheet(writer: PdfWriter, page: TranscribedPage) -> PageObject:
 def seek_page(opened: Image.Image, page: TranscribedPage) -> None:
     """Goes to the page's frame of an image with several."""
     source = page.source
-    opened.seek(
-        plan_page_image(source.image, page.page).frame if is_xml(source) else full_frames(opened)[source.frame]
-    )
+    go_to_frame(opened, plan_page_image(source.image, page.page).frame if is_xml(source) else source.frame)
 
 
 def add_layers(

@@ -173,5 +173,15 @@ def test_frames(tmp_path):
         plan_page_image(tmp_path / "book.tif", page())
     with pytest.raises(ValueError, match="has a page 2, but the image has one frame"):
         plan_page_image(write(tmp_path / "p.png"), page(frame=1))
+    preview = first.resize((200, 100)).point(lambda value: 255 - value)
+    for image in (first, second, preview):
+        image.encoderinfo = {"tiffinfo": {254: int(image is preview)}}
+    for number, frames in enumerate(([preview, first], [first, preview], [preview, first, preview, second])):
+        path = tmp_path / f"{number}.tif"
+        frames[0].save(path, **frames[0].encoderinfo, save_all=True, append_images=frames[1:])
+        for side in (400, 800):
+            assert opened(path, (side, side // 2), frame=0).shape == (200, 400)
+            assert opened(path, (side, side // 2), frame=0)[50, 100] < 60
+    assert opened(path, frame=1)[150, 300] < 60
     first.save(tmp_path / "preview.tif", save_all=True, append_images=[first.resize((40, 20))])
     assert opened(tmp_path / "preview.tif")[50, 100] < 60
