@@ -48,7 +48,8 @@ class TranscribedLine(NamedTuple):
         text: What it says; "" if nothing was read.
         confidence: How sure the reading is, 0 to 1; None if the text is the file's own and was kept.
         words: Its words in the order of the text; empty if the text was kept.
-        doubtful: Whether the confidence is below the one that was asked for.
+        doubtful: Whether the confidence, of a text that was kept the one in its file, is below the one that was asked
+            for.
         problem: Why it was not read; "" if it was.
     """
 

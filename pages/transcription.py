@@ -87,11 +87,15 @@ class ReadingOptions:
 
 
 class LineToRead(NamedTuple):
-    """A line that was cut out: its place among the page's lines, what the network reads, and the way to the page."""
+    """
+    A line that was cut out: its place among the page's lines, what the network reads, the way to the page, and what is
+    odd about how it was cut out.
+    """
 
     place: int
     prepared: PreparedLine
     placement: Placement
+    warning: str = ""
 
 
 class PreparedPage(NamedTuple):
@@ -261,8 +265,11 @@ def with_reading(line: PageLine, cut: LineToRead, reading: dict[str, Any], optio
         Word(word["word"], round(word["score"], DECIMALS), cut.placement.part(word["start"], word["end"], height))
         for word in reading["words"]
     )
-    doubtful = options.threshold is not None and confidence < options.threshold
-    return TranscribedLine(line, reading["text"], confidence, words, doubtful)
+    return TranscribedLine(line, reading["text"], confidence, words, is_doubtful(confidence, options))
+
+
+def is_doubtful(confidence: float | None, options: ReadingOptions) -> bool:
+    return options.threshold is not None and confidence is not None and confidence < options.threshold
 
 
 # Preparing
@@ -356,9 +363,9 @@ def cut_page(
         types = "of the regions or tags that are to be read" if page.lines else "in its XML" if is_xml(source) else ""
         odd.append(f"there are no lines {types or 'to be found on it'}")
     read = [cut_one(place, line, picture, page, recognizer, options) for place, line in enumerate(wanted)]
-    lines = tuple(line for line, _ in read)
-    transcribed = TranscribedPage(source, page._replace(lines=wanted), lines, software, tuple(odd))
-    return PreparedPage(transcribed, [cut for _, cut in read if cut is not None])
+    lines, to_read = tuple(line for line, _ in read), [cut for _, cut in read if cut is not None]
+    odd += dict.fromkeys(cut.warning for cut in to_read if cut.warning)
+    return PreparedPage(TranscribedPage(source, page._replace(lines=wanted), lines, software, tuple(odd)), to_read)
 
 
 def lines_of_image(
@@ -423,13 +430,15 @@ def cut_one(
     """A line, and what the network reads of it; None if it keeps its text or cannot be read."""
     told = line.transcription
     if options.only_missing and (told.text.strip() or told.problem):
-        return TranscribedLine(line, told.text, problem=told.problem), None
+        doubtful = is_doubtful(told.confidence, options)
+        return TranscribedLine(line, told.text, doubtful=doubtful, problem=told.problem), None
     size = (page.width, page.height)
     if problem := line.problem or wrong_outline(line.polygon, *size):
         return TranscribedLine(line, "", problem=problem), None
     try:
-        cut, _ = plan_cut(line, size, right_to_left(recognizer.processor.tokenizer.alphabet))
+        cut, warning = plan_cut(line, size, right_to_left(recognizer.processor.tokenizer.alphabet))
         image, placement = cut_and_place(picture, cut, options.crop)
-        return TranscribedLine(line, ""), LineToRead(place, recognizer.prepare(image, is_one_line=True), placement)
+        prepared = recognizer.prepare(image, is_one_line=True)
+        return TranscribedLine(line, ""), LineToRead(place, prepared, placement, warning)
     except (ValueError, OSError) as error:
         return TranscribedLine(line, "", problem=f"cannot be read ({error})"), None

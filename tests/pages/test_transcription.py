@@ -3,6 +3,7 @@
 """Pages read: which lines, at which places, in which order, and what a fault costs."""
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -122,6 +123,27 @@ def test_lines_below_the_threshold_are_doubtful(tmp_path, drawn_pages, recognize
     (page,) = transcribe(tmp_path, recognizer, ReadingOptions(threshold=middle))
     assert [line.doubtful for line in page.lines] == [line.confidence < middle for line in page.lines]
     assert sum(line.doubtful for line in page.lines) == 1
+
+
+def test_texts_that_are_kept_are_doubtful_by_what_their_file_tells(tmp_path, drawn_pages, recognizer):
+    xml = drawn_pages.write_page(tmp_path, "1", texts=["sure", "unsure", "by hand"])
+    content = xml.read_text()
+    for text, confidence in (("sure", "0.9"), ("unsure", "0.4")):
+        told = f"<TextEquiv><Unicode>{text}<"
+        content = content.replace(told, told.replace("<TextEquiv", f'<TextEquiv conf="{confidence}"'))
+    xml.write_text(content)
+    (page,) = transcribe(tmp_path, recognizer, ReadingOptions(only_missing=True, threshold=0.8))
+    assert [line.doubtful for line in page.lines] == [False, True, False]
+
+
+def test_lines_that_may_lie_on_their_side_are_named(tmp_path, drawn_pages, recognizer):
+    xml = drawn_pages.write_page(tmp_path, "1")
+    left, top, right, bottom = drawn_pages.LETTER[1].box
+    wide = f'points="{left},{top} {right},{top} {right},{bottom} {left},{bottom}"/><Baseline'
+    high = 'points="20,20 60,20 60,360 20,360"/><Baseline'
+    xml.write_text(re.sub("<Baseline[^>]*>", "", xml.read_text().replace(wide, high)))
+    (page,) = transcribe(tmp_path, recognizer)
+    assert page.problems == ("outlines higher than wide and without a baseline, taken as upright",)
 
 
 def test_a_fault_costs_no_more_than_its_line_or_page(tmp_path, drawn_pages, recognizer):
