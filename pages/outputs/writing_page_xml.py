@@ -42,6 +42,8 @@ NAMESPACE = f"http://schema.primaresearch.org/PAGE/gts/pagecontent/{VERSION}"
 SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 # What the schema's sequences have behind a line's words, and behind the texts of a line or region.
 AFTER_TEXTS = ("TextStyle", "UserDefined", "Labels")
+# What `custom` tells of some characters of a text, as Transkribus writes it: unclear {offset:3; length:5;}
+TAG_OF_CHARACTERS = re.compile(r"[^\s{}]+\s*\{[^{}]*\boffset\s*:[^{}]*\}\s*")
 AFTER_WORDS = ("TextEquiv", *AFTER_TEXTS)
 # The first versions with points as an attribute and with confidences, and with MetadataItem.
 FIRST_WITH_POINTS, FIRST_WITH_ITEMS = "2013", "2018"
@@ -51,9 +53,9 @@ def write_into_page_xml(content: bytes, pages: Sequence[TranscribedPage], now: d
     """
     A PAGE file with the readings of its lines.
 
-    A line that was read gets its text, its confidence and its words; the words that it had go. Its readings of other
-    indices stay. A region that has a text of its own gets that of its lines, if any of them was read. All else stays,
-    and the whole file where no line was read.
+    A line that was read gets its text, its confidence and its words; the words that it had go, and so do tags of
+    characters of another text. Its readings of other indices stay. A region that has a text of its own gets that of
+    its lines, if any of them was read. All else stays, and the whole file where no line was read.
 
     Args:
         content: The file.
@@ -116,7 +118,18 @@ def write_line(
         add_points(made, "Coords", whole_points(word.polygon, page), version)
         set_text(made, word.text, word.confidence, version)
         insert(element, place_before(element, AFTER_WORDS), made)
+    if clean_text(line.text) != clean_text(line.line.text):
+        remove_tags_of_characters(element)
     set_text(element, clean_text(line.text), line.confidence, version)
+
+
+def remove_tags_of_characters(element: etree._Element) -> None:
+    """Takes out tags of characters: counted in another text, they are on the wrong ones."""
+    custom = element.get("custom", "")
+    if (kept := TAG_OF_CHARACTERS.sub("", custom).strip()) != custom:
+        element.set("custom", kept)
+        if not kept:
+            del element.attrib["custom"]
 
 
 def add_points(parent: etree._Element, name: str, points: Sequence[tuple[int, int]], version: str = VERSION) -> None:

@@ -96,6 +96,17 @@ def test_kept_lines_and_a_file_without_readings_are_as_they_were(write):
     assert texts_of(written) == [("kept é", 0.4), ("new", 0.875)]
 
 
+def test_tags_of_characters_stay_with_their_text_only(write):
+    tags = "textStyle {offset:0; length:3;bold:true;} unclear{length:4; offset:8;}"
+    lines = "".join(
+        line(equivalent("The old text"), name).replace("<TextLine", f'<TextLine custom="{custom}"', 1)
+        for name, custom in (("a", f"readingOrder {{index:0;}} {tags}"), ("b", tags), ("c", tags), ("d", tags))
+    )
+    written = write(page_file(lines), {0: "A new one", 1: "A new one", 2: "The old text"})
+    customs = [element.get("custom") for element in etree.fromstring(written).iter("{*}TextLine")]
+    assert customs == ["readingOrder {index:0;}", None, tags, tags]
+
+
 def test_lines_are_found_by_their_place_though_their_ids_are_doubled_or_missing(write):
     lines = line("", "l") + f"<TextLine>{COORDS}</TextLine>" + line("", "l")
     inner = f'<TextRegion id="n">{COORDS}{line("", "l")}</TextRegion>'

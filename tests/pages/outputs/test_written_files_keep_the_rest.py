@@ -25,7 +25,7 @@ DECORATED_PAGE = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
     <pc:Border><pc:Coords points="0,0 400,0 400,200 0,200"/></pc:Border>
     <pc:TableRegion id="t"><pc:Coords points="0,0 400,0 400,200 0,200"/>
       <pc:TextRegion id="r" custom="structure {type:cell;}"><!-- a cell --><pc:Coords points="0,0 400,0 400,200"/>
-        <pc:TextLine id="l" primaryLanguage="French" custom="readingOrder {index:0;} textStyle {offset:0; length:3;}">
+        <pc:TextLine id="l" primaryLanguage="French" custom="readingOrder {index:0;} own {by:Ada;}">
           <pc:Coords points="10,10 200,10 200,40 10,40"/><!-- baseline by hand --><pc:Baseline points="10,35 200,35"/>
           <pc:Word id="w"><pc:Coords points="10,10 200,10 200,40"/></pc:Word>
           <pc:TextEquiv own:by="Ada"><pc:Unicode>old</pc:Unicode></pc:TextEquiv>
