@@ -32,7 +32,7 @@ from ..pages.kept_pages import KeptPages
 from ..pages.outputs import write_document
 from ..pages.outputs.documents import xml_file
 from ..pages.outputs.line_content import clean_text
-from ..pages.outputs.plain_text import plain_text
+from ..pages.outputs.plain_text import page_text
 from ..pages.outputs.writing_page_xml import write_into_page_xml
 from ..pages.page_files import root_name
 from ..pages.page_images import open_page_image, plan_page_image
@@ -384,7 +384,7 @@ class Project:
         self.write_text(self.load(page.xml))
 
     def write_text(self, page: PageFiles) -> None:
-        write_durably(self.pages_folder / f"{page.name}.txt", plain_text([self.transcribed(page)]).encode())
+        write_durably(self.pages_folder / f"{page.name}.txt", page_text(self.transcribed(page)).encode())
 
     def record(self, action: str, line: WorkLine, text: str) -> None:
         before = {"text": line.text, "confidence": line.confidence, "state": line.state}

@@ -12,11 +12,15 @@ PAGE_BREAK = "\f"  # As pdftotext and Tesseract have it.
 
 
 def plain_text(pages: Sequence[TranscribedPage]) -> str:
-    """The text of a document. Lines that say nothing are left out, for an empty line is the end of a region."""
-    return PAGE_BREAK.join(map(page_text, pages))
+    """
+    The text of a document, in which a page that was not read is empty, so that each stands in its place.
+    """
+    texts = {page.source.number: page_text(page) for page in pages}
+    return PAGE_BREAK.join(texts.get(number, "") for number in range(max(texts) + 1))
 
 
 def page_text(page: TranscribedPage) -> str:
+    """The text of a page. Lines that say nothing are left out, for an empty line is the end of a region."""
     regions = []
     for _, lines in groupby(page.lines, lambda line: line.line.region):
         texts = [text for line in lines if (text := clean_text(line.text))]

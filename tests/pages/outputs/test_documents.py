@@ -97,6 +97,13 @@ def test_plain_text_has_regions_apart_and_nothing_for_lines_that_were_not_read(t
     assert (tmp_path / "letter.txt").read_text(encoding="utf-8") == "one\nthree\n\nmargin\n"
 
 
+def test_the_text_of_a_page_stands_in_its_place_though_one_before_it_was_not_read(tmp_path, transcribed):
+    pages = book(tmp_path, transcribed, ".tif")
+    pages.append(pages[1]._replace(source=pages[1].source._replace(name="box/book_0004", number=3, frame=3)))
+    write_document(pages[1:], ["txt"], tmp_path, transcribed.NOW)
+    assert (tmp_path / "box/book.txt").read_text().split("\f") == ["", "page two\n", "", "page two\n"]
+
+
 def test_no_reading_is_as_sure_as_what_people_write():
     values = (1.0, 0.99996, 0.875, -1.0)
     assert [written_confidence(value, True) for value in values] == ["0.9999", "0.9999", "0.875", "0"]
