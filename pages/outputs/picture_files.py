@@ -6,6 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
+from PIL import ExifTags, Image
+
+from ...processing_htr_convtext import pillow_limit
+from ..page_images import UNDO_EXIF
 from ..page_sources import open_source
 from ..transcript import PageSource, TranscribedPage
 from ..whole_files import whole_file
@@ -52,16 +56,32 @@ def mirrored(source: PageSource, folder: Path) -> Path:
 
 
 def write_picture(page: TranscribedPage, path: Path) -> Path:
-    """Copies the picture of a page, or makes one of a page that has no file of its own."""
+    """
+    Copies the picture of a page, or makes one of a page that has no file of its own, or whose file EXIF turns: its
+    lines are counted upright, and nothing in PAGE and ALTO would tell so.
+    """
     if is_part_of_a_file(page.source):
-        image = open_source(page.source, page.page)
-        with whole_file(path) as temporary:
-            options = {"quality": JPEG_QUALITY} if path.suffix == ".jpg" else {}
-            image.save(temporary, "JPEG" if path.suffix == ".jpg" else "PNG", **options)
+        save_picture(page, path, "JPEG" if path.suffix == ".jpg" else "PNG")
     elif not (path.exists() and path.samefile(page.source.image)):
-        with whole_file(path) as temporary:
-            shutil.copyfile(page.source.image, temporary)
+        if page.source.image == page.source.document and (kind := kind_of_turned(page.source.image)):
+            save_picture(page, path, kind)
+        else:
+            with whole_file(path) as temporary:
+                shutil.copyfile(page.source.image, temporary)
     return path
+
+
+def save_picture(page: TranscribedPage, path: Path, kind: str) -> None:
+    image = open_source(page.source, page.page)
+    with whole_file(path) as temporary:
+        image.save(temporary, kind, **({"quality": JPEG_QUALITY} if kind == "JPEG" else {}))
+
+
+def kind_of_turned(path: Path) -> str:
+    """The format to write an image in that its EXIF turns or mirrors; "" if it is upright."""
+    with pillow_limit(None), Image.open(path) as opened:
+        kind = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
+        return kind if opened.getexif().get(ExifTags.Base.Orientation, 1) in UNDO_EXIF else ""
 
 
 def relative_path(path: Path, folder: Path) -> str:

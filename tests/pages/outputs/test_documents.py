@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from htr_convtext.line_datasets import load_lines
-from htr_convtext.pages import find_page_image, outputs, read_pages
+from htr_convtext.pages import find_page_image, open_page_image, outputs, plan_page_image, read_pages
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.outputs import document_files, write_collection, write_document
 from htr_convtext.pages.outputs.line_content import written_confidence
@@ -340,6 +340,22 @@ def test_only_runs_on_the_same_files_go_on(tmp_path, transcribed):
             prepare_output(out, [[source]], formats, kept, mode)
     moved = shutil.copy2(page.source.image, tmp_path / "moved.png")
     prepare_output(out, [[page.source._replace(document=moved, image=moved)]], ("txt",), kept, "resume")
+
+
+@pytest.mark.parametrize(("orientation", "suffix"), [(3, ".jpg"), (6, ".png")])
+def test_the_picture_of_a_turned_photo_is_as_its_lines_are_counted(tmp_path, transcribed, orientation, suffix):
+    page = transcribed.drawn_page(tmp_path, [["two words"]], suffix=suffix)
+    upright, exif = Image.open(page.source.image).copy(), Image.Exif()
+    exif[0x0112] = orientation
+    stored = upright.transpose({3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation])
+    stored.save(page.source.image, exif=exif)
+    paths = write_document([page], ("page", "image"), tmp_path / "out", transcribed.NOW)
+    assert names(paths, tmp_path / "out") == sorted([f"letter{suffix}", "letter.page.xml"])
+    (told,) = read_pages(paths[0])
+    plan = plan_page_image(paths[1], told)
+    assert not plan.stored and not plan.warning
+    difference = np.asarray(open_page_image(paths[1], plan), int) - np.asarray(upright, int)
+    assert np.abs(difference).mean() < 4
 
 
 def test_writing_in_place(tmp_path, transcribed):
