@@ -11,13 +11,14 @@ Lines that XML tells are read; on other pages they are found (extra [pages]). Th
 """
 
 import argparse
+import datetime
 import sys
 import time
 from collections.abc import Iterable, Iterator
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import InitProcessGroupKwargs, gather_object
 from tqdm import tqdm
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
@@ -35,10 +36,14 @@ from htr_convtext.pages.results import (
 from htr_convtext.pages.transcript import Problem
 from htr_convtext.pages.transcription import unknown_types
 
+# Of one process for another that still reads, or writes the PDF of a book. PyTorch's own are 10 and 30 minutes, which
+# end the run.
+LONGEST_WAIT = datetime.timedelta(days=30)
+
 
 def main() -> None:
     options = parse_arguments(__doc__, sys.argv[1:])
-    accelerator = Accelerator()
+    accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)])
     try:
         found = find_pages(options.inputs, options.output)
         kept = KeptPages(options.output, settings_of(options))

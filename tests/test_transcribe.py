@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from accelerate import Accelerator
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextTokenizer
 from htr_convtext.pages.command_line import parse_arguments
@@ -227,6 +228,18 @@ def test_two_processes_share_the_pages(root, transcribe, letters, model_folder, 
 def readings(folder: Path) -> dict[str, str]:
     """Texts and where they are; confidences may differ in the last digit between batches."""
     return {name: text for name, text in results(folder).items() if name.endswith(".txt")}
+
+
+def test_a_process_waits_for_one_that_reads_for_hours(transcribe, model_folder, tmp_path, monkeypatch):
+    waits, initialize = [], Accelerator.__init__
+
+    def noted(self, *given, **options):
+        waits.extend(handler.timeout for handler in options["kwargs_handlers"])
+        initialize(self, *given, **options)
+
+    monkeypatch.setattr(Accelerator, "__init__", noted)
+    assert transcribe(tmp_path / "nowhere", "--model", model_folder, "--output", tmp_path / "out").status == 1
+    assert waits[0].days > 1
 
 
 def test_results_may_go_into_the_files_that_came_in(transcribe, letters, model_folder):
