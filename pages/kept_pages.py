@@ -100,14 +100,16 @@ class KeptPages:
             paths: Those of a document, or the tables; what is not there is left out.
             source: A page of the document; None for the tables.
         """
-        files = self.noted(source)["files"] | {self.key(path): file_stamp(path) for path in paths if path.exists()}
+        files = self.noted(source)["files"] | {
+            self.key(path): file_stamp(path) for path in paths if os.path.exists(path)
+        }
         content = {"document": document_of(source), "files": files}
         write_whole(self.noted_path(source), json.dumps(content).encode())
 
     def changed_files(self, paths: Iterable[Path], source: PageSource | None = None) -> set[Path]:
         """Those of some results that are there, but not as they were noted."""
         files = self.noted(source)["files"]
-        return {path for path in paths if path.exists() and files.get(self.key(path)) != file_stamp(path)}
+        return {path for path in paths if os.path.exists(path) and files.get(self.key(path)) != file_stamp(path)}
 
     def has_noted(self, source: PageSource) -> bool:
         """Whether results of this very document were noted."""

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run's results: what may be written over, outputs made of the pages that were kept, and what went wrong."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -60,7 +61,8 @@ def prepare_output(
 
 def note_existing(paths: Iterable[Path], kept: KeptPages, source: PageSource | None = None) -> None:
     if existing := [path for path in paths if os.path.exists(path)]:
-        kept.note_files(existing, source)
+        with contextlib.suppress(OSError):  # A name that is too long for the disk: its page cannot be kept, either.
+            kept.note_files(existing, source)
 
 
 def files_in_the_way(
