@@ -1004,6 +1004,13 @@ def test_half_precision_outputs(processor):
     assert [reading["text"] for reading in readings] == ["ab", "c c"]
 
 
+@pytest.mark.parametrize("classes", [len(ALPHABET), len(ALPHABET) + 2])
+def test_the_processor_of_another_model_is_refused(processor, classes):
+    outputs = SimpleNamespace(logits=torch.zeros(1, 8, classes))
+    with pytest.raises(ValueError, match=f"{classes} classes and the tokenizer {len(ALPHABET) + 1}: .*two models"):
+        processor.post_process_text_recognition(outputs)
+
+
 def test_a_size_for_each_line(processor):
     with pytest.raises(ValueError, match="target_sizes has 1 sizes for 2 lines"):
         processor.post_process_text_recognition(outputs_of("a-", "-b"), target_sizes=[(64, 512)])

@@ -1090,8 +1090,16 @@ class HTRConvTextProcessor(ProcessorMixin):
             have `check`, whether their score is below it; with `alternatives` the line has them as `alternatives`,
             the same dictionaries, the best first. Scores are probabilities of being right as far as the calibration
             was fitted.
+
+        Raises:
+            ValueError: If the logits have other classes than the tokenizer, or an option cannot be followed.
         """
         check_reading(decoder, alternatives, threshold)
+        if (classes := outputs.logits.shape[-1]) != self.tokenizer.vocab_size:
+            raise ValueError(
+                f"The network has {classes} classes and the tokenizer {self.tokenizer.vocab_size}: they are of two "
+                "models. Load the processor from the folder of the network."
+            )
         blank_id = self.tokenizer.pad_token_id
         search = self.resolve_decoder(decoder)
         if search is None:
