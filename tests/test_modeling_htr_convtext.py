@@ -157,7 +157,12 @@ def test_lines_that_ctc_cannot_align_count_zero(model):
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [(torch.tensor([[1, 12]]), "below vocab_size 12. Got 12"), (torch.tensor([[1, 0]]), "blank")],
+    [
+        (torch.tensor([[1, 12]]), "below vocab_size 12. Got 12"),
+        (torch.tensor([[1, 0]]), "blank"),
+        (torch.tensor([[1, 2, 3], [-100, -100, 4]]), "Pad labels on the right"),
+        (torch.tensor([[1, -100, 3]]), "Pad labels on the right"),
+    ],
 )
 def test_impossible_labels_are_refused(model, labels, message):
     with pytest.raises(ValueError, match=message):

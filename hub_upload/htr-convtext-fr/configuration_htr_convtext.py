@@ -407,13 +407,15 @@ def checked_pixel_values(pixel_values: torch.Tensor, config: HTRConvTextConfig) 
 
 
 def check_labels(labels: torch.Tensor, vocab_size: int) -> None:
-    """Refuses label classes outside `1..vocab_size - 1`; negative ones are padding."""
+    """Refuses label classes outside `1..vocab_size - 1`; negative ones are padding, and stand on the right."""
     if torch.compiler.is_compiling() or labels.numel() == 0:
         return
     if labels.max() >= vocab_size:
         raise ValueError(f"Label values must be below vocab_size {vocab_size}. Got {int(labels.max())}.")
     if (labels == 0).any():
         raise ValueError("Class 0 is the CTC blank and cannot be a label. Pad labels with -100.")
+    if ((labels[..., :-1] < 0) & (labels[..., 1:] >= 0)).any():
+        raise ValueError("Padding stands before characters of a label. Pad labels on the right, behind their ends.")
 
 
 HTRConvTextConfig.register_for_auto_class()

@@ -571,13 +571,13 @@ class HTRConvTextForCTC(HTRConvTextGenerationMixin, HTRConvTextPreTrainedModel):
         """
         Args:
             pixel_values: See [`HTRConvTextModel.forward`], and so for the outputs to return.
-            labels: Character classes of shape `(batch_size, label_length)`, padded with -100.
+            labels: Character classes of shape `(batch_size, label_length)`, padded on the right with -100.
 
         Returns:
             Logits of shape `(batch_size, config.frames(width), vocab_size)`, features, and the loss with `labels`.
 
         Raises:
-            ValueError: If the images do not fit the configuration, or a label lies outside `1..vocab_size - 1`.
+            ValueError: If the images do not fit the configuration, or labels are not `1..vocab_size - 1`, so padded.
         """
         outputs = self.htr_convtext(
             pixel_values, output_attentions=output_attentions, output_hidden_states=output_hidden_states
