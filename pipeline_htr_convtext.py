@@ -4,6 +4,7 @@
 
 import contextlib
 import copy
+import os
 import threading
 import traceback
 import warnings
@@ -42,6 +43,9 @@ OPTIONS = (
     *("batch_size", "num_workers", "return_segments", "on_error", "check_lines", "generate_kwargs", "timeout"),
     *("decoder", "alternatives", "threshold"),
 )
+
+# Parts of a processor that a pipeline may be given besides.
+PARTS = ("image_processor", "tokenizer")
 
 # How lines are looked at. The numbers were chosen on whole pages and on lines of some 250 hands. Of 18,254 of them
 # none is turned or taken for blank, 9 are refused as several and 66 noted; a test counts those of two of the hands.
@@ -126,7 +130,8 @@ class HTRConvTextPipeline(Pipeline):
     Args:
         model ([`HTRConvTextForCTC`] or [`ExportedHTRConvText`]): The network.
         processor ([`HTRConvTextProcessor`]): Its processor.
-        kwargs: What every transformers pipeline takes: `device`, `batch_size`, `num_workers`.
+        kwargs: What every transformers pipeline takes: `device`, `batch_size`, `num_workers`; `image_processor` and
+            `tokenizer`, objects or folders, take the place of those of the processor.
     """
 
     _load_processor = True
@@ -135,6 +140,7 @@ class HTRConvTextPipeline(Pipeline):
     _load_tokenizer = False
 
     def __init__(self, model, *args, **kwargs):
+        kwargs |= chosen_parts(kwargs)
         with computing_device_first(model):
             super().__init__(model, *args, **kwargs)
 
@@ -721,6 +727,20 @@ class Readings:
             ) from error
         self.number += 1
         return result
+
+
+def chosen_parts(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a processor among a pipeline's options, and a copy of the processor that has them."""
+    processor = options.get("processor")
+    chosen = {name: options[name] for name in PARTS if options.get(name) is not None}
+    if processor is None or not chosen:
+        return {}
+    for name, part in chosen.items():
+        if isinstance(part, (str, os.PathLike)):
+            chosen[name] = type(getattr(processor, name)).from_pretrained(part)
+    processor = copy.copy(processor)
+    vars(processor).update(chosen)
+    return {**chosen, "processor": processor}
 
 
 def is_collection(inputs) -> bool:

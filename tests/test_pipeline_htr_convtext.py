@@ -555,6 +555,25 @@ def test_a_loaded_model_in_transformers_own_pipelines(request, model_folder, lin
         assert "Write model.as_pipeline(processor)" in answer
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+def test_parts_of_a_processor_are_read_with(model_folder, line_images, tmp_path, by_name):
+    processor = HTRConvTextProcessor.from_pretrained(model_folder)
+    image_processor = processor.image_processor.with_options(size={"height": 64, "width": 256})
+    letters = processor.tokenizer.alphabet
+    tokenizer = type(processor.tokenizer).from_alphabet(letters[1:] + letters[:1])
+    parts = {"image_processor": image_processor, "tokenizer": tokenizer}
+    for name, part in parts.items() if by_name else ():
+        part.save_pretrained(tmp_path / name)
+    expected = HTRConvTextForCTC.from_pretrained(model_folder).as_pipeline(
+        HTRConvTextProcessor(image_processor, tokenizer, processor.calibration)
+    )(line_images[0])
+    given = {name: str(tmp_path / name) for name in parts} if by_name else parts
+    read = pipeline("image-to-text", model=str(model_folder), trust_remote_code=True, **given)
+    assert read(line_images[0])[0]["generated_text"] == expected[0]["generated_text"]
+    whole = pipeline("image-to-text", model=str(model_folder), trust_remote_code=True)
+    assert whole(line_images[0])[0]["generated_text"] != expected[0]["generated_text"]
+
+
 def test_options_of_generate_are_taken(read, readings, line_images):
     for options in ({"max_new_tokens": 64}, {"generate_kwargs": {"max_new_tokens": 64, "num_beams": 4}}):
         assert_same([read(line_images[0], **options)], readings[:1])
