@@ -44,8 +44,8 @@ PILLOW_LIMIT = SimpleNamespace(lock=threading.Lock(), lifted=0, pixels=None)
 ONE_IMAGE_FORMATS = ("MPO", "PSD")
 TIFF_SUBFILE_TYPE, TIFF_PHOTOMETRIC = 254, 262
 TIFF_PREVIEW_OR_MASK = 1 | 4
-# White in images of 8, 10, 12, 14 and 16 bits; the smallest that holds an image's values is taken for its depth.
-WHITES = (255, 1023, 4095, 16383, 65535)
+# White in images of 1, 8, 10, 12, 14 and 16 bits; the smallest that holds an image's values is taken for its depth.
+WHITES = (1, 255, 1023, 4095, 16383, 65535)
 # Resampling overshoots: floats may pass black and white by this share of white.
 FLOAT_OVERSHOOT = 0.25
 
@@ -264,7 +264,7 @@ def source_of(image: Image.Image) -> str:
 
 
 def image_from_array(array: np.ndarray | torch.Tensor) -> Image.Image:
-    """Grey or colour array with values 0 to 255, 0 to 65535 (16-bit) or 0 to 1 (floats) to an 8-bit PIL image."""
+    """Grey or colour array with values 0 to 255, 0 to 65535 (16-bit) or 0 to 1 to an 8-bit PIL image."""
     if isinstance(array, torch.Tensor):
         array = array.detach().cpu()
     pixels = array.float().numpy() if is_float_tensor(array) else np.asarray(array)
@@ -290,8 +290,8 @@ def is_float_tensor(array: np.ndarray | torch.Tensor) -> TypeGuard[torch.Tensor]
 
 
 def to_eight_bits(pixels: np.ndarray) -> np.ndarray:
-    """Pixels of any numeric type to uint8. White is told from the largest value: 1 in floats, 255, ..., 65535."""
-    if pixels.dtype == np.uint8:
+    """Pixels of any numeric type to uint8. White is told from the largest value: 1, 255, ..., 65535."""
+    if pixels.dtype == np.uint8 and pixels.max() > WHITES[0]:
         return pixels
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255

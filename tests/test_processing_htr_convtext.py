@@ -188,6 +188,13 @@ ARRAYS = {
 }
 
 
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
+def test_zeros_and_ones_are_ink_and_paper(image_processor, grey, dtype):
+    paper = grey > 127
+    expected = image_processor.preprocess_line(Image.fromarray(paper.astype(np.uint8) * 255))
+    np.testing.assert_array_equal(image_processor.preprocess_line(paper.astype(dtype)), expected)
+
+
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_arrays_read_like_the_image(image_processor, grey, kind):
     pixel_values = image_processor.preprocess_line(ARRAYS[kind](grey))
