@@ -262,6 +262,9 @@ def test_widths_of_their_own(aspect, height, width, padded):
 def test_another_multiple():
     narrow = HTRConvTextImageProcessor(keep_aspect_ratio=True, pad_to_multiple_of=32)
     assert [narrow.padded_width(64, width) for width in (32, 33, 500, 900)] == [32, 64, 512, 512]
+    between = narrow.with_options(size={"height": 64, "width": 500})
+    lines = [np.zeros((64, width), dtype=np.uint8) for width in (100, 900)]
+    assert between(lines, padding="max_length", return_tensors="np").pixel_values.shape == (2, 1, 64, 512)
 
 
 def test_a_line_does_not_depend_on_its_batch(aspect, grey):

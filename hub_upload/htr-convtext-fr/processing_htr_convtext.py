@@ -584,8 +584,9 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
             return_tensors: `"pt"` or `"np"` for one array of shape `(batch_size, 1, height, width)`; `None` for a
                 list of `(1, height, width)` arrays.
             padding: `True` or `"longest"` pads lines of several widths with paper to the widest, `"max_length"` to
-                `size["width"]`. The network has no mask and sees the paper, so that a reading may then depend on the
-                batch; the pipeline, which batches lines of equal width, gives readings that never do.
+                `size["width"]` and on to the multiple that lines so long are padded to. The network has no mask and
+                sees the paper, so that a reading may then depend on the batch; the pipeline, which batches lines of
+                equal width, gives readings that never do.
             input_data_format: `"channels_first"` or `"channels_last"`, where an array's shape leaves it open.
             kwargs: Options of the class for this call, and those of transformers' image processors.
 
@@ -601,7 +602,8 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
             return self.with_options(**kwargs).preprocess(images, return_tensors, padding, input_data_format)
         lines = [self.preprocess_line(channels_last(image, input_data_format)) for image in flatten_images(images)]
         widths = sorted({line.shape[-1] for line in lines})
-        to_width = {"longest": max(widths, default=0), "max_length": self.size["width"]}.get(padding_of(padding) or "")
+        widest = self.padded_width(self.size["height"], self.size["width"])
+        to_width = {"longest": max(widths, default=0), "max_length": widest}.get(padding_of(padding) or "")
         if to_width is None and return_tensors is not None and len(widths) > 1:
             raise ValueError(
                 f"With keep_aspect_ratio these lines have several widths, {widths}, and do not fit into one array. "
