@@ -900,10 +900,18 @@ class HTRConvTextProcessor(ProcessorMixin):
         self._decoders: dict[Any, HTRConvTextDecoder | None] = {}
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):
-        """As every transformers processor; remembers where it came from, to find a decoder there."""
+    def from_pretrained(cls, pretrained_model_name_or_path, calibration=None, **kwargs):
+        """
+        As every transformers processor, whose options those of [`HTRConvTextImageProcessor`] and `calibration` are
+        too; remembers where it came from, to find a decoder there.
+        """
+        unknown = {name for name in kwargs if not is_option(name)}
+        if unknown and not kwargs.get("return_unused_kwargs"):
+            raise TypeError(f"{cls.__name__} has no option {', '.join(sorted(unknown))}.")
         with naming_damaged_files(pretrained_model_name_or_path, "processor_config.json or tokenizer_config.json"):
             processor = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        if calibration is not None:
+            processor.calibration = check_calibration(calibration)
         processor._source = (
             pretrained_model_name_or_path,
             {name: kwargs[name] for name in FINDING_OPTIONS if kwargs.get(name) is not None},
@@ -1132,6 +1140,12 @@ class HTRConvTextProcessor(ProcessorMixin):
     def _image_pixels(self, stride: int, height: int, width: int) -> tuple[float, float]:
         """Pixels of a line's image of `height x width` pixels for each frame, and its width."""
         return stride * width / self.image_processor.resized_width(height, width), float(width)
+
+
+def is_option(name: str) -> bool:
+    """Whether it is an option of the image processor, or of loading and of other parts, which are handed on."""
+    own = {*HTRConvTextImageProcessor.options, *FIXED_IMAGE_OPTIONS}
+    return name in own or name in NO_IMAGE_OPTIONS or name in LOADING_OPTIONS or name.startswith("_")
 
 
 def last_change(path: str) -> float:

@@ -602,6 +602,7 @@ def test_options_that_do_not_exist(image_processor, tmp_path, grey):
         lambda: image_processor(grey, nonsense=1),
         lambda: HTRConvTextImageProcessor(nonsense=1),
         lambda: AutoImageProcessor.from_pretrained(tmp_path, trust_remote_code=True, nonsense=1),
+        lambda: HTRConvTextProcessor.from_pretrained(tmp_path, nonsense=1),
         lambda: HTRConvTextProcessor.for_dataset("iam")(grey, nonsense=1),
         lambda: HTRConvTextProcessor.for_dataset("iam")(text="a", text_kwargs={"nonsense": 1}),
     ):
@@ -638,6 +639,8 @@ def test_options_for_other_parts_reach_those(tmp_path):
         padded = load(tmp_path, max_length=5, padding="max_length", **options)
         assert padded(text="aab")["labels"] == [processor.tokenizer.encode("aab") + [-100] * 2]
         assert load(tmp_path, image_processor=other, **options).image_processor.keep_aspect_ratio
+        changed = load(tmp_path, calibration={"line": [2.0, 0.5]}, keep_aspect_ratio=True, **options)
+        assert changed.calibration["line"] == [2.0, 0.5] and changed.image_processor.keep_aspect_ratio
 
 
 def test_a_processor_says_the_same_before_and_after_saving(tmp_path):
