@@ -108,6 +108,7 @@ FORMS = {
     "list of tensors": lambda lines: [torch.from_numpy(np.array(Image.open(line)))[None] for line in lines],
     "list of base64": lambda lines: [base64.b64encode(Path(line).read_bytes()).decode() for line in lines],
     "list of bytes": lambda lines: [Path(line).read_bytes() for line in lines],
+    "list of open files": lambda lines: [io.BytesIO(Path(line).read_bytes()) for line in lines],
 }
 
 
@@ -115,6 +116,11 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_many_lines(read, readings, line_images, form, batch_size):
     assert_same(read(FORMS[form](line_images[::8]), batch_size=batch_size), readings[::8])
+
+
+def test_an_open_file_is_one_line_as_often_as_it_is_read(read, readings, line_images):
+    with open(line_images[0], "rb") as file:
+        assert_same([read(file), read(file)], readings[:1] * 2)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])

@@ -147,8 +147,8 @@ class HTRConvTextPipeline(Pipeline):
     def __call__(self, inputs, **kwargs):
         """
         Args:
-            inputs: One line image (path, URL, base64, bytes, PIL image, array, tensor) or many: a list, a generator,
-                a dataset, or rows of one whose `image` column holds the image.
+            inputs: One line image (path, URL, base64, bytes, open file, PIL image, array, tensor) or many: a list, a
+                generator, a dataset, or rows of one whose `image` column holds the image.
             batch_size: Lines that go through the network together. Where the processor keeps lines' aspect ratios,
                 eight times as many are loaded at once and sorted by width.
             num_workers: Processes that load images.
@@ -745,14 +745,14 @@ def chosen_parts(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_collection(inputs) -> bool:
     """Whether inputs are many lines, and no list; a torch dataset that is a stream is none."""
-    if isinstance(inputs, (list, *SINGLE_LINES, torch.utils.data.IterableDataset)):
+    if isinstance(inputs, (list, *SINGLE_LINES, torch.utils.data.IterableDataset)) or hasattr(inputs, "read"):
         return False
     return hasattr(inputs, "__len__") and hasattr(inputs, "__getitem__")
 
 
 def is_stream(inputs) -> bool:
     """Whether inputs are lines one after the other, such as a streamed dataset, which pipelines take for one line."""
-    if isinstance(inputs, (list, *SINGLE_LINES, torch.utils.data.Dataset)):
+    if isinstance(inputs, (list, *SINGLE_LINES, torch.utils.data.Dataset)) or hasattr(inputs, "read"):
         return False
     return hasattr(inputs, "__iter__")
 

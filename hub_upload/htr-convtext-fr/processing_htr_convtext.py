@@ -69,9 +69,9 @@ def load_image(image, frame: int | None = None, max_pixels: int | None = MAX_PIX
     Opens whatever users call an image.
 
     Args:
-        image: A path, an http(s) URL, a base64 string or data URI, bytes, a PIL image, an array or tensor of shape
-            (height, width), (height, width, channels) or (channels, height, width), or the dictionary that `datasets`
-            gives for an image that it has not decoded.
+        image: A path, an http(s) URL, a base64 string or data URI, bytes, a file opened in binary mode, a PIL image,
+            an array or tensor of shape (height, width), (height, width, channels) or (channels, height, width), or
+            the dictionary that `datasets` gives for an image that it has not decoded.
         frame: Which frame of a TIFF, GIF, WebP or PNG of several, from 0. A PIL image that is at another than its
             first frame already needs none.
         max_pixels: Most pixels that a file may have; `None` for any number. The default is Pillow's limit.
@@ -92,6 +92,9 @@ def load_image(image, frame: int | None = None, max_pixels: int | None = MAX_PIX
         return image_from_array(image)
     if isinstance(image, Image.Image):
         return decode(image, source_of(image), frame)
+    if hasattr(image, "read"):
+        name = str(getattr(image, "name", "an open file"))
+        return open_image(io.BytesIO(whole_file(image)), name, frame, max_pixels)
     if isinstance(image, (bytes, bytearray)):
         return open_image(io.BytesIO(image), f"{len(image)} bytes", frame, max_pixels)
     if isinstance(image, (str, os.PathLike)):
@@ -99,6 +102,13 @@ def load_image(image, frame: int | None = None, max_pixels: int | None = MAX_PIX
     raise ValueError(
         f"Expected a path, URL, PIL image, array or tensor as image. Got {type(image).__name__}: {str(image)[:80]!r}."
     )
+
+
+def whole_file(file) -> bytes:
+    """Bytes of an open file from its beginning, however far it was read before."""
+    if file.seekable():
+        file.seek(0)
+    return file.read()
 
 
 def load_image_from_name(name: str, frame: int | None, max_pixels: int | None) -> Image.Image:
