@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from transformers import AutoProcessor, Trainer, TrainingArguments, pipeline
 
-from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
+from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
 
 # What the package's other parts would need, and the package itself.
 ABSENT = ("htr_convtext", "accelerate", "datasets", "evaluate", "jiwer", "torchvision")
@@ -306,3 +306,13 @@ def test_push_to_hub_uploads_a_complete_folder(hub, model_folder):
     assert {"model.safetensors", "processor_config.json", "tokenizer_config.json", "vocab.json"} <= uploaded
     processor = AutoProcessor.from_pretrained(hub / HUB_NAME, trust_remote_code=True)
     assert processor.tokenizer.alphabet == read.processor.tokenizer.alphabet
+
+
+@pytest.mark.parametrize("part", ["pipeline", "processor"])
+def test_saving_to_the_hub_uploads_the_processor_and_its_decoder(hub, model_folder, tmp_path, part):
+    model, processor = (kind.from_pretrained(model_folder) for kind in (HTRConvTextForCTC, HTRConvTextProcessor))
+    processor.decoder = HTRConvTextDecoder(processor.tokenizer.alphabet)
+    saved = processor if part == "processor" else model.as_pipeline(processor)
+    saved.save_pretrained(str(tmp_path / "saved"), push_to_hub=True, repo_id=HUB_NAME)
+    uploaded = {path.relative_to(hub / HUB_NAME).as_posix() for path in (hub / HUB_NAME).rglob("*")}
+    assert {"processor_config.json", "language_model/decoder_config.json"} <= uploaded

@@ -206,7 +206,7 @@ class HTRConvTextPipeline(Pipeline):
     def save_pretrained(self, save_directory, **kwargs):
         """Saves model and processor as a folder that loads as it lies; the base class leaves the processor out."""
         super().save_pretrained(save_directory, **kwargs)
-        self.processor.save_pretrained(save_directory)
+        self.processor.save_pretrained(save_directory, **kwargs)
 
     def _sanitize_parameters(
         self,

@@ -934,6 +934,11 @@ class HTRConvTextProcessor(ProcessorMixin):
             self.decoder.save_pretrained(os.path.join(save_directory, DECODER_FOLDER))
         return super().save_pretrained(save_directory, *args, **kwargs)
 
+    def _get_files_timestamps(self, working_dir):
+        # What save_pretrained(push_to_hub=True) uploads is what has changed since: the decoder is saved by then.
+        times = super()._get_files_timestamps(working_dir)
+        return {name: time for name, time in times.items() if name != DECODER_FOLDER}
+
     @property
     def decoder(self) -> HTRConvTextDecoder | None:
         if None not in self._decoders:
