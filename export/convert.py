@@ -161,8 +161,8 @@ def onnx_int8() -> OnnxRuntimeStaticConfig:
 def calibration_lines(data_dir: str, processor: HTRConvTextProcessor, number: int) -> Iterator[torch.Tensor]:
     """Lines spread evenly over the training split of a line folder, each of shape (1, channels, height, width)."""
     lines = load_split_or_exit(data_dir, "train")
-    step = max(1, len(lines) // number)
-    for line in lines.select(range(0, len(lines), step)[:number]):
+    number = min(number, len(lines))
+    for line in lines.select([place * len(lines) // number for place in range(number)]):
         yield processor(images=line["image"], return_tensors="pt").pixel_values
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from PIL import Image
 
 pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
 openvino = pytest.importorskip("openvino", reason="the extra [export] is not installed")
@@ -17,7 +18,12 @@ pytest.importorskip("nncf", reason="the extra [export] is not installed")
 
 from transformers.exporters.base import EXPORT_MANIFEST_FILE  # noqa: E402
 
-from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextProcessor  # noqa: E402
+from htr_convtext import (  # noqa: E402
+    HTRConvTextDecoder,
+    HTRConvTextForCTC,
+    HTRConvTextImageProcessor,
+    HTRConvTextProcessor,
+)
 from htr_convtext.decoding.ngrams import estimate, write_arpa  # noqa: E402
 from htr_convtext.export import ExportedHTRConvText, convert, export_model, verify  # noqa: E402
 from htr_convtext.export.verify import SHAPES  # noqa: E402
@@ -141,6 +147,17 @@ def test_sizes_stay_whole_in_bfloat16(model, tmp_path):
         expected, logits = exact(pixel_values).logits, half(pixel_values).logits
         assert logits.shape == expected.shape == (batch_size, config.frames(width), config.vocab_size)
         assert (logits - expected).abs().mean() / expected.std() < 0.1
+
+
+@pytest.mark.parametrize(("number", "widths"), [(2, [8, 24]), (3, [8, 16, 32]), (9, [8, 16, 24, 32, 40])])
+def test_lines_that_calibrate_are_spread_over_the_split(tmp_path, number, widths):
+    for width in range(8, 48, 8):
+        Image.new("L", (width, 64), 255).save(tmp_path / f"{width:02}.png")
+    (tmp_path / "train.tsv").write_text("".join(f"{width:02}.png\ta\n" for width in range(8, 48, 8)))
+    processor = HTRConvTextProcessor.for_dataset("iam")
+    processor.image_processor = HTRConvTextImageProcessor(keep_aspect_ratio=True, pad_to_multiple_of=8)
+    lines = convert.calibration_lines(str(tmp_path), processor, number)
+    assert [line.shape[-1] for line in lines] == widths
 
 
 @pytest.mark.slow
