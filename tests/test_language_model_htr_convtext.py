@@ -258,6 +258,16 @@ def test_a_model_without_one_says_so(tmp_path):
         assert processor.resolve_decoder(tmp_path / "other").length_bonus == bonus
 
 
+def test_a_decoder_on_the_hub_may_be_out_of_reach(tmp_path):
+    processor = processor_of()
+    processor._source = "someone/model", {"cache_dir": tmp_path}
+    outputs = SimpleNamespace(logits=random_logits(1, 9, 4))
+    with pytest.raises(ValueError, match="someone/model has none .*; if it is on the Hub, that may be out of reach"):
+        processor.post_process_text_recognition(outputs, decoder=True)
+    with pytest.raises(FileNotFoundError, match="that may be out of reach"):
+        processor.post_process_text_recognition(outputs, decoder="someone/model")
+
+
 @pytest.mark.parametrize(
     ("alphabet", "message"),
     [(" abc", r"it lacks \['c'\]"), (" a", r"it has \['b'\] besides"), ("ab ", "another order")],

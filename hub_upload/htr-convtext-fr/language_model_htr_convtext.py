@@ -120,7 +120,7 @@ class HTRConvTextDecoder:
         if decoder is None:
             raise FileNotFoundError(
                 f"{os.fspath(folder)}: there is no decoder ({DECODER_CONFIG}), neither in it nor in {DECODER_FOLDER}/ "
-                "within. Build one: python -m htr_convtext.decoding.build"
+                f"within{or_unreachable(folder)}. Build one: python -m htr_convtext.decoding.build"
             )
         return decoder
 
@@ -380,6 +380,11 @@ def find_file(
     if wanted_by is not None:
         raise ValueError(f"{wanted_by}: {name}, which belongs to it, is missing in {os.fspath(folder)}.")
     return None
+
+
+def or_unreachable(name: str | os.PathLike) -> str:
+    """Why nothing may be found that is there: greedy reading does not fetch a model's decoder from the Hub."""
+    return "" if os.path.isdir(name) else "; if it is on the Hub, that may be out of reach now"
 
 
 def read_config(path: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from transformers.utils import TensorType, to_py_obj
 
 from .configuration_htr_convtext import check_types, naming_damaged_files, same_kind
 from .decoding_htr_convtext import check_calibration, collapse_frames, decode_greedily, describe_hypothesis, flag
-from .language_model_htr_convtext import DECODER_CONFIG, DECODER_FOLDER, HTRConvTextDecoder
+from .language_model_htr_convtext import DECODER_CONFIG, DECODER_FOLDER, HTRConvTextDecoder, or_unreachable
 
 BLANK_TOKEN = "<blank>"
 LABEL_PADDING = -100
@@ -966,10 +966,11 @@ class HTRConvTextProcessor(ProcessorMixin):
             resolved = self.decoder
             if resolved is None:
                 del self._decoders[None]  # It may be there the next time: the message says how.
-                name = self._source[0] if self._source else "this processor"
+                source = self._source[0] if self._source else None
+                name, why = ("this processor", "") if source is None else (source, or_unreachable(source))
                 raise ValueError(
-                    f"decoder=True takes the model's own language model, and {name} has none ({DECODER_FOLDER}/). "
-                    "Pass the folder of one, or build one: python -m htr_convtext.decoding.build"
+                    f"decoder=True takes the model's own language model, and {name} has none ({DECODER_FOLDER}/)"
+                    f"{why}. Pass the folder of one, or build one: python -m htr_convtext.decoding.build"
                 )
         elif isinstance(decoder, (str, os.PathLike)):
             name = os.fspath(decoder), last_change(os.path.join(decoder, DECODER_CONFIG))
