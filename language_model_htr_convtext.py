@@ -12,6 +12,7 @@ import threading
 import unicodedata
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +39,7 @@ MAX_ORDER = 6
 BEAM_THRESHOLD = 25.0
 # Characters on each side of a word between which it is searched again: as far as the longest n-grams see.
 CONTEXT = MAX_ORDER - 1
-WORD = re.compile(r"[^\W\d_]+")
+LETTER = re.compile(r"[^\W\d_]")
 # A language model is loaded once, however many threads ask for it.
 LOADING = threading.Lock()
 
@@ -302,7 +303,8 @@ class HTRConvTextDecoder:
         return sorted(scored, key=lambda item: (-item[2], item[1]))
 
     def bonus(self, text: str) -> float:
-        known = sum(len(word) for word in WORD.findall(text) if word in self.words or word.lower() in self.words)
+        words = words_in(text) if self.words else []
+        known = sum(len(word) for word in words if word in self.words or word.lower() in self.words)
         return self.length_bonus * len(text) + self.word_bonus * known
 
     def text_of(self, path: Sequence[int]) -> str:
@@ -321,6 +323,17 @@ class HTRConvTextDecoder:
     def __getstate__(self) -> dict[str, Any]:
         # C++ objects are not copied: worker processes and copies load the language model when they need it.
         return {**vars(self), "_engine": None}
+
+
+def words_in(text: str) -> list[str]:
+    """Runs of letters, with the marks on them."""
+    return ["".join(run) for is_word, run in groupby(text, is_of_word) if is_word]
+
+
+@cache
+def is_of_word(character: str) -> bool:
+    """Whether it is a letter or a mark on one, such as an accent of its own or a vowel of an Indian script."""
+    return bool(LETTER.match(character)) or unicodedata.category(character).startswith("M")
 
 
 def certain(token_ids: Sequence[int], vocab_size: int) -> torch.Tensor:

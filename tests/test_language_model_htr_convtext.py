@@ -155,6 +155,15 @@ def test_places_and_scores_are_those_of_the_frames():
     )
 
 
+@pytest.mark.parametrize(
+    "word", ["e\u0301te\u0301", "\u0939\u093f\u0928\u094d\u0926\u0940", "\u0634\u064e\u0645\u0633", "été"]
+)
+def test_a_word_with_marks_of_their_own_is_known(word):
+    """Accents that are characters of a model, vowels of Indian scripts, and those of Arabic and Hebrew."""
+    decoder = HTRConvTextDecoder(" ,9" + "".join(sorted(set(word))), words=[word], word_bonus=1.0, normal_form="none")
+    assert decoder.bonus(f"9{word}, {word[:-1]} {word[-1]}") == len(word)
+
+
 @pytest.mark.parametrize("options", [{"lm_weight": 0.7, "length_bonus": 0.4}, {"lm_weight": 0.4, "word_bonus": 0.9}])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_word_scores_its_share_of_all_between_its_neighbours(options, seed, monkeypatch):
