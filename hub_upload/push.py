@@ -3,6 +3,8 @@
 """Uploads a complete model folder to the Hugging Face Hub, in one commit.
 
 python -m htr_convtext.hub_upload.push FOLDER USER/NAME [--private]
+
+Of a training's folder, the checkpoints and other models in it stay here, and so do its reports, which show lines.
 """
 
 import argparse
@@ -16,6 +18,8 @@ from ..console import errors_as_sentences, hub_errors, print_any_character
 
 REQUIRED = ("config.json", "model.safetensors", "processor_config.json", "tokenizer_config.json", "README.md")
 HIDDEN_OR_CACHED = (".", "__pycache__")
+# What a training writes beside its model that shows its lines.
+REPORTS = ("*_predictions.json", "*_report.html")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -39,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def upload_operations(folder: Path) -> list[CommitOperationAdd]:
     """
-    What a commit of the folder adds; links are uploaded as the files that they point to.
+    What a commit of the folder adds: what is of the model. Links are uploaded as the files that they point to.
 
     Args:
         folder: A model folder.
@@ -54,12 +58,20 @@ def upload_operations(folder: Path) -> list[CommitOperationAdd]:
     files = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(HIDDEN_OR_CACHED) for part in path.relative_to(folder).parts)
+        if path.is_file()
+        and not any(part.startswith(HIDDEN_OR_CACHED) for part in path.relative_to(folder).parts)
+        and not is_of_a_training(path, folder)
     ]
     return [
         CommitOperationAdd(path_in_repo=path.relative_to(folder).as_posix(), path_or_fileobj=str(path.resolve()))
         for path in files
     ]
+
+
+def is_of_a_training(path: Path, folder: Path) -> bool:
+    """Whether a file is none of the model's: of another model in its folder, such as a checkpoint, or a report."""
+    *within, _ = path.relative_to(folder).parents
+    return any((folder / parent / "config.json").is_file() for parent in within) or any(map(path.match, REPORTS))
 
 
 def check_folder(folder: Path) -> None:

@@ -34,6 +34,24 @@ def test_links_are_uploaded_as_files(folder):
         assert file.read() == b"from .decoding_htr_convtext import code\n"
 
 
+def test_what_a_training_keeps_beside_its_model_stays_here(folder):
+    ours = {operation.path_in_repo for operation in upload_operations(folder)}
+    for name in (
+        "checkpoint-20/config.json",
+        "checkpoint-20/optimizer.pt",
+        "best_cer/language_model/decoder_config.json",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+    for name in ("best_cer/config.json", "validation_report.html", "test_predictions.json"):
+        (folder / name).write_text("{}")
+    for name in ("language_model/decoder_config.json", "examples/line.jpg", "test_results.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+        ours.add(name)
+    assert {operation.path_in_repo for operation in upload_operations(folder)} == ours
+
+
 @pytest.mark.parametrize("name", [*REQUIRED, "modeling_htr_convtext.py", "decoding_htr_convtext.py"])
 def test_an_incomplete_folder_is_refused(folder, name):
     (folder / name).unlink()
