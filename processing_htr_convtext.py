@@ -814,6 +814,11 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
         return [texts] if isinstance(texts, str) else texts
 
     def _texts(self, sequences, skip_special_tokens: bool, group_tokens: bool | None) -> list[str]:
+        if not all(isinstance(index, int) for ids in sequences for index in ids):
+            raise ValueError(
+                "Token ids, or classes of frames, are whole numbers in one or two dimensions. Of logits, decode "
+                "logits.argmax(-1), or use the processor's post_process_text_recognition."
+            )
         if group_tokens is None:
             group_tokens = any(has_blank_before_text(ids) for ids in sequences)
         if group_tokens:

@@ -780,6 +780,13 @@ def test_a_class_outside_the_vocabulary_is_refused(index):
         HTRConvTextTokenizer.from_alphabet("abc").decode([1, index])
 
 
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)])
+@pytest.mark.parametrize("group_tokens", [None, True])
+def test_logits_are_no_token_ids(shape, group_tokens):
+    with pytest.raises(ValueError, match=r"decode logits\.argmax\(-1\)"):
+        HTRConvTextTokenizer.from_alphabet("abc").batch_decode(torch.rand(shape), group_tokens=group_tokens)
+
+
 FRAMES = [0, 1, 1, 0, 1, 2, 2, 0, 0]
 
 
