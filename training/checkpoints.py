@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders that are written whole or not at all, and what a checkpoint of training holds beside the model."""
 
+import json
 import os
 import re
 import shutil
@@ -25,6 +26,8 @@ OWN_WEIGHTS_FILE = "weights_without_ema.safetensors"
 REQUIRED_FILES = ("config.json", MODEL_FILE, OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME)
 STAGING_SUFFIX = ".incomplete"
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
+# Of checkpoints after the one that a run was resumed from: no name of transformers or of this file.
+LEFT_PREFIX = "left-"
 # What a full or failing disk raises: Python, safetensors, and torch.save.
 WRITE_ERRORS = (OSError, SafetensorError, RuntimeError)
 
@@ -91,7 +94,10 @@ def find_checkpoint(resume_from_checkpoint: str | bool, output_dir: str) -> str:
     if resume_from_checkpoint in (True, "last"):
         found = checkpoints(output_dir)
         if not found:
-            raise ValueError(f"There is no whole checkpoint in {output_dir} to resume from. Start without resuming.")
+            where = ", in another --output_dir or after deleting this one" if traces(Path(output_dir)) else ""
+            raise ValueError(
+                f"There is no whole checkpoint in {output_dir} to resume from. Start without resuming{where}."
+            )
         return str(found[-1])
     missing = missing_files(Path(str(resume_from_checkpoint)))
     if missing:
@@ -111,14 +117,43 @@ def check_output_dir(args: TrainingArguments) -> None:
     if not args.do_train:
         return
     folder = Path(args.output_dir)
-    used = [path for name in ("checkpoint-*", "best_*er", MODEL_FILE) for path in sorted(folder.glob(name))]
     if args.resume_from_checkpoint:
         find_checkpoint(args.resume_from_checkpoint, args.output_dir)
-    elif used:
-        raise ValueError(
-            f"{folder} holds another run ({used[0].name}). Choose another --output_dir; to go on with that run, give "
-            "its options and --resume_from_checkpoint."
+    elif used := traces(folder):
+        onward = (
+            "Choose another --output_dir; to go on with that run, give its options and --resume_from_checkpoint."
+            if checkpoints(folder)
+            else "It has no checkpoint to go on from: choose another --output_dir, or delete this one."
         )
+        raise ValueError(f"{folder} holds another run ({used[0].name}). {onward}")
+
+
+def traces(folder: Path) -> list[Path]:
+    """What a run has left in a folder."""
+    return [path for name in ("checkpoint-*", "best_*er", MODEL_FILE) for path in sorted(folder.glob(name))]
+
+
+def leave_later_checkpoints(checkpoint: str | os.PathLike, output_dir: str | os.PathLike) -> list[str]:
+    """
+    Sets those of a run's checkpoints aside that come after the one it goes on from. By their numbers the next resume
+    would take them for its own, and `--save_total_limit` would keep them and delete what the run writes now.
+
+    Args:
+        checkpoint: The checkpoint that the run goes on from, of this folder or another.
+        output_dir: Folder of the run.
+
+    Returns:
+        The names that they had; they have them still, behind `LEFT_PREFIX`.
+    """
+    step = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"]
+    later = [
+        path
+        for path in sorted(Path(output_dir).glob("checkpoint-*"))
+        if (match := CHECKPOINT_NAME.fullmatch(path.name)) and int(match[1]) > step
+    ]
+    for path in later:
+        replace_folder(path, path.with_name(LEFT_PREFIX + path.name))
+    return [path.name for path in later]
 
 
 def save_training_weights(folder: Path, model, tcm, ema: ExponentialMovingAverage | None) -> None:

@@ -14,7 +14,7 @@ from transformers.utils import logging
 
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from .arguments import HTRConvTextTrainingArguments
-from .checkpoints import find_checkpoint
+from .checkpoints import LEFT_PREFIX, find_checkpoint, leave_later_checkpoints
 from .ema import EMACallback, ExponentialMovingAverage
 from .fast_modules import made_fast
 from .joint_model import HTRConvTextWithTCM
@@ -80,6 +80,7 @@ class HTRConvTextTrainer(LineTrainer):
         """As Trainer's, but from whole checkpoints only, with the average of the weights kept."""
         if resume_from_checkpoint:
             resume_from_checkpoint = find_checkpoint(resume_from_checkpoint, self.args.output_dir)
+            self._leave_later_checkpoints(resume_from_checkpoint)
         self.time_limit.start(resume_from_checkpoint or None)
         if self.args.ema_decay:
             self.ema = ExponentialMovingAverage(self.recognizer, self.args.ema_decay, self.args.ema_warmup)
@@ -88,6 +89,13 @@ class HTRConvTextTrainer(LineTrainer):
         on_cpu = self.args.device.type == "cpu" and not self.args.torch_compile
         with made_fast(self.model) if on_cpu else nullcontext():
             return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+
+    def _leave_later_checkpoints(self, checkpoint: str) -> None:
+        if self.args.should_save and (left := leave_later_checkpoints(checkpoint, self.args.output_dir)):
+            logger.warning(
+                f"The run goes on from {checkpoint}. What came after it is set aside under the names "
+                f"{', '.join(LEFT_PREFIX + name for name in left)} in {self.args.output_dir} and may be deleted."
+            )
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         """Augments the batches of an optimiser step, and counts its lines and real positions over all processes."""

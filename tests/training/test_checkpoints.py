@@ -5,7 +5,7 @@
 import pytest
 import torch
 
-from htr_convtext.training import ExponentialMovingAverage
+from htr_convtext.training import ExponentialMovingAverage, HTRConvTextTrainingArguments, check_output_dir
 from htr_convtext.training.checkpoints import (
     MODEL_FILE,
     OWN_WEIGHTS_FILE,
@@ -35,3 +35,13 @@ def test_a_damaged_checkpoint_is_named(tmp_path, name):
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-9])
     with pytest.raises(ValueError, match=f"^{tmp_path} is damaged .*Resume from another checkpoint.$"):
         load_training_weights(tmp_path, model, None, ema)
+
+
+@pytest.mark.parametrize("resume", [None, "last"])
+def test_a_run_stopped_before_its_first_checkpoint_sends_nobody_in_a_circle(tmp_path, resume):
+    """As the fine-tuning recipe leaves it, which evaluates before the first step."""
+    (tmp_path / "best_cer").mkdir()
+    args = HTRConvTextTrainingArguments(str(tmp_path), do_train=True, use_cpu=True, resume_from_checkpoint=resume)
+    with pytest.raises(ValueError, match="another --output_dir.* or .*delet") as refused:
+        check_output_dir(args)
+    assert "give" not in str(refused.value) and ("holds another run (best_cer)" in str(refused.value)) == (not resume)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from htr_convtext import HTRConvTextProcessor, HTRConvTextTokenizer
+from htr_convtext.training import find_checkpoint
 from htr_convtext.training.schedule import learning_rate
 
 from .conftest import TEXTS
@@ -101,6 +102,16 @@ def test_a_run_that_has_had_its_steps_trains_no_more(resume, steps):
     trainer = resume(max_steps=steps)
     assert trainer.state.global_step == 4
     assert max(logged(trainer, "loss")) == 4
+
+
+def test_what_came_after_the_checkpoint_is_neither_resumed_nor_kept_in_place_of_what_comes_now(make_trainer):
+    first = make_trainer(max_steps=3, **{**OPTIONS, "save_steps": 1, "save_total_limit": 5})
+    first.train()
+    folder = Path(first.args.output_dir)
+    options = {**OPTIONS, "save_steps": 1, "save_total_limit": 1, "max_steps": 2}
+    make_trainer(**options).train(resume_from_checkpoint=str(folder / "checkpoint-1"))
+    assert {path.name for path in folder.iterdir()} == {"checkpoint-2", "left-checkpoint-2", "left-checkpoint-3"}
+    assert find_checkpoint("last", str(folder)) == str(folder / "checkpoint-2")
 
 
 def test_another_optimiser_is_refused(resume):
