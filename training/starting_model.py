@@ -5,6 +5,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset, DatasetDict
 from transformers.utils import logging
 
@@ -85,7 +86,8 @@ def trained_model(
     name = model_args.model_name_or_path
     assert name is not None
     processor = trained_processor(name)
-    model = HTRConvTextForCTC.from_pretrained(name, **given(model_args, *DROPOUT_OPTIONS))
+    # Whatever the folder has: half precision is too coarse for the steps of training and for their average.
+    model = HTRConvTextForCTC.from_pretrained(name, dtype=torch.float32, **given(model_args, *DROPOUT_OPTIONS))
     check_new_model_options(model_args, model.config, processor.image_processor)
     if train_lines is not None and (unknown := unknown_characters(train_lines, processor.tokenizer.alphabet)):
         if not model_args.extend_alphabet:

@@ -5,10 +5,11 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 from datasets import Dataset, DatasetDict
 
 from htr_convtext.training import DataArguments, ModelArguments
-from htr_convtext.training.starting_model import load_model, trained_processor
+from htr_convtext.training.starting_model import load_model, trained_model, trained_processor
 
 
 @pytest.mark.parametrize("name", ["runs/mine/best_cr", "./no_model", "/no/model"])
@@ -32,3 +33,12 @@ def test_data_without_training_lines_say_what_they_have():
     lines = DatasetDict(test=Dataset.from_dict({"line_id": ["a"], "text": ["one"]}))
     with pytest.raises(ValueError, match="^The dataset has no split 'train'; it has test.$"):
         load_model(ModelArguments(), DataArguments(), SimpleNamespace(do_train=True), lines)
+
+
+def test_a_model_of_half_precision_is_trained_in_single(make_model, processor, tmp_path):
+    make_model().to(torch.bfloat16).save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    options = SimpleNamespace(do_train=False)
+    _, model, _ = trained_model(ModelArguments(str(tmp_path), hidden_dropout_prob=0.2), options, None)
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert model.config.hidden_dropout_prob == 0.2
