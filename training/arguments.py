@@ -52,7 +52,9 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
 
     learning_rate: float = field(default=1e-3, metadata={"help": "Highest learning rate."})
     min_learning_rate: float = field(default=1e-7, metadata={"help": "Learning rate at the end."})
-    warmup_steps: float = field(default=1000, metadata={"help": "Steps of linear warm-up; a share of them below 1."})
+    warmup_steps: float = field(
+        default=1000, metadata={"help": "Steps of linear warm-up; below 1 a share of the training."}
+    )
     lr_schedule: str = field(
         default="cosine",
         metadata={

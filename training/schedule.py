@@ -52,6 +52,7 @@ def make_scheduler(
     minimum: float,
     schedule: str,
     time_used: Callable[[], float],
+    warmup_is_share: bool = False,
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """
     The schedule as torch's scheduler.
@@ -65,6 +66,8 @@ def make_scheduler(
         time_used: Share of the training's time that is used up, 0 where time is not limited. A run that would end by
             time before `total_steps` goes through the schedule by time; its warm-up goes by steps, and
             may be cut short.
+        warmup_is_share: Whether the warm-up was asked for as a share of the training, which time may end long before
+            that share of the steps: then it, too, goes by time.
 
     Raises:
         ValueError: If the schedule is unknown.
@@ -81,6 +84,8 @@ def make_scheduler(
         if maximum == 0:
             return 0.0
         timed = int(time_used() * total)
+        if warmup_is_share:
+            return rate(max(step + first, timed)) / maximum
         highest = rate(timed) if timed >= warmup_steps else math.inf
         return min(rate(step + first), highest) / maximum
 

@@ -83,6 +83,11 @@ class TimeLimitCallback(TrainerCallback):
     def on_train_end(self, args, state, control, **kwargs):
         if self.has_ended_run and state.is_world_process_zero:
             logger.warning(self.last_words(state))
+            if args.warmup_steps >= state.global_step:
+                logger.warning(
+                    f"These were no more steps than --warmup_steps {args.warmup_steps:g}, and the learning rate never "
+                    f"reached {args.learning_rate:g}. A share of the time, such as --warmup_steps 0.1, fits any limit."
+                )
 
     def last_words(self, state: TrainerState) -> str:
         """What a run that was ended by time has to say."""

@@ -249,6 +249,7 @@ class HTRConvTextTrainer(LineTrainer):
                 self.args.min_learning_rate,
                 self.args.lr_schedule,
                 self.time_limit.share_used,
+                warmup_is_share=self.args.warmup_steps < 1,
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler

@@ -58,6 +58,21 @@ def test_a_run_that_time_ends_within_its_warmup_ends_at_the_lowest_rate(schedule
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_warmup_of_a_share_is_that_share_of_the_time(schedule):
+    """However few of the most steps there is time for."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    used = iter([0.0, 0.05, 0.1, 1.0])
+    scheduler = make_scheduler(optimizer, 100_000, 10_000, 1e-7, schedule, lambda: next(used), warmup_is_share=True)
+    rates = scheduler.get_last_lr()
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step()
+        rates += scheduler.get_last_lr()
+    assert rates[0] < 1e-6 and rates[1] == pytest.approx(5e-4, rel=1e-3)
+    assert rates[2] > 9e-4 and rates[3] < 4e-5
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_scheduler_goes_through_the_whole_schedule(schedule):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
     scheduler = make_scheduler(optimizer, 12, 3, 1e-7, schedule, time_used=lambda: 0.0)

@@ -40,6 +40,16 @@ def test_the_run_ends_when_its_time_is_used_up_at_falling_rates(make_timed):
     assert trainer.time_limit.has_ended_run
 
 
+@pytest.mark.parametrize(("warmup", "said"), [(0.2, False), (4, False), (5, True)])
+def test_a_warmup_is_a_share_of_the_time_or_said_to_be_too_long(make_timed, caplog, warmup, said):
+    trainer = make_timed(warmup_steps=warmup, save_strategy="no")
+    trainer.train()
+    assert trainer.state.global_step == 5
+    assert ("no more steps than --warmup_steps 5" in caplog.text) == said
+    # After a fifth of the time, which are a tenth of the fifty steps.
+    assert (rates(trainer)[1] == pytest.approx(1e-3)) == (warmup < 1)
+
+
 def test_a_resumed_run_counts_the_time_before_it_was_stopped(make_timed, tmp_path):
     first = make_timed()
     first.train()
