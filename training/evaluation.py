@@ -27,6 +27,7 @@ class ReadLine:
         cer: `edits` over the reference's characters (or over 1 if it has none).
         writer: Who wrote it, where the dataset knows.
         source: Dataset that it is from, where the dataset knows.
+        page: Page that it is from, where the dataset knows.
     """
 
     line_id: str
@@ -36,6 +37,7 @@ class ReadLine:
     cer: float
     writer: str | None = None
     source: str | None = None
+    page: str | None = None
 
     @property
     def hand(self) -> tuple[str | None, str | None]:
@@ -67,19 +69,25 @@ def read_lines(frames: np.ndarray, index: np.ndarray, dataset, processor) -> lis
             f"{len(dataset)} lines were to be read and {len(read)} came back. Prepare each dataset as a whole."
         )
     predictions = [read[row] for row in range(len(dataset))]
-    writers, sources = (
-        dataset[name] if name in dataset.column_names else [None] * len(dataset) for name in ("writer", "source")
+    columns = (
+        dataset[name] if name in dataset.column_names else [None] * len(dataset)
+        for name in ("writer", "source", "page")
     )
-    known = zip(dataset["line_id"], dataset["text"], predictions, writers, sources, strict=True)
+    known = zip(dataset["line_id"], dataset["text"], predictions, *columns, strict=True)
     return [score_line(*line) for line in known]
 
 
 def score_line(
-    line_id: str, reference: str, prediction: str, writer: str | None = None, source: str | None = None
+    line_id: str,
+    reference: str,
+    prediction: str,
+    writer: str | None = None,
+    source: str | None = None,
+    page: str | None = None,
 ) -> ReadLine:
     """One line with its edits."""
     number = edits(align_characters([prediction], [reference]))
-    return ReadLine(line_id, reference, prediction, number, number / max(len(reference), 1), writer, source)
+    return ReadLine(line_id, reference, prediction, number, number / max(len(reference), 1), writer, source, page)
 
 
 def cer_of(lines: Iterable[ReadLine]) -> float:

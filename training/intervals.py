@@ -3,14 +3,16 @@
 """
 Error rates with 95 % confidence intervals, from the predictions that train_hf.py writes, as a table.
 
-    python -m htr_convtext.training.intervals OUTPUT/test_predictions.json --page "(.+)_\\d+"
+    python -m htr_convtext.training.intervals OUTPUT/test_predictions.json --page "(.+)-\\d+"
     python -m htr_convtext.training.intervals OUTPUT/test_predictions.json --by writer --together 19th berlioz cremma19
 
 The intervals are percentiles of the bootstrap over pages: lines of one page share a hand, a pen and a subject, so that
-lines drawn one by one would make the rates look surer than they are. `--page` is a regular expression whose first
-group is the page in a line's id. `--by writer` draws writers instead, as the lines name them: the interval for writers
-never seen. The mean over the groups counts each alike, however many lines it has. Lines of several sources get a row
-each, and `--together` one of several sources under a name of yours. One group alone has no interval.
+lines drawn one by one would make the rates look surer than they are. A line's page is the one that the data names, as
+PAGE XML and ALTO do, or else what stands before the last number in its id: `page3` of `page3_01`. `--page` finds it in
+the id by another regular expression, as its first group. `--by writer` draws writers instead, as the lines name them:
+the interval for writers never seen. The mean over the groups counts each alike, however many lines it has. Lines of
+several sources get a row each, and `--together` one of several sources under a name of yours. One group alone has no
+interval.
 """
 
 import argparse
@@ -31,12 +33,13 @@ RATES = {
     "WER by white space": partial(align_words, parts=whitespace_words),
 }
 INTERVAL = (2.5, 97.5)  # percent
+PAGE = r"(.+)_\d+"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("predictions", type=Path, nargs="+", help="validation_ or test_predictions.json")
-    parser.add_argument("--page", default=r"(.+)_\d+", help="regular expression with the page as its first group")
+    parser.add_argument("--page", help="regular expression with the page in a line's id as its first group")
     parser.add_argument("--by", choices=("page", "writer"), default="page", help="what the bootstrap draws")
     parser.add_argument(
         "--together", nargs="+", action="append", default=[], metavar=("NAME", "SOURCE"), help="sources in one row"
@@ -72,20 +75,25 @@ def rows(lines: Sequence[dict], together: Iterable[Sequence[str]]) -> Iterator[t
     yield "all", list(lines)
 
 
-def pages(lines: Iterable[dict], pattern: str) -> list[str]:
+def pages(lines: Iterable[dict], pattern: str | None) -> list[str]:
+    """The page of each line with its source, as two sources may call their pages alike."""
+    return ["/".join(filter(None, (line.get("source"), page_of(line, pattern)))) for line in lines]
+
+
+def page_of(line: dict, pattern: str | None) -> str:
     """
-    The page of each line with its source, as two sources may call their pages alike.
+    The page that the data names, unless there is a pattern to find it by in the line's id.
 
     Raises:
-        SystemExit: If a line's id does not match.
+        SystemExit: If the line's id does not match.
     """
-    found = []
-    for line in lines:
-        match = re.fullmatch(pattern, line["line_id"])
-        if match is None or not match.groups():
-            raise SystemExit(f"--page {pattern!r} finds no page in the line id {line['line_id']!r}.")
-        found.append("/".join(filter(None, (line.get("source"), match[1]))))
-    return found
+    if pattern is None and line.get("page") is not None:
+        return line["page"]
+    pattern = pattern or PAGE
+    match = re.fullmatch(pattern, line["line_id"])
+    if match is None or not match.groups():
+        raise SystemExit(f"--page {pattern!r} finds no page in the line id {line['line_id']!r}.")
+    return match[1]
 
 
 def writers(lines: Iterable[dict]) -> list[str]:

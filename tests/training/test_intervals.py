@@ -49,6 +49,18 @@ def test_pages_of_one_name_in_two_sources_are_two(tmp_path, capsys):
     assert "| all | 2 | 2 | 50.00 (0.00 to 100.00) |" in capsys.readouterr().out
 
 
+def test_pages_are_those_that_the_data_names(tmp_path, capsys):
+    """The ids of Transkribus end in two numbers, and those of eScriptorium in none."""
+    names = ("line_id", "prediction", "reference", "page")
+    lines = [("1_line_1545_1", "four", "four", "1"), ("1_line_1546_2", "", "five", "1"), ("2_ab", "six", "six", "2")]
+    content = {"lines": [dict(zip(names, line, strict=True)) for line in lines]}
+    (tmp_path / "predictions.json").write_text(json.dumps(content), encoding="utf-8")
+    intervals.main([str(tmp_path / "predictions.json")])
+    assert "| all | 3 | 2 | 36.36 (0.00 to 50.00) |" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="finds no page in the line id '2_ab'"):
+        intervals.main([str(tmp_path / "predictions.json"), "--page", r"(.+)_\d+"])
+
+
 def test_a_page_that_is_not_found_is_named(tmp_path):
     file = write(tmp_path / "predictions.json", [("a_0", "one", "one"), ("a_1", "two", "two")])
     with pytest.raises(SystemExit, match="finds no page in the line id 'a_0'"):

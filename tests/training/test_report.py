@@ -37,6 +37,7 @@ def test_predictions_and_report(raw_lines, tmp_path):
         "cer": 1 / 6,
         "writer": "Ada",
         "source": None,
+        "page": None,
     }
     report = (tmp_path / "test_report.html").read_text(encoding="utf-8")
     assert report.count("data:image/jpeg;base64,") == len(TEXTS)
