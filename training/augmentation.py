@@ -75,30 +75,31 @@ class LineAugmentation:
         if self.scope not in SCOPES:
             raise ValueError(f"scope must be one of {', '.join(SCOPES)}. Got {self.scope!r}.")
 
-    def __call__(self, pixel_values: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def __call__(self, pixel_values: torch.Tensor, generator: torch.Generator, least_width: int = 1) -> torch.Tensor:
         """
         Args:
             pixel_values: Lines of shape `(batch_size, 1, height, width)`, 0 ink to 1 paper.
             generator: Source of randomness, on the CPU whatever the lines' device.
+            least_width: Pixels below which no stretching goes: what the longest transcription needs.
 
         Returns:
             Changed lines of the same shape, but for the width if they are stretched.
         """
         dice = Dice(pixel_values, generator, self.scope)
         if self.stretch:
-            pixel_values = self.stretch_width(pixel_values, dice)
+            pixel_values = self.stretch_width(pixel_values, dice, least_width)
         pixel_values = self.warp(pixel_values, dice)
         pixel_values = self.erode_or_dilate(pixel_values, dice)
         pixel_values = self.jitter_colors(pixel_values, dice)
         return self.hide_strips(pixel_values, dice) if self.mask else pixel_values
 
-    def stretch_width(self, pixel_values: torch.Tensor, dice: "Dice") -> torch.Tensor:
+    def stretch_width(self, pixel_values: torch.Tensor, dice: "Dice", least_width: int) -> torch.Tensor:
         """All lines to one of the widths that are `1 + stretch` times wider or narrower at most."""
         height, width = pixel_values.shape[-2:]
-        narrowest = math.ceil(width / (1 + self.stretch) / WIDTH_STEP)
+        narrowest = math.ceil(max(width / (1 + self.stretch), least_width) / WIDTH_STEP)
         widest = math.floor(width * (1 + self.stretch) / WIDTH_STEP)
         if narrowest > widest:
-            return pixel_values  # So narrow that no step lies within the bounds.
+            return pixel_values  # So narrow, or so full of characters, that no step lies within the bounds.
         stretched = WIDTH_STEP * dice.integer_of_batch(narrowest, widest)
         return nn.functional.interpolate(pixel_values, (height, stretched), mode="bilinear", antialias=True)
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import Sampler
 from transformers.utils import logging
 
+from ..decoding_htr_convtext import frames_needed
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from .arguments import HTRConvTextTrainingArguments
 from .checkpoints import LEFT_PREFIX, find_checkpoint, leave_later_checkpoints
@@ -112,7 +113,11 @@ class HTRConvTextTrainer(LineTrainer):
         place = (self.args.seed, self.state.global_step, number, self.args.process_index)
         seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1)
         generator = torch.Generator().manual_seed(seed)
-        return {**batch, "pixel_values": self.augmentation(batch["pixel_values"], generator)}
+        # Of a line with fewer frames than its label needs, CTC has no loss, and nothing would be learnt from it.
+        labels = ([token_id for token_id in label if token_id >= 0] for label in batch["labels"].tolist())
+        frames = max(map(frames_needed, labels))
+        least_width = frames * self.recognizer.config.frame_stride
+        return {**batch, "pixel_values": self.augmentation(batch["pixel_values"], generator, least_width)}
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         """One forward and backward pass; after a step's last one, SAM's second pass over all accumulated batches."""

@@ -12,8 +12,8 @@ import pytest
 import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerState
 
-from htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
-from htr_convtext.training import all_error_rates, find_checkpoint, made_fast
+from htr_convtext import HTRConvTextForCTC, HTRConvTextImageProcessor, HTRConvTextProcessor, HTRConvTextTCM
+from htr_convtext.training import all_error_rates, find_checkpoint, made_fast, prepare_lines
 from htr_convtext.training import trainer as trainer_module
 
 from .conftest import DETERMINISTIC, TEXTS
@@ -131,6 +131,19 @@ def test_gradient_that_is_not_finite_moves_nothing():
     with trainer_module.perturbed([parameter], 0.05) as moved:
         assert not moved
         assert torch.equal(parameter, torch.ones(3))
+
+
+def test_no_line_is_made_too_narrow_for_its_label(make_trainer, make_model, processor, raw_lines):
+    """Lines of 60 letters in 64 frames, whose images may become a third narrower or half as wide again."""
+    text = "ab" * 30
+    crowded = raw_lines.remove_columns("text").add_column("text", [text] * len(raw_lines))
+    image_processor = HTRConvTextImageProcessor({"height": 64, "width": 256})
+    wide = HTRConvTextProcessor(image_processor, processor.tokenizer)
+    lines = prepare_lines(crowded, wide, make_model().config)
+    trainer = make_trainer(trainer_options={"train_dataset": lines}, augment_stretch=0.5)
+    batch = trainer.data_collator([lines[i] for i in range(4)])
+    widths = {trainer._augment(batch, number)["pixel_values"].shape[-1] for number in range(20)}
+    assert widths == {256, 320, 384}
 
 
 def test_tcm_weight_rises(make_trainer):
