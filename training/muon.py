@@ -29,12 +29,12 @@ class MuonAdamW(torch.optim.AdamW):
 
     Args:
         model: The network.
-        vocab_size: Weights with so many rows are embeddings or classifiers, and AdamW's.
+        classifier: The weights of the network's classifier, which are AdamW's.
         options: AdamW's.
     """
 
-    def __init__(self, model: nn.Module, vocab_size: int, **options):
-        matrices = [weight for weight in matrices_of(model) if len(weight) != vocab_size]
+    def __init__(self, model: nn.Module, classifier: Tensor, **options):
+        matrices = [weight for weight in matrices_of(model) if weight is not classifier]
         chosen = set(matrices)
         others = [weight for weight in model.parameters() if weight.requires_grad and weight not in chosen]
         groups: list[dict[str, Any]] = [{"params": others}, {"params": matrices, "momentum": MOMENTUM}]

@@ -230,7 +230,7 @@ class HTRConvTextTrainer(LineTrainer):
         if self.args.muon and self.optimizer is None:
             self.optimizer = MuonAdamW(
                 self.model,
-                self.recognizer.config.vocab_size,
+                self.recognizer.ctc_head.weight,
                 lr=self.args.learning_rate,
                 betas=(self.args.adam_beta1, self.args.adam_beta2),
                 eps=self.args.adam_epsilon,

@@ -22,15 +22,16 @@ def test_a_step_has_the_gradients_directions_all_alike(shape):
     torch.testing.assert_close(orthogonal_step(1000 * gradient), orthogonal_step(gradient), atol=1e-4, rtol=1e-3)
 
 
-@pytest.fixture
-def model() -> HTRConvTextForCTC:
+@pytest.fixture(params=[40, 32])
+def model(request) -> HTRConvTextForCTC:
+    """With more classes than channels, and with as many: 31 characters and the blank."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_attention_heads": 2, "backbone_head_dim": 4, "num_hidden_layers": 3}
-    return HTRConvTextForCTC(HTRConvTextConfig(vocab_size=40, **sizes))
+    return HTRConvTextForCTC(HTRConvTextConfig(vocab_size=request.param, **sizes))
 
 
 def test_it_takes_what_mixes_channels_and_is_no_classifier(model):
-    optimizer = MuonAdamW(model, vocab_size=40, **OPTIONS)
+    optimizer = MuonAdamW(model, model.ctc_head.weight, **OPTIONS)
     names = {weight: name for name, weight in model.named_parameters()}
     others, matrices = ({names[weight] for weight in group["params"]} for group in optimizer.param_groups)
     assert others | matrices == set(names.values()) and not others & matrices
@@ -45,7 +46,7 @@ def test_steps_of_both_kinds(model):
         weight.grad = torch.randn_like(weight)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     gradients = {name: weight.grad.clone() for name, weight in model.named_parameters()}
-    optimizer = MuonAdamW(model, vocab_size=40, **OPTIONS)
+    optimizer = MuonAdamW(model, model.ctc_head.weight, **OPTIONS)
     optimizer.step()
     # The first step's momentum is 0.05 of the gradient, and Nesterov's has 0.05 + 0.95 * 0.05: a scale, which goes.
     matrices = set(optimizer.param_groups[1]["params"])
