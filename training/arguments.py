@@ -15,6 +15,8 @@ from .time_limit import CLOCKS
 DEFAULT_STEPS = 100_000
 # What --resume_from_checkpoint may have instead of a checkpoint's folder.
 RESUME_WORDS = {"true": "last", "false": None}
+# Of --train_sampling_strategy, those that draw the lines here; the others are transformers'.
+DRAWING_STRATEGIES = ("group_by_length", "random")
 # Options of transformers that would do nothing here, or harm, and why; their defaults are the only values.
 NOT_SUPPORTED = {
     "average_tokens_across_devices": "losses are always averaged over the lines of all processes",
@@ -212,6 +214,11 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
             )
         if not 0 <= self.source_temperature <= 1:
             raise ValueError(f"--source_temperature must be in 0 to 1. Got {self.source_temperature}.")
+        if self.source_temperature < 1 and self.train_sampling_strategy not in DRAWING_STRATEGIES:
+            raise ValueError(
+                f"--source_temperature {self.source_temperature:g} does nothing to the order of "
+                f"--train_sampling_strategy {self.train_sampling_strategy}. Choose {' or '.join(DRAWING_STRATEGIES)}."
+            )
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"--ema_decay must be in [0, 1). Got {self.ema_decay}.")
         if self.ctc_weight == 0:

@@ -14,7 +14,7 @@ from transformers.utils import logging
 
 from ..decoding_htr_convtext import frames_needed
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
-from .arguments import HTRConvTextTrainingArguments
+from .arguments import DRAWING_STRATEGIES, HTRConvTextTrainingArguments
 from .checkpoints import LEFT_PREFIX, find_checkpoint, leave_later_checkpoints
 from .ema import EMACallback, ExponentialMovingAverage
 from .fast_modules import made_fast
@@ -262,7 +262,7 @@ class HTRConvTextTrainer(LineTrainer):
     def _get_train_sampler(self, train_dataset=None) -> Sampler | None:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         strategy = self.args.train_sampling_strategy
-        if strategy not in ("random", "group_by_length"):
+        if strategy not in DRAWING_STRATEGIES:
             return super()._get_train_sampler(dataset)
         column = self.args.length_column_name
         grouped = strategy == "group_by_length" and column in dataset.column_names

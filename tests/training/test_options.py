@@ -259,6 +259,7 @@ def test_values_of_a_recipe_are_those_of_the_command_line(recipe):
         {"dataloader_drop_last": True},
         {"optim": "lomo"},
         {"min_learning_rate": 1e-3, "learning_rate": 1e-4},
+        {"source_temperature": 0.7, "train_sampling_strategy": "sequential"},
     ],
     ids=str,
 )
