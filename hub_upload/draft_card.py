@@ -3,6 +3,7 @@
 """The card that a training leaves beside its model, to be completed before others see it."""
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,8 +58,8 @@ def draft_card(
     command: Sequence[str],
 ) -> ModelCard:
     """The card of [`write_draft_cards`]."""
-    names = ", ".join(Path(name).name for name in data)
-    origin = "trained on" if base_model is None else f"fine-tuned from `{Path(base_model).name}` on"
+    names = ", ".join(map(last_name, data))
+    origin = "trained on" if base_model is None else f"fine-tuned from `{last_name(base_model)}` on"
     splits = ", ".join(f"{number:,} {split}" for split, number in lines.items())
     rates = [rate for split in ("validation", "test") for rate in rates_of(model, split, names)]
     figures = [f"| {rate.dataset_split} | {rate.metric_name} | {rate.metric_value:.2f} |" for rate in rates]
@@ -78,6 +79,11 @@ def draft_card(
         # The Hub knows models by their names, not by folders.
         base_model=None if base_model is None or Path(base_model).exists() else base_model,
     )
+
+
+def last_name(location: str) -> str:
+    """The name of a folder, also of one given as `.`, or of a repository of the Hub."""
+    return os.path.basename(os.path.abspath(location))
 
 
 def rates_of(folder: Path, split: str, data: str) -> list[EvalResult]:

@@ -43,6 +43,14 @@ def test_a_draft_tells_base_data_rates_and_command(tmp_path):
             assert text in card.text
 
 
+def test_folders_given_as_dots_have_their_names(tmp_path, monkeypatch):
+    (tmp_path / "my lines").mkdir()
+    monkeypatch.chdir(tmp_path / "my lines")
+    (path,) = write_draft_cards(tmp_path, **{**RUN, "data": [".", "hf://datasets/me/letters"], "base_model": ".."})
+    assert "Lines of my lines, letters: 1,200 train" in path.read_text()
+    assert f"fine-tuned from `{tmp_path.name}`" in path.read_text()
+
+
 def test_a_card_that_somebody_completed_stays(tmp_path):
     write_draft_cards(tmp_path, **RUN)
     card = tmp_path / "README.md"
