@@ -69,12 +69,14 @@ def read_lines(frames: np.ndarray, index: np.ndarray, dataset, processor) -> lis
             f"{len(dataset)} lines were to be read and {len(read)} came back. Prepare each dataset as a whole."
         )
     predictions = [read[row] for row in range(len(dataset))]
-    columns = (
-        dataset[name] if name in dataset.column_names else [None] * len(dataset)
-        for name in ("writer", "source", "page")
-    )
-    known = zip(dataset["line_id"], dataset["text"], predictions, *columns, strict=True)
-    return [score_line(*line) for line in known]
+    columns = (known(dataset, name) for name in ("writer", "source", "page"))
+    lines = zip(dataset["line_id"], dataset["text"], predictions, *columns, strict=True)
+    return [score_line(*line) for line in lines]
+
+
+def known(dataset, column: str) -> list[Any]:
+    """What a dataset tells of each line in a column that it may lack."""
+    return list(dataset[column]) if column in dataset.column_names else [None] * len(dataset)
 
 
 def score_line(
@@ -116,6 +118,12 @@ def error_rates_by_group(lines: list[ReadLine]) -> dict[str, float]:
     if len(by_hand) > 1:
         rates["cer_writers"] = sum(cer_of(members) for members in by_hand.values()) / len(by_hand)
     return rates
+
+
+def rate_names(dataset) -> list[str]:
+    """Names of the rates that [`LineScorer`] gives for these lines."""
+    hands = set(zip(known(dataset, "writer"), known(dataset, "source"), strict=True))
+    return [*all_error_rates([""], [""]), *error_rates_by_group([score_line("", "", "", *hand) for hand in hands])]
 
 
 class LineScorer:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import nn
 from transformers import Trainer, TrainerControl
 from transformers.trainer import TRAINER_STATE_NAME
@@ -31,7 +32,7 @@ from .checkpoints import (
 )
 from .collator import LineCollator
 from .ema import ExponentialMovingAverage
-from .evaluation import LineScorer
+from .evaluation import LineScorer, rate_names
 
 logger = logging.get_logger(__name__)
 
@@ -68,6 +69,7 @@ class LineTrainer(Trainer):
         kwargs["data_collator"] = collator
         kwargs.setdefault("compute_metrics", self.scorer)
         super().__init__(model=model, args=args, processing_class=processing_class, **kwargs)
+        self._check_metric()
         self.label_names = ["index"]
         self.ema: ExponentialMovingAverage | None = None
         self.staging_dir: str | None = None
@@ -78,6 +80,20 @@ class LineTrainer(Trainer):
         return self.model.model
 
     # Evaluation
+
+    def _check_metric(self) -> None:
+        """
+        Raises:
+            ValueError: If the lines have no such rate, which Trainer would only say when it has evaluated them.
+        """
+        metric, lines = self.args.metric_for_best_model, self.eval_dataset
+        if metric is None or self.compute_metrics is not self.scorer or not isinstance(lines, Dataset):
+            return
+        names = rate_names(lines)
+        if metric.removeprefix("eval_") not in names:
+            raise ValueError(
+                f"--metric_for_best_model {metric}: evaluating these lines gives {', '.join(sorted(names))}."
+            )
 
     def _get_eval_sampler(self, eval_dataset) -> list[int]:
         """Lines from wide to narrow, so that many of a batch have the same width."""

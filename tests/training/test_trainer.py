@@ -231,6 +231,14 @@ def test_several_evaluation_sets_are_judged_by_their_mean(make_trainer, lines):
     assert (folder / "best_wer" / "model.safetensors").exists()
 
 
+def test_a_rate_that_the_lines_do_not_have_is_refused_before_the_first_step(make_trainer, lines):
+    one_hand = {"eval_dataset": lines.select(range(0, 10, 2))}
+    make_trainer(metric_for_best_model="eval_cer_writers")
+    for metric, options in (("cer_writers", one_hand), ("cer_lines", {})):
+        with pytest.raises(ValueError, match=f"--metric_for_best_model {metric}: .*gives cer, cer_lower, "):
+            make_trainer(metric_for_best_model=metric, trainer_options=options)
+
+
 def test_early_stopping_stops_when_the_error_rate_no_longer_falls(make_trainer, lines):
     for sets, rates in ((lines, [0.5, 0.3, 0.4, 0.35]), ({"a": lines}, [0.5, 0.3, 0.4, 0.35])):
         trainer = make_trainer(
