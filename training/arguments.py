@@ -29,6 +29,8 @@ NOT_SUPPORTED = {
     "lr_scheduler_kwargs": "the schedule has --min_learning_rate and --warmup_steps",
     "neftune_noise_alpha": "its noise is for the embeddings of a language model",
     "prediction_loss_only": "evaluation reads the lines and computes no loss",
+    "push_to_hub": "it would upload checkpoints and a card that says nothing. Afterwards, `python -m "
+    "htr_convtext.hub_upload.push` uploads the model with its card",
     "remove_unused_columns": "the collator itself takes the columns that it needs",
     "use_liger_kernel": "its kernels are for language models",
 }

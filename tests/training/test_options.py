@@ -252,6 +252,7 @@ def test_values_of_a_recipe_are_those_of_the_command_line(recipe):
         {"eval_do_concat_batches": False},
         {"batch_eval_metrics": True},
         {"average_tokens_across_devices": False},
+        {"push_to_hub": True},
         {"include_for_metrics": ["loss"]},
         {"metric_for_best_model": "loss"},
         {"metric_for_best_model": "eval_loss"},
