@@ -26,7 +26,7 @@ OWN_WEIGHTS_FILE = "weights_without_ema.safetensors"
 REQUIRED_FILES = ("config.json", MODEL_FILE, OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME)
 STAGING_SUFFIX = ".incomplete"
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
-# Of checkpoints after the one that a run was resumed from: no name of transformers or of this file.
+# Of what a run leaves that is resumed from an earlier checkpoint: no name of transformers or of this project.
 LEFT_PREFIX = "left-"
 # What a full or failing disk raises: Python, safetensors, and torch.save.
 WRITE_ERRORS = (OSError, SafetensorError, RuntimeError)

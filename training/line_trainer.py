@@ -23,6 +23,7 @@ from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import LABEL_PADDING
 from .arguments import is_error_rate
 from .checkpoints import (
+    LEFT_PREFIX,
     WRITE_ERRORS,
     check_alphabet,
     load_training_weights,
@@ -173,26 +174,27 @@ class LineTrainer(Trainer):
         return means
 
     def keep_best(self, name: str, metrics: dict[str, float]) -> None:
-        """Saves the model to `best_<name>` in the output folder if its `eval_<name>` is the lowest so far."""
+        """
+        Saves the model to `best_<name>` in the output folder if its `eval_<name>` is the lowest so far. One of a later
+        step, which a run that was resumed earlier has yet to reach, does not count, but is set aside if it was lower.
+        """
         score = metrics.get(f"eval_{name}", math.nan)
         folder = Path(self.args.output_dir) / f"best_{name}"
-        if not score < self.best_score(folder, name) or not self.args.should_save:
+        kept, step = score_and_step(folder, name)
+        later = step >= self.state.global_step
+        if not score < (math.inf if later else kept) or not self.args.should_save:
             return
         try:
             with whole_folder(folder) as staging:
                 self._save(str(staging))
                 scores = {"step": self.state.global_step, **metrics}
                 (staging / SCORES_FILE).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+                if later and kept < score:
+                    left = folder.with_name(LEFT_PREFIX + folder.name)
+                    replace_folder(folder, left)
+                    logger.warning(f"{left} is the best model of step {step}, before which the run was resumed.")
         except WRITE_ERRORS as error:
             logger.error("The best model could not be written to %s and training goes on: %s", folder, error)
-
-    def best_score(self, folder: Path, name: str) -> float:
-        """Best score so far; a later step's does not count, which a run that was resumed earlier has yet to reach."""
-        try:
-            scores = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return math.inf
-        return scores[f"eval_{name}"] if scores["step"] < self.state.global_step else math.inf
 
     # Checkpoints
 
@@ -298,6 +300,15 @@ class LineTrainer(Trainer):
         ]
         for group, rate in zip(self.optimizer.param_groups, scheduler._last_lr, strict=True):
             group["lr"] = rate
+
+
+def score_and_step(folder: Path, name: str) -> tuple[float, int]:
+    """Score of a best model and the step that it is of; of none, the worst and the earliest."""
+    try:
+        scores = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return math.inf, -1
+    return scores[f"eval_{name}"], scores["step"]
 
 
 def check_same_optimizer(loaded: list[dict], asked: list[dict], checkpoint: str) -> None:

@@ -212,6 +212,22 @@ class PretendedRates:
         return {**self.trainer.scorer(prediction), "cer": next(self.cers)}
 
 
+def test_the_best_model_of_steps_that_a_resumed_run_leaves_is_set_aside_if_it_was_better(make_trainer):
+    options = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1, "sam_rho": 0.0}
+    first = make_trainer(max_steps=2, **options)
+    first.compute_metrics = PretendedRates(first, 0.5, 0.1)
+    first.train()
+    folder = Path(first.args.output_dir)
+    resumed = make_trainer(max_steps=2, **options)
+    resumed.compute_metrics = PretendedRates(resumed, 0.4)
+    resumed.train(resume_from_checkpoint=str(folder / "checkpoint-1"))
+    found = {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))["eval_cer"]
+        for path in folder.glob("*best_cer/scores.json")
+    }
+    assert found == {"best_cer": 0.4, "left-best_cer": 0.1}
+
+
 def test_several_evaluation_sets_are_judged_by_their_mean(make_trainer, lines):
     sets = {"one": lines.select(range(4)), "one_two": lines}
     trainer = make_trainer(
