@@ -9,6 +9,7 @@ Of a training's folder, the checkpoints and other models in it stay here, and so
 
 import argparse
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
@@ -18,8 +19,11 @@ from ..console import errors_as_sentences, hub_errors, print_any_character
 
 REQUIRED = ("config.json", "model.safetensors", "processor_config.json", "tokenizer_config.json", "README.md")
 HIDDEN_OR_CACHED = (".", "__pycache__")
-# What a training writes beside its model that shows its lines.
-REPORTS = ("*_predictions.json", "*_report.html")
+# What a training leaves beside the last model: its other models and states, and the lines with their pictures.
+OF_TRAINING = (
+    *("checkpoint-*", "best_*er", "left-*", "*.incomplete"),
+    *("*_predictions.json", "*_report.html", "trainer_state.json", "training_args.bin"),
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,10 +47,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def upload_operations(folder: Path) -> list[CommitOperationAdd]:
     """
-    What a commit of the folder adds: what is of the model. Links are uploaded as the files that they point to.
+    What a commit of the folder adds; links are uploaded as the files that they point to.
 
     Args:
-        folder: A model folder.
+        folder: A model folder. Of a training's folder, what is not of its last model stays.
 
     Returns:
         One operation for each file, sorted by name.
@@ -55,23 +59,17 @@ def upload_operations(folder: Path) -> list[CommitOperationAdd]:
         ValueError: If the folder lacks a file that loading the model needs; the message names them all.
     """
     check_folder(folder)
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and not any(part.startswith(HIDDEN_OR_CACHED) for part in path.relative_to(folder).parts)
-        and not is_of_a_training(path, folder)
-    ]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not stays(path.relative_to(folder))]
     return [
         CommitOperationAdd(path_in_repo=path.relative_to(folder).as_posix(), path_or_fileobj=str(path.resolve()))
         for path in files
     ]
 
 
-def is_of_a_training(path: Path, folder: Path) -> bool:
-    """Whether a file is none of the model's: of another model in its folder, such as a checkpoint, or a report."""
-    *within, _ = path.relative_to(folder).parents
-    return any((folder / parent / "config.json").is_file() for parent in within) or any(map(path.match, REPORTS))
+def stays(path: Path) -> bool:
+    """Whether a file, by its place in the folder, is no part of the model."""
+    hidden = any(part.startswith(HIDDEN_OR_CACHED) for part in path.parts)
+    return hidden or any(fnmatch(path.parts[0], pattern) for pattern in OF_TRAINING)
 
 
 def check_folder(folder: Path) -> None:

@@ -34,22 +34,16 @@ def test_links_are_uploaded_as_files(folder):
         assert file.read() == b"from .decoding_htr_convtext import code\n"
 
 
-def test_what_a_training_keeps_beside_its_model_stays_here(folder):
-    ours = {operation.path_in_repo for operation in upload_operations(folder)}
-    for name in (
-        "checkpoint-20/config.json",
-        "checkpoint-20/optimizer.pt",
-        "best_cer/language_model/decoder_config.json",
-    ):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("{}")
-    for name in ("best_cer/config.json", "validation_report.html", "test_predictions.json"):
-        (folder / name).write_text("{}")
-    for name in ("language_model/decoder_config.json", "examples/line.jpg", "test_results.json"):
+def test_of_a_training_only_the_last_model_is_uploaded(folder):
+    """Neither its other models nor the lines that it read."""
+    model = {operation.path_in_repo for operation in upload_operations(folder)}
+    for name in ("checkpoint-60/optimizer.pt", "best_cer/model.safetensors", "left-checkpoint-80/model.safetensors",
+                 "validation_report.html", "test_predictions.json", "trainer_state.json", "language_model/words.bin",
+                 "validation_results.json"):  # fmt: skip
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text("{}")
-        ours.add(name)
-    assert {operation.path_in_repo for operation in upload_operations(folder)} == ours
+        (folder / name).touch()
+    uploaded = {operation.path_in_repo for operation in upload_operations(folder)}
+    assert uploaded - model == {"language_model/words.bin", "validation_results.json"}
 
 
 @pytest.mark.parametrize("name", [*REQUIRED, "modeling_htr_convtext.py", "decoding_htr_convtext.py"])
