@@ -39,11 +39,11 @@ class ModelArguments:
     )
     keep_aspect_ratio: bool | None = field(
         default=None,
-        metadata={"help": "New model: lines keep a width of their own instead of 512 pixels.",
+        metadata={"help": "New model: narrower lines keep a width of their own instead of --image_width.",
                   "nargs": "?", "const": True},
     )  # fmt: skip
     image_width: int | None = field(
-        default=None, metadata={"help": "New model: largest width in pixels, by default 512."}
+        default=None, metadata={"help": "New model: width in pixels that wider lines are squeezed to, by default 512."}
     )
     pad_to_multiple_of: int | None = field(
         default=None,
