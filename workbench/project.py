@@ -337,7 +337,8 @@ class Project:
         Takes the last acceptance or skip back; None if there is nothing to be undone.
 
         Raises:
-            LineChanged: If somebody else has changed the line since.
+            LineChanged: If somebody else has changed the line since. What was done before it can be undone then.
+            ProjectError: If the line is gone; the same.
         """
         with self.lock:
             undone = {entry["of"] for entry in self.journal.entries if entry["action"] == "undo"}
@@ -345,20 +346,32 @@ class Project:
             last = next((entry for entry in entries if entry["number"] not in undone), None)
             if last is None:
                 return None
-            line = self.line(last["page"], last["line"])
-            if last["action"] == "accept":
-                if line.state != ACCEPTED or line.text != last["text"]:
-                    raise LineChanged(
-                        f"Line {line.place} of page {line.page} has been changed by another program since, so it "
-                        "stays as it is. Here is its text of now.",
-                        line,
-                    )
-                before = last["before"]
-                words = [word for word in self.reading_of(line) if before["confidence"] is not None]
-                fit = " ".join(clean_text(word.text) for word in words) == before["text"]
-                self.write_line(line, before["text"], before["confidence"], words if fit else [])
-            self.replay(self.journal.add(action="undo", of=last["number"], page=last["page"], line=last["line"]))
+            try:
+                self.take_back(last)
+            except ProjectError:
+                self.record_undo(last)
+                raise
+            self.record_undo(last)
             return self.line(last["page"], last["line"])
+
+    def take_back(self, last: dict[str, Any]) -> None:
+        """Gives the line of an entry the text that it had before, if the entry has changed that."""
+        line = self.line(last["page"], last["line"])
+        if last["action"] != "accept":
+            return
+        if line.state != ACCEPTED or line.text != last["text"]:
+            raise LineChanged(
+                f"Line {line.place} of page {line.page} has been changed by another program since, so it "
+                "stays as it is. Here is its text of now.",
+                line,
+            )
+        before = last["before"]
+        words = [word for word in self.reading_of(line) if before["confidence"] is not None]
+        fit = " ".join(clean_text(word.text) for word in words) == before["text"]
+        self.write_line(line, before["text"], before["confidence"], words if fit else [])
+
+    def record_undo(self, entry: dict[str, Any]) -> None:
+        self.replay(self.journal.add(action="undo", of=entry["number"], page=entry["page"], line=entry["line"]))
 
     def as_seen(self, page: str, number: int, seen: str) -> WorkLine:
         line = self.line(page, number)

@@ -92,6 +92,23 @@ def test_undo_takes_back_one_after_the_other_and_gives_the_reading_back(project)
     ]
 
 
+def test_what_cannot_be_undone_any_more_is_told_once_and_what_was_done_before_is_undone_then(project):
+    one, two, three = project.queue("page")[:1] + project.queue("page")[2:4]
+    for line in (one, two, three):
+        project.accept(*line.key, "typed", line.version)
+    page = project.page(two.page)
+    content = page.xml.read_text(encoding="utf-8")
+    second = content.rindex(">typed<")
+    page.xml.write_text(content[:second] + ">by another<" + content[second + 7 :], encoding="utf-8")
+    project.page(three.page).xml.unlink()
+    with pytest.raises(ProjectError, match="There is no page page_2"):
+        project.undo()
+    with pytest.raises(LineChanged, match="has been changed by another program"):
+        project.undo()
+    assert project.line(*two.key).text == "by another"
+    assert project.undo() == one and project.undo() is None
+
+
 def test_the_second_of_two_tabs_is_told_and_loses_nothing(project):
     line = first(project)
     project.accept(*line.key, "of the first tab", line.version)
