@@ -433,7 +433,7 @@ class Project:
         """
         with self.lock:
             name = name_of_source(read.source)
-            if comparable(name) in self.names() or any(page == name for page, _ in self.stacks):
+            if comparable(name) in self.names():
                 raise ProjectError(f"Page {name} is in the project already, and stays as it is.")
             write_document([read], ("page", "image"), self.pages_folder, now())
             xml = xml_file(read.source, "page", self.pages_folder)

@@ -52,6 +52,19 @@ def test_a_page_that_came_in_as_page_xml_is_read_once(project, drawn_pages, tmp_
     assert project.line(*line.key).text == "mine"
 
 
+def test_a_damaged_page_that_was_moved_out_as_it_says_is_read_anew(project, tmp_path):
+    line = project.queue("page")[0]
+    project.accept(*line.key, "mine", line.version)
+    page = project.page(line.page)
+    page.xml.write_bytes(b"")
+    assert "move it and its picture out of the project" in project.problems()[0]
+    for path in (page.xml, page.image):
+        path.rename(tmp_path / path.name)
+    job = Reader(project).start()
+    job.join()
+    assert (job.problems, project.line(*line.key)) == ([], line)
+
+
 @pytest.mark.parametrize("length", [0, -20])
 def test_a_page_that_another_program_damaged_is_not_read_over(project, length):
     xml = project.page("page_1").xml
