@@ -124,7 +124,7 @@ class ReadingJob(threading.Thread):
         self.stopping = threading.Event()
         self.started = time.monotonic()
         self.ended: float | None = None
-        self.total = self.done = self.lines = 0
+        self.total = self.done = self.read_pages = self.lines = 0
         self.error = ""
         self.problems: list[str] = []
 
@@ -174,6 +174,7 @@ class ReadingJob(threading.Thread):
         except (ProjectError, OSError, ValueError) as error:
             self.problems.append(f"{page.source.name}: {error}")
             return
+        self.read_pages += 1
         self.lines += sum(line.confidence is not None for line in page.lines)
         self.problems += [f"{page.source.name}: {problem}." for problem in page.problems]
         broken = [line for line in page.lines if line.problem]
@@ -188,6 +189,7 @@ class ReadingJob(threading.Thread):
             "state": state,
             "total": self.total,
             "done": self.done,
+            "read": self.read_pages,
             "lines": self.lines,
             "seconds": seconds,
             "error": self.error,

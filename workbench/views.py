@@ -227,13 +227,15 @@ def reading_sentence(status: dict[str, Any], unread: int, pages: int) -> str:
             return f"Reading {plural(status['total'], 'page')}. {ending}"
         seconds = max(status["seconds"], 1e-3)
         pace = f"{status['done'] / seconds:.2f} pages and {status['lines'] / seconds:.1f} lines a second"
-        return f"{status['done']} of {plural(status['total'], 'page')} read, {pace}. {ending}"
+        return f"{status['done']} of {plural(status['total'], 'page')} done, {pace}. {ending}"
     if state == "stopped" and not status["done"]:
         return f"Stopped before a page was read. {waiting(unread)}: press Read." if unread else "Stopped."
     if state in ("done", "stopped") and status["done"]:
         said = "Stopped" if state == "stopped" else "Done"
         rest = f"{waiting(unread)}: press Read." if unread else "Go on in the tab Correct."
-        return f"{said}: {plural(status['done'], 'page')} with {plural(status['lines'], 'line')} read. {rest}"
+        failed = status["done"] - status["read"]
+        but = f"; {plural(failed, 'page')} could not be" if failed else ""
+        return f"{said}: {plural(status['read'], 'page')} with {plural(status['lines'], 'line')} read{but}. {rest}"
     if unread:
         return f"{waiting(unread)}. Press Read."
     if pages:

@@ -90,6 +90,8 @@ def test_a_page_that_cannot_be_read_costs_no_other(project, drawn_pages, tmp_pat
     (problem,) = job.problems
     assert problem.startswith("page_5.png: ")
     assert [source.name for source in unread_pages(project).sources] == ["page_5"]
+    said = "Done: 1 page with 3 lines read; 1 page could not be. 1 page waits to be read: press Read."
+    assert reading_sentence(job.status(), 1, 4) == said
 
 
 def test_it_stops_and_goes_on(project, drawn_pages, tmp_path):
