@@ -33,7 +33,7 @@ from ..pages.outputs import write_document
 from ..pages.outputs.documents import xml_file
 from ..pages.outputs.line_content import clean_text
 from ..pages.outputs.plain_text import page_text
-from ..pages.outputs.writing_page_xml import write_into_page_xml
+from ..pages.outputs.writing_page_xml import keeps_confidences, write_into_page_xml
 from ..pages.page_files import root_name
 from ..pages.page_images import open_page_image, plan_page_image
 from .corrected_xml import with_transcription
@@ -76,6 +76,7 @@ class WorkLine(NamedTuple):
         confidence: How sure the model is of it; None if people wrote it.
         words: Its words with their confidences, while it is the model's reading.
         state: One of `READ`, `SKIPPED`, `ACCEPTED`, `GIVEN`.
+        by_people: Whether people wrote the text, also of a line that was skipped.
     """
 
     page: str
@@ -85,6 +86,7 @@ class WorkLine(NamedTuple):
     confidence: float | None
     words: tuple[Word, ...]
     state: str
+    by_people: bool
 
     @property
     def key(self) -> Key:
@@ -99,7 +101,10 @@ class WorkLine(NamedTuple):
 
 
 class PageFiles(NamedTuple):
-    """A page of a project: its name, its PAGE XML and picture, what that XML tells, and what the model read."""
+    """
+    A page of a project: its name, its PAGE XML and picture, what that XML tells, what the model read, what document it
+    is of, and whether the XML tells the model's readings from people's texts.
+    """
 
     name: str
     xml: Path
@@ -107,6 +112,7 @@ class PageFiles(NamedTuple):
     page: Page
     reading: TranscribedPage | None
     document: str
+    keeps_confidences: bool
 
 
 class Project:
@@ -218,12 +224,13 @@ class Project:
         plan = plan_page_image(image, page)
         page = page._replace(width=plan.size[0], height=plan.size[1])
         source = PageSource(name, xml, 0, image, 0, name)
+        told = keeps_confidences(xml.read_bytes())
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # Then it has no words, and that is all.
             reading = self.readings.of_this_run(source)
             if reading is not None:
                 document = self.readings.content(source)["page"]["source"]["document_name"]
-                return PageFiles(name, xml, image, page, reading, document)
-        return PageFiles(name, xml, image, page, None, name)
+                return PageFiles(name, xml, image, page, reading, document, told)
+        return PageFiles(name, xml, image, page, None, name, told)
 
     def page(self, name: str) -> PageFiles:
         """
@@ -243,31 +250,40 @@ class Project:
         with self.lock:
             read = {line.line.number: line for line in page.reading.lines} if page.reading else {}
             return [
-                self.work_line(page.name, place, line, read.get(line.number))
+                self.work_line(page, place, line, read.get(line.number))
                 for place, line in enumerate(page.page.lines, start=1)
             ]
 
-    def work_line(self, page: str, place: int, line: PageLine, reading: TranscribedLine | None) -> WorkLine:
+    def work_line(self, page: PageFiles, place: int, line: PageLine, reading: TranscribedLine | None) -> WorkLine:
         text, confidence = clean_text(line.text), line.transcription.confidence
+        key = (page.name, line.number or 0)
+        is_accepted = confidence is None and self.is_accepted(key, text)
         # A text that came in and was kept is among the readings, too, without a confidence.
         read = reading if reading is not None and reading.confidence is not None else None
-        is_reading = confidence is not None and read is not None and clean_text(read.text) == text
-        words = read.words if is_reading and read else ()
-        state = self.state((page, line.number or 0), line, is_reading)
-        return WorkLine(page, place, line, text, confidence, words, state)
-
-    def state(self, key: Key, line: PageLine, is_reading: bool) -> str:
-        """Of a line; the file wins over the journal where somebody else has changed it."""
-        text, confidence = clean_text(line.text), line.transcription.confidence
-        last = next(iter(self.stacks.get(key, [])[-1:]), None)
-        if last is not None and last["text"] == text:
-            if last["action"] == "accept" and confidence is None:
-                return ACCEPTED
-            if last["action"] == "skip":
-                return SKIPPED
+        if read is not None and clean_text(read.text) != text:
+            read = None
+        if read is not None and not is_accepted and not page.keeps_confidences:
+            confidence = read.confidence
+        is_reading = confidence is not None and read is not None
         # Other programs write 1 for what people wrote; the model's own reading is none, however sure it is.
         given = confidence is None or (confidence >= 1 and not is_reading)
-        return GIVEN if text and given else READ
+        by_people = is_accepted or bool(text and given)
+        state = SKIPPED if self.is_skipped(key, text) else ACCEPTED if is_accepted else GIVEN if by_people else READ
+        return WorkLine(
+            page.name, place, line, text, confidence, read.words if is_reading and read else (), state, by_people
+        )
+
+    # The file wins over the journal where somebody else has changed it.
+
+    def is_accepted(self, key: Key, text: str) -> bool:
+        """Whether the text of a line is what was accepted here last."""
+        accepted = [entry for entry in self.stacks.get(key, ()) if entry["action"] == "accept"]
+        return bool(accepted) and accepted[-1]["text"] == text
+
+    def is_skipped(self, key: Key, text: str) -> bool:
+        """Whether a line was passed over, with the text that it has."""
+        entries = self.stacks.get(key)
+        return bool(entries) and (entries[-1]["action"], entries[-1]["text"]) == ("skip", text)
 
     def line(self, page: str, number: int) -> WorkLine:
         """
@@ -441,14 +457,14 @@ class Project:
 
     def replace_readings(self, read: TranscribedPage) -> PageFiles:
         """
-        Gives the lines of a page that wait to be corrected another reading; all others stay as they are.
+        Gives the lines of a page that nobody has corrected another reading; all others stay as they are.
 
         Args:
             read: The page, read from its own PAGE XML.
         """
         with self.lock:
             page = self.page(read.source.name)
-            waiting = {line.line.number for line in self.lines(page) if line.state == READ}
+            waiting = {line.line.number for line in self.lines(page) if not line.by_people}
             old = {line.line.number: line for line in page.reading.lines} if page.reading else {}
             fresh = [line if line.line.number in waiting else line._replace(confidence=None) for line in read.lines]
             content = write_into_page_xml(page.xml.read_bytes(), [read._replace(lines=tuple(fresh))], now())

@@ -149,7 +149,7 @@ class ReadingJob(threading.Thread):
             unread = unread_pages(project)
             self.problems += unread.problems
             return unread.sources
-        waiting = [page for page in project.pages() if any(line.state == READ for line in project.lines(page))]
+        waiting = [page for page in project.pages() if not all(line.by_people for line in project.lines(page))]
         return [PageSource(page.name, page.xml, 0, page.image, 0, page.name) for page in waiting]
 
     def read(self, sources: Sequence[PageSource]) -> Generator[TranscribedPage, None, None]:

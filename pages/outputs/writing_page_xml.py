@@ -93,6 +93,11 @@ def schema_version(root: etree._Element) -> str:
     return found[1] if found else VERSION
 
 
+def keeps_confidences(content: bytes) -> bool:
+    """Whether the version of a PAGE file has a place for them."""
+    return schema_version(parse_for_editing(content).getroot()) >= FIRST_WITH_POINTS
+
+
 def write_page(
     page: Page, lines: Sequence[tuple[etree._Element, TranscribedLine]], identifiers: Identifiers, version: str
 ) -> None:

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading in the background: what it keeps, what it leaves alone, how it stops."""
 
+import re
 from types import SimpleNamespace
 from xml.sax.saxutils import escape
 
 import pytest
 
 from htr_convtext.pages import read_pages
-from htr_convtext.workbench.project import ACCEPTED, GIVEN, Project
+from htr_convtext.workbench.dataset import corrected_lines
+from htr_convtext.workbench.project import ACCEPTED, GIVEN, READ, SKIPPED, Project
 from htr_convtext.workbench.reading import Reader, line_image
 from htr_convtext.workbench.uploads import add_uploads, unread_pages
 from htr_convtext.workbench.views import page_html, reading_sentence
@@ -25,6 +27,54 @@ def test_reading_again_leaves_what_people_wrote(project):
     assert (job.error, job.problems, job.done) == ("", [], 3)
     assert (project.line(*one.key).text, project.line(*one.key).state) == ("mine", ACCEPTED)
     assert project.line(*two.key).text == two.text and project.line(*two.key).words == two.words
+
+
+def test_skipped_lines_are_read_again_but_for_texts_of_people(project):
+    one, two = project.queue("page")[:2]
+    accepted = project.accept(*one.key, "mine", one.version)
+    for line in (accepted, two):
+        assert project.skip(*line.key, line.version).state == SKIPPED
+    page = project.page(one.page)
+    better = tuple(line._replace(text="read better") for line in page.reading.lines)
+    project.replace_readings(page.reading._replace(lines=better))
+    assert [(line.text, line.state) for line in project.lines(project.page(one.page))] == [
+        ("mine", SKIPPED),
+        ("read better", READ),
+        ("read better", READ),
+    ]
+
+
+def test_a_page_of_which_all_that_waits_was_skipped_is_read_again(project):
+    for line in project.lines(project.page("page_2")):
+        project.skip(*line.key, line.version)
+    for line in project.lines(project.page("page_3")):
+        project.accept(*line.key, "mine", line.version)
+    job = Reader(project).start(again=True)
+    job.join()
+    assert (job.error, job.done) == ("", 2)
+
+
+def test_readings_in_versions_of_page_without_confidences_wait_to_be_corrected(tmp_path, drawn_pages, model_folder):
+    """What the model read in them has no sign that it did; it is not taught as what people wrote."""
+    project = Project(tmp_path / "project", str(model_folder))
+    xml = drawn_pages.write_page(tmp_path / "uploads", "old", texts=["By people"])
+    content = re.sub("<Baseline[^>]*>", "", xml.read_text(encoding="utf-8").replace("2019-07-15", "2010-03-19"))
+    xml.write_text(re.sub('points="([^"]*)"/>', as_elements, content), encoding="utf-8")
+    assert add_uploads(project, [xml, xml.with_suffix(".png")]).problems == []
+    Reader(project).start().join()
+    given, read, other = project.lines(project.page("old"))
+    assert (given.state, read.state, other.state) == (GIVEN, READ, READ) and read.confidence is not None and read.words
+    assert "conf=" not in project.page("old").xml.read_text(encoding="utf-8")
+    assert corrected_lines(project).of_page == {"old": 1}
+    accepted = project.accept(*read.key, read.text, read.version)
+    assert (accepted.state, accepted.confidence, project.queue()) == (ACCEPTED, None, [other])
+    assert project.undo() == read
+    project.close()
+
+
+def as_elements(points: re.Match) -> str:
+    corners = [corner.split(",") for corner in points[1].split()]
+    return ">" + "".join(f'<Point x="{x}" y="{y}"/>' for x, y in corners) + "</Coords>"
 
 
 def test_texts_that_come_with_the_pages_are_kept_or_read_as_asked(tmp_path, drawn_pages, model_folder):
