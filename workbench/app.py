@@ -48,9 +48,15 @@ class Workbench:
         self.teaching = Teaching(project, training_options)
         self.known: dict[str, tuple[Any, Any]] = {}
 
-    def lately(self, make: Callable[[Project], Any]) -> Any:
-        """What a function tells of the project, found out anew only if the project has changed: it is often asked."""
-        stamp = self.project.stamp()
+    def lately(self, make: Callable[[Project], Any], stamp_of: Callable[[Project], Any] = Project.stamp) -> Any:
+        """
+        What a function tells of the project, which is often asked.
+
+        Args:
+            make: The function.
+            stamp_of: Gives what changes whenever what the function tells may have changed.
+        """
+        stamp = stamp_of(self.project)
         if self.known.get(make.__name__, (None,))[0] != stamp:
             self.known[make.__name__] = stamp, make(self.project)
         return self.known[make.__name__][1]
@@ -173,7 +179,9 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.T
 
     def status_html(said: list[str]) -> str:
         state = reader.status()  # First: what it says to be done must not be among what waits.
-        unread, names = workbench.lately(unread_pages), workbench.lately(page_names)
+        # All that was dropped is opened for it, so not after each line that is accepted.
+        unread = workbench.lately(unread_pages, Project.stamp_of_names)
+        names = workbench.lately(page_names)
         problems = [*said, *unread.problems, *workbench.lately(page_problems)]
         return reading_html(state, len(unread.sources), len(names), problems)
 

@@ -146,6 +146,7 @@ class Project:
             self.process_lock.release()
             raise
         self.stacks: dict[Key, list[dict[str, Any]]] = {}
+        self.worked: dict[str, tuple[PageFiles, list[WorkLine]]] = {}
         for entry in self.journal.entries:
             self.replay(entry)
         self.cached: dict[Path, tuple[tuple[int, int, int], PageFiles]] = {}
@@ -181,9 +182,12 @@ class Project:
     def stamp(self) -> tuple[Any, ...]:
         """Changes with every file of the originals and the pages, and with everything that is done to lines."""
         with self.lock:
-            entries = [each for folder in (self.originals, self.pages_folder) for each in os.scandir(folder)]
-            times = tuple(sorted((each.path, each.stat().st_mtime_ns) for each in entries))
-            return len(self.journal.entries), times
+            return len(self.journal.entries), times_of(self.originals), times_of(self.pages_folder)
+
+    def stamp_of_names(self) -> tuple[Any, ...]:
+        """Changes with every file of the originals, and when a page comes or goes."""
+        with self.lock:
+            return times_of(self.originals), tuple(sorted(os.listdir(self.pages_folder)))
 
     def problems(self) -> list[str]:
         """What is wrong with the files of pages, one sentence each."""
@@ -246,13 +250,17 @@ class Project:
         )
 
     def lines(self, page: PageFiles) -> list[WorkLine]:
-        """The lines of a page in reading order."""
+        """The lines of a page in reading order; found out anew only if it has changed, for all are often asked for."""
         with self.lock:
-            read = {line.line.number: line for line in page.reading.lines} if page.reading else {}
-            return [
-                self.work_line(page, place, line, read.get(line.number))
-                for place, line in enumerate(page.page.lines, start=1)
-            ]
+            known = self.worked.get(page.name)
+            if known is None or known[0] is not page:
+                read = {line.line.number: line for line in page.reading.lines} if page.reading else {}
+                lines = [
+                    self.work_line(page, place, line, read.get(line.number))
+                    for place, line in enumerate(page.page.lines, start=1)
+                ]
+                self.worked[page.name] = known = page, lines
+            return list(known[1])
 
     def work_line(self, page: PageFiles, place: int, line: PageLine, reading: TranscribedLine | None) -> WorkLine:
         text, confidence = clean_text(line.text), line.transcription.confidence
@@ -421,6 +429,7 @@ class Project:
         self.replay(self.journal.add(action=action, **entry, before=before))
 
     def replay(self, entry: dict[str, Any]) -> None:
+        self.worked.pop(entry["page"], None)
         stack = self.stacks.setdefault((entry["page"], entry["line"]), [])
         if entry["action"] == "undo":
             stack[:] = [each for each in stack if each["number"] != entry["of"]]
@@ -481,6 +490,11 @@ class Project:
         page = self.load(page.xml)
         self.write_text(page)
         return page
+
+
+def times_of(folder: Path) -> tuple[tuple[str, int], ...]:
+    """The files in a folder, with the time when each was changed last."""
+    return tuple(sorted((each.path, each.stat().st_mtime_ns) for each in os.scandir(folder)))
 
 
 def check_folder(folder: Path) -> None:

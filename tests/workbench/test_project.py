@@ -50,6 +50,17 @@ def test_words_keep_their_places_if_their_number_stays_and_go_if_not(project):
     assert "<Unicode>mot</Unicode>" not in page.xml.read_text(encoding="utf-8")
 
 
+def test_of_many_pages_only_those_that_changed_are_looked_at_anew(project, monkeypatch):
+    line, looked_at, look = project.queue()[0], [], Project.work_line
+    monkeypatch.setattr(Project, "work_line", lambda *given: looked_at.append(given[1].name) or look(*given))
+    before = project.stamp(), project.stamp_of_names()
+    project.accept(*line.key, "mine", line.version)
+    assert line.key not in [each.key for each in project.queue()] and set(looked_at) == {line.page}
+    assert project.stamp() != before[0] and project.stamp_of_names() == before[1]  # What was dropped is as it was.
+    (project.originals / "more.png").write_bytes(b"")
+    assert project.stamp_of_names() != before[1]
+
+
 def test_worst_first_or_page_order_and_what_was_skipped_last(project):
     worst = project.queue("worst")
     assert [line.confidence for line in worst] == sorted(line.confidence for line in worst)
