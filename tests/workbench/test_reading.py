@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from xml.sax.saxutils import escape
 
 import pytest
+from PIL import ExifTags, Image
 
 from htr_convtext.pages import read_pages
 from htr_convtext.workbench.dataset import corrected_lines
@@ -69,6 +70,21 @@ def test_readings_in_versions_of_page_without_confidences_wait_to_be_corrected(t
     accepted = project.accept(*read.key, read.text, read.version)
     assert (accepted.state, accepted.confidence, project.queue()) == (ACCEPTED, None, [other])
     assert project.undo() == read
+    project.close()
+
+
+def test_a_photo_that_was_taken_upside_down_is_a_page_that_stands(tmp_path, drawn_pages, model_folder):
+    """As telephones tell by EXIF, which turns the picture without changing its shape."""
+    project = Project(tmp_path / "project", str(model_folder))
+    page, exif = drawn_pages.draw(), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    page.rotate(180).save(tmp_path / "photo.png", exif=exif)
+    assert add_uploads(project, [tmp_path / "photo.png"]).problems == []
+    job = Reader(project).start()
+    job.join()
+    assert (job.problems, project.problems(), unread_pages(project).sources) == ([], [], [])
+    (read,) = project.pages()
+    assert project.picture(read).tobytes() == page.tobytes() and len(project.lines(read)) == 3
     project.close()
 
 
