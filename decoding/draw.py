@@ -25,7 +25,8 @@ with needing("Drawing a reading", "train"):
     import matplotlib.figure
 
 WIDTH = 14  # inches
-FONT = "DejaVu Sans"
+# Of what was read as it stands there: to matplotlib, what is between two dollars is a formula.
+PLAIN = {"family": "DejaVu Sans", "parse_math": False}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -96,14 +97,14 @@ def draw_reading(image: Image.Image, reading: Mapping[str, Any]) -> matplotlib.f
     below.axis("off")
     for character in reading["characters"]:
         draw_character(below, character)
-    below.text(0, 0.02, f" {reading['score']:.2f}  {reading['text']}", fontsize=9, color="0.3", family=FONT)
+    below.text(0, 0.02, f" {reading['score']:.2f}  {reading['text']}", fontsize=9, color="0.3", **PLAIN)
     return figure
 
 
 def draw_character(axes: Any, character: Mapping[str, Any]) -> None:
     start, end = character["start"], character["end"]
     axes.axvspan(start, end, 0.62, 0.98, color="red", alpha=0.7 * (1 - character["score"]), linewidth=0)
-    where = {"x": (start + end) / 2, "ha": "center", "va": "center", "family": FONT}
+    where = {"x": (start + end) / 2, "ha": "center", "va": "center", **PLAIN}
     axes.text(y=0.8, s=visible(character["character"]), fontsize=13, **where)
     axes.text(y=0.42, s=visible(character["runner_up"]), fontsize=10, alpha=shade(character), **where)
 
@@ -115,7 +116,7 @@ def shade(character: Mapping[str, Any]) -> float:
 
 
 def visible(character: str) -> str:
-    return "\u2423" if character.isspace() else character.replace("$", r"\$")
+    return "\u2423" if character.isspace() else character
 
 
 if __name__ == "__main__":
