@@ -12,7 +12,6 @@ import threading
 import unicodedata
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -39,7 +38,8 @@ MAX_ORDER = 6
 BEAM_THRESHOLD = 25.0
 # Characters on each side of a word between which it is searched again: as far as the longest n-grams see.
 CONTEXT = MAX_ORDER - 1
-LETTER = re.compile(r"[^\W\d_]")
+LETTER = r"[^\W\d_]"
+JOINERS = "\u200c\u200d"  # zero width, within words of Persian and of Indian languages
 # A language model is loaded once, however many threads ask for it.
 LOADING = threading.Lock()
 
@@ -101,7 +101,8 @@ class HTRConvTextDecoder:
         self.calibration = check_calibration(calibration)
         check_options({name: getattr(self, name) for name in self.options})
         self.words = frozenset(normalize(word, normal_form) for word in words)
-        self._engine: tuple[Any, Any] | None = None
+        self._words_in, self._letters_in = word_patterns(alphabet)
+        self._engine: list[tuple[Any, Any]] = []  # at most one, of all copies with other options
         if arpa is not None:
             check_arpa(arpa_text(arpa, "the language model"), alphabet, "the language model")
 
@@ -303,9 +304,16 @@ class HTRConvTextDecoder:
         return sorted(scored, key=lambda item: (-item[2], item[1]))
 
     def bonus(self, text: str) -> float:
-        words = words_in(text) if self.words else []
-        known = sum(len(word) for word in words if word in self.words or word.lower() in self.words)
+        known = sum(map(self.known_letters, self._words_in.findall(text))) if self.words else 0
         return self.length_bonus * len(text) + self.word_bonus * known
+
+    def known_letters(self, word: str) -> int:
+        """Letters of a word if it is known as it stands, or else of what is known between its apostrophes and such."""
+        parts = self._letters_in.findall(word)
+        return sum(len(part) for part in parts if self.knows(word) or self.knows(part))
+
+    def knows(self, word: str) -> bool:
+        return word in self.words or word.lower() in self.words
 
     def text_of(self, path: Sequence[int]) -> str:
         return self.text_of_ids(token_id for token_id, _ in groupby(path) if token_id)
@@ -316,24 +324,23 @@ class HTRConvTextDecoder:
     def engine(self) -> tuple[Any, Any]:
         """flashlight's decoder module and the language model, loaded once for all threads."""
         with LOADING:
-            if self._engine is None:
-                self._engine = load_engine(self.alphabet, self.arpa)
-        return self._engine
+            if not self._engine:
+                self._engine.append(load_engine(self.alphabet, self.arpa))
+        return self._engine[0]
 
     def __getstate__(self) -> dict[str, Any]:
         # C++ objects are not copied: worker processes and copies load the language model when they need it.
-        return {**vars(self), "_engine": None}
+        return {**vars(self), "_engine": []}
 
 
-def words_in(text: str) -> list[str]:
-    """Runs of letters, with the marks on them."""
-    return ["".join(run) for is_word, run in groupby(text, is_of_word) if is_word]
-
-
-@cache
-def is_of_word(character: str) -> bool:
-    """Whether it is a letter or a mark on one, such as an accent of its own or a vowel of an Indian script."""
-    return bool(LETTER.match(character)) or unicodedata.category(character).startswith("M")
+def word_patterns(alphabet: str) -> tuple[re.Pattern, re.Pattern]:
+    """
+    What finds words between spaces, from their first letter to the last, and what finds letters without anything
+    between them. Marks are letters: vowels in many scripts, and accents where they have characters of their own.
+    """
+    marks = "".join(character for character in alphabet if unicodedata.category(character).startswith("M"))
+    letter = f"(?:{LETTER}|[{marks}{JOINERS}])"
+    return re.compile(rf"{LETTER}(?:\S*{letter})?"), re.compile(f"{letter}+")
 
 
 def certain(token_ids: Sequence[int], vocab_size: int) -> torch.Tensor:

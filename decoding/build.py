@@ -14,6 +14,7 @@ python -m htr_convtext.decoding.tune.
 """
 
 import argparse
+import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -85,7 +86,7 @@ def build(options: argparse.Namespace) -> None:
         name = ", ".join(options.data_dir)
         own = fit([normalize_text(text, options.normal_form) for text in texts], alphabet, name)
         lines += own * options.repeat
-    words = normalize_text(options.words.read_text("utf-8"), options.normal_form).split() if options.words else ()
+    words = read_words(options.words, options.normal_form, alphabet) if options.words else ()
     arpa = arpa_of_size(lines, alphabet, options.order, options.prune, options.max_megabytes)
     decoder = HTRConvTextDecoder(alphabet, arpa, words, normal_form=options.normal_form)
     decoder.save_pretrained(options.output)
@@ -107,6 +108,17 @@ def read_text(path: Path, normal_form: str, line_length: int, replace: Sequence[
         text = text.replace(old, new)
     whole = (normalize_text(line, normal_form) for line in text.splitlines())
     return [part for line in whole for part in wrapped(line, line_length)]
+
+
+def read_words(path: Path, normal_form: str, alphabet: str) -> list[str]:
+    """
+    Words of a file, in an alphabet's own signs.
+
+    Raises:
+        ValueError: If the file is not UTF-8; the message names it and the place.
+    """
+    lines = read_text(path, normal_form, sys.maxsize, ())
+    return " ".join(lines).translate(str.maketrans(dict(replacements(alphabet)))).split()
 
 
 def wrapped(line: str, length: int) -> list[str]:

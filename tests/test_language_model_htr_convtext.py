@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -376,6 +377,36 @@ def test_words_in_another_normal_form_are_known():
     assert composed.bonus("\u00e9t\u00e9") == 3.0
     assert composed.bonus("t\u00e9") == 0.0
     assert composed.bonus("\u00c9t\u00e9 t") == 3.0  # a capital at a sentence's beginning
+
+
+def test_marks_are_letters_of_words():
+    """Accents with characters of their own, the vowels of Hindi, a joiner of Persian."""
+    words = {
+        "\u00e9te\u0301": "NFD",
+        "\u0915\u093f\u0924\u093e\u092c": "NFC",
+        "\u0645\u06cc\u200c\u0631\u0648\u0645": "NFC",
+    }
+    for word, form in words.items():
+        known = unicodedata.normalize(form, word)
+        alphabet = "".join(sorted({*known, " ", "."}))
+        decoder = HTRConvTextDecoder(alphabet, words=[word], word_bonus=1.0, normal_form=form)
+        assert decoder.bonus(f". {known}.") == len(known) and decoder.bonus(known[:-1]) == 0
+
+
+def test_words_with_apostrophes_and_hyphens_are_known_as_they_stand_and_in_parts():
+    decoder = HTRConvTextDecoder("abcdehijlortuê '-,", words=["aujourd'hui", "peut-être", "arbre"], word_bonus=1.0)
+    assert decoder.bonus("aujourd'hui, peut-être") == 10 + 8
+    assert decoder.bonus("Aujourd'hui") == 10
+    assert decoder.bonus("l'arbre") == decoder.bonus("-arbre-d") == 5
+    assert decoder.bonus("aujourd hui") == 0
+
+
+def test_copies_with_other_options_share_the_language_model(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(language_model_htr_convtext, "load_engine", lambda *given: loaded.append(given) or (1, 2))
+    decoder = HTRConvTextDecoder(ALPHABET, ARPA)
+    copies = [decoder.with_options(lm_weight=weight) for weight in (0.5, 1.0)]
+    assert {copied.engine() for copied in (*copies, decoder)} == {(1, 2)} and len(loaded) == 1
 
 
 @pytest.mark.parametrize("arpa", [None, ARPA])
