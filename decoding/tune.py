@@ -58,6 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     tuned = tune(decoder, lines, options)
     if not options.dry_run:
         folder = decoder_folder(Path(name))
+        tuned = without_old_calibration(tuned, decoder)
         tuned.save_pretrained(folder)
         print(f"Wrote {folder}.")
     print_sources(greedy, read_with(tuned, lines)[0])
@@ -92,6 +93,16 @@ def tune(decoder: HTRConvTextDecoder, lines: Sequence[NetworkLine], options: arg
                 best = wer, ranking
     assert best is not None
     return choose_beam(best[1], lines, sorted(options.beam_sizes))
+
+
+def without_old_calibration(tuned: HTRConvTextDecoder, before: HTRConvTextDecoder) -> HTRConvTextDecoder:
+    """A decoder whose scores, if they are others than before, have no calibration: it was fitted on those."""
+    fresh = tuned.with_options(calibration=None)
+    same = all(getattr(tuned, name) == getattr(before, name) for name in tuned.options)
+    if same or before.calibration == fresh.calibration:
+        return tuned
+    print("Its calibration was fitted with other weights and is gone: python -m htr_convtext.decoding.calibrate")
+    return fresh
 
 
 def choose_beam(

@@ -96,7 +96,7 @@ def test_build_tune_and_calibrate(model, lines, tmp_path, capsys):
     assert f"slope {fitted['word'][0]:.3f} offset {fitted['word'][1]:+.3f}" in measured
 
 
-def test_a_decoder_is_written_where_it_was_read_from(model, lines):
+def test_a_decoder_is_written_where_it_was_read_from(model, lines, capsys):
     """With the name of a model's folder, too, which has it in a folder of its own."""
     processor = HTRConvTextProcessor.from_pretrained(model)
     folder = model / "language_model"
@@ -107,7 +107,12 @@ def test_a_decoder_is_written_where_it_was_read_from(model, lines):
     assert not (model / "decoder_config.json").exists()
     decoder = HTRConvTextDecoder.from_pretrained(folder)
     assert (decoder.beam_size, decoder.length_bonus) == (5, 0.5)
-    assert decoder.calibration != HTRConvTextDecoder(decoder.alphabet).calibration
+    calibrated, none = decoder.calibration, HTRConvTextDecoder(decoder.alphabet).calibration
+    assert calibrated != none
+    for bonus, kept in (("0.5", calibrated), ("0.7", none)):  # With other weights, scores are others.
+        tune.main([*of_lines, "--beam_sizes", "5", "--length_bonuses", bonus])
+        assert HTRConvTextDecoder.from_pretrained(folder).calibration == kept
+    assert "Its calibration was fitted with other weights and is gone" in capsys.readouterr().out
 
 
 def test_the_file_gets_as_small_as_asked(model, tmp_path):
