@@ -62,19 +62,25 @@ function show(answer) {
   offer(line);
 }
 
-// What is typed and not accepted yet outlives a reload, as long as the line is what it was.
-const DRAFT = "workbench-draft";
+// What is typed and not accepted yet outlives a reload, as long as the line is what it was: of each line, for several
+// windows may be open, and another line may be chosen meanwhile.
+const DRAFTS = "workbench-drafts";
+const drafts = () => JSON.parse(localStorage.getItem(DRAFTS) || "{}");
+const place = shown => `${shown.number} ${shown.page}`;
 
 function draft(shown) {
-  const kept = JSON.parse(localStorage.getItem(DRAFT) || "{}");
-  const same = ["page", "number", "version"].every(name => kept[name] === shown[name]);
-  return same && kept.text !== shown.text ? kept.text : null;
+  const kept = drafts()[place(shown)];
+  return kept && kept.version === shown.version && kept.text !== shown.text ? kept.text : null;
 }
 
 function keep() {
-  if (line) localStorage.setItem(DRAFT, JSON.stringify({
-    page: line.page, number: line.number, version: line.version, text: text.value,
-  }));
+  if (line) localStorage.setItem(DRAFTS, JSON.stringify(
+    {...drafts(), [place(line)]: {version: line.version, text: text.value}}));
+}
+
+function forget(shown) {
+  const {[place(shown)]: _, ...others} = drafts();
+  localStorage.setItem(DRAFTS, JSON.stringify(others));
 }
 
 async function offer(shown) {
@@ -123,10 +129,10 @@ async function work() {
 
 function finish(call, ...told) {
   if (!line) return;
-  const asked = [line.page, line.number, ...told, line.version, order.value];
+  const finished = line, asked = [line.page, line.number, ...told, line.version, order.value];
   ask(async () => {
     const answer = await call(asked);
-    if (!answer.error) localStorage.removeItem(DRAFT);
+    if (!answer.error) forget(finished);
     return answer;
   }, true);
 }

@@ -211,6 +211,29 @@ def test_what_is_typed_outlives_a_reload(served, project, open_tab):
     sync_api.expect(text).to_have_value(line.text, timeout=WAIT)
 
 
+def test_what_is_typed_outlives_another_window_and_another_line(served, project, open_tab):
+    one = open_tab(served)
+    show(one, "Correct")
+    where, text = one.locator("[data-part=where]"), one.get_by_label("Text of the line")
+    sync_api.expect(where).to_contain_text("Page", timeout=WAIT)
+    text.fill("half of a li")
+    two = one.context.new_page()
+    two.set_default_timeout(WAIT)
+    two.goto(served.local_url)
+    other = next(line for line in project.lines(project.page("page_1")) if line.key != project.queue("worst")[0].key)
+    two.locator("#page .wb-edit").nth(other.place - 1).click()
+    sync_api.expect(two.locator("[data-part=where]")).to_contain_text(f"line {other.place} of 3", timeout=WAIT)
+    two.get_by_label("Text of the line").fill("typed in the other window")
+    two.get_by_role("button", name="Next line").click()
+    typed = two.get_by_label("Text of the line")
+    sync_api.expect(typed).to_have_value("half of a li", timeout=WAIT)
+    typed.press("Enter")
+    sync_api.expect(two.locator("[data-part=message]")).to_contain_text("is saved", timeout=WAIT)
+    show(two, "Read")
+    two.locator("#page .wb-edit").nth(other.place - 1).click()
+    sync_api.expect(typed).to_have_value("typed in the other window", timeout=WAIT)
+
+
 def test_a_line_accepted_while_another_is_fetched_is_saved(served, project, open_tab):
     tab = open_tab(served)
     show(tab, "Correct")
