@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from .dataset import CorrectedLines, corrected_lines, suggested_pages
+from .dataset import Offer, corrected_lines, offer_pages
 from .project import ORDERS, LineChanged, Project, ProjectError
 from .reading import Reader
 from .same_origin import SameOrigin
@@ -290,16 +290,14 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
         fresh = (status, teaching.is_busy(), workbench.lately(corrected_lines).number)
         return (*shown_now(), fresh) if fresh != before else (*[gr.skip()] * 5, fresh)
 
-    def offer_pages(chosen: list[str], before: Any) -> tuple[Any, Any]:
-        """The pages with corrected lines; what is chosen stays, and is proposed as long as nobody chose."""
+    def offer(chosen: list[str], before: Offer | None) -> tuple[Any, Any]:
+        """The pages with corrected lines, if they are others than before."""
         lines = workbench.lately(corrected_lines)
-        if lines.of_page == before:
+        if before is not None and lines.of_page == before.of_page:
             return gr.skip(), before
-        names = list(lines.of_page)
-        wanted = chosen if before and chosen != suggested_pages(CorrectedLines(before)) else project.settings["kept"]
-        value = [name for name in wanted if name in names] or suggested_pages(lines)
-        choices = [(f"{each} ({plural(lines.of_page[each], 'line')})", each) for each in names]
-        return gr.Dropdown(choices, value=value), lines.of_page
+        fresh = offer_pages(project, lines, chosen or [], before)
+        choices = [(f"{name} ({plural(number, 'line')})", name) for name, number in fresh.of_page.items()]
+        return gr.Dropdown(choices, value=fresh.kept), fresh
 
     def use_model() -> tuple[Any, ...]:
         return do(lambda: teaching.use(last_run(teaching)))
@@ -314,7 +312,7 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
     use.click(use_model, None, [said, *shown], **quiet)
     seen, offered = gr.State(None), gr.State(None)
     gr.on([blocks.load, timer.tick], look, seen, [*shown, seen], **quiet)
-    gr.on([blocks.load, timer.tick], offer_pages, [kept, offered], [kept, offered], **quiet)
+    gr.on([blocks.load, timer.tick], offer, [kept, offered], [kept, offered], **quiet)
 
 
 def page_names(project: Project) -> list[str]:

@@ -53,6 +53,39 @@ def suggested_pages(lines: CorrectedLines) -> list[str]:
     return kept
 
 
+def kept_pages(project: Project, lines: CorrectedLines) -> list[str]:
+    """The pages that were kept for scoring when the model was taught last, or else those that are suggested."""
+    return [name for name in project.settings["kept"] if name in lines.of_page] or suggested_pages(lines)
+
+
+class Offer(NamedTuple):
+    """
+    The pages that may be kept for scoring.
+
+    Attributes:
+        of_page: How many corrected lines each has.
+        kept: Those that are chosen.
+        is_own: Whether the user chose them.
+    """
+
+    of_page: dict[str, int]
+    kept: list[str]
+    is_own: bool = False
+
+
+def offer_pages(project: Project, lines: CorrectedLines, chosen: list[str], before: Offer | None) -> Offer:
+    """
+    Args:
+        project: The project.
+        lines: Its corrected lines.
+        chosen: The pages that are chosen now; they stay if the user chose them.
+        before: What was offered before, if anything was.
+    """
+    is_own = before is not None and (before.is_own or chosen != before.kept)
+    own = [name for name in chosen if name in lines.of_page] if is_own else []
+    return Offer(lines.of_page, own or kept_pages(project, lines), is_own)
+
+
 def write_lines(
     project: Project, folder: Path, kept: Sequence[str], tell: Callable[[int], None] = lambda number: None
 ) -> dict[str, list[str]]:

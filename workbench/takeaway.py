@@ -14,7 +14,7 @@ from ..pages import TranscribedPage
 from ..pages.outputs import COLLECTION_FORMATS, DOCUMENT_FORMATS, write_collection, write_document
 from ..pages.whole_files import whole_file
 from ..training.checkpoints import whole_folder
-from .dataset import write_lines
+from .dataset import corrected_lines, kept_pages, write_lines
 from .project import Project, ProjectError, now
 from .reading import model_path
 
@@ -32,7 +32,7 @@ README = """Lines of handwriting and their transcriptions, corrected by people i
 
     accelerate launch train_hf.py recipes/finetune.yaml --data_dir THIS_FOLDER --output_dir runs/mine
 
-`train.ln` and `val.ln` name the images in `lines/`; beside each is its text.
+`train.ln` and, of pages kept for scoring, `val.ln` name the images in `lines/`; beside each is its text.
 """
 
 
@@ -75,10 +75,13 @@ def named(page: TranscribedPage, document: str) -> TranscribedPage:
 
 
 def pack_lines(project: Project) -> Path:
-    """The corrected lines as a dataset, as `takeaway/lines.zip`; those of the kept pages are its validation split."""
+    """
+    The corrected lines as a dataset, as `takeaway/lines.zip`; those of the pages that are kept for scoring, or that
+    would be, are its validation split.
+    """
     folder = project.folder / "takeaway" / "lines"
     with whole_folder(folder) as staging:
-        write_lines(project, staging, project.settings["kept"])
+        write_lines(project, staging, kept_pages(project, corrected_lines(project)))
         (staging / "README.md").write_text(README, encoding="utf-8")
     return pack(folder)
 

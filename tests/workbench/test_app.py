@@ -145,11 +145,14 @@ def test_lines_and_model_are_taken_away(project, accept_all, tmp_path):
     with pytest.raises(ProjectError, match="No line is corrected yet"):
         pack_lines(project)
     accept_all(project)
-    project.change_settings(kept=["page_2"])
-    with zipfile.ZipFile(pack_lines(project)) as packed:
-        packed.extractall(tmp_path)
-    splits = load_lines("lines", tmp_path / "lines", cache_dir=tmp_path / "cache")
-    assert {name: len(split) for name, split in splits.items()} == {"train": 6, "validation": 3}
+    for kept in ([], ["page_2"]):  # Before the first teaching, those that the tab Teach proposes.
+        project.change_settings(kept=kept)
+        with zipfile.ZipFile(pack_lines(project)) as packed:
+            packed.extractall(tmp_path / f"{kept}")
+        splits = load_lines("lines", tmp_path / f"{kept}" / "lines", cache_dir=tmp_path / "cache")
+        assert {name: len(split) for name, split in splits.items()} == {"train": 6, "validation": 3}
+        page = "page_2" if kept else "page_3"
+        assert all(page in line_id for line_id in splits["validation"]["line_id"])
     with pytest.raises(ProjectError, match="lacks README.md"):
         pack_model(project)
     with pytest.raises(ProjectError, match="Choose at least one format"):

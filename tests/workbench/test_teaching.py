@@ -21,7 +21,16 @@ from htr_convtext.pages import cut_line
 from htr_convtext.training.options import parse_arguments
 from htr_convtext.workbench import dataset
 from htr_convtext.workbench import teaching as module
-from htr_convtext.workbench.dataset import KEPT, LINES, TRAIN, corrected_lines, suggested_pages, write_lines
+from htr_convtext.workbench.dataset import (
+    KEPT,
+    LINES,
+    TRAIN,
+    CorrectedLines,
+    corrected_lines,
+    offer_pages,
+    suggested_pages,
+    write_lines,
+)
 from htr_convtext.workbench.project import Project, ProjectError
 from htr_convtext.workbench.reading import Reader
 from htr_convtext.workbench.teaching import (
@@ -137,6 +146,29 @@ def test_lines_that_cannot_do_are_told_before_anything_starts(project, accept_al
     with pytest.raises(ProjectError, match="Correct lines on another page"):
         teaching.start(["page_1", "page_2", "page_3"])
     assert teaching.runs() == []
+
+
+def test_pages_that_the_user_keeps_stay_while_more_is_corrected(project):
+    lines = [CorrectedLines({"page_1": number, "page_2": 3, "page_3": 3}) for number in (1, 2, 3)]
+    project.change_settings(kept=["page_2"])
+    offer = offer_pages(project, lines[0], [], None)
+    assert offer.kept == ["page_2"] and suggested_pages(lines[0]) == ["page_3"]
+    assert offer_pages(project, lines[1], offer.kept, offer).kept == ["page_2"]
+    for number in (1, 2):  # Those that would be suggested, too.
+        offer = offer_pages(project, lines[number], ["page_3"], offer)
+        assert offer.kept == ["page_3"]
+    fewer = CorrectedLines({"page_1": 3, "page_2": 3})
+    assert offer_pages(project, fewer, ["page_3"], offer).kept == ["page_2"]
+
+
+def test_runs_that_were_removed_are_in_no_ones_way(project, accept_all, monkeypatch):
+    monkeypatch.setattr(Teaching, "follow", lambda self, run: None)
+    accept_all(project)
+    teaching = Teaching(project)
+    for name in ("run_002", "run_999", "run_1000"):
+        teaching.change(project.folder / "teaching" / name, state=FAILED)
+    assert teaching.last().name == "run_1000"
+    assert teaching.start(["page_3"]).name == "run_1001"
 
 
 @pytest.fixture
