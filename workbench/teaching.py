@@ -82,7 +82,8 @@ class Teaching:
         return self.project.folder / "teaching"
 
     def runs(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("run_*") if (path / "state.json").is_file())
+        found = (path for path in self.folder.glob("run_*") if (path / "state.json").is_file())
+        return sorted(found, key=lambda path: (number_of(path), path))
 
     def last(self) -> Path | None:
         return next(iter(self.runs()[-1:]), None)
@@ -116,8 +117,7 @@ class Teaching:
             if self.is_busy():
                 raise ProjectError("The model is being taught already. Wait for it, or stop it first.")
             numbers = check_lines(self.project, kept)
-            number = len(list(self.folder.glob("run_*"))) + 1
-            run = self.folder / f"run_{number:03d}"
+            run = self.folder / f"run_{1 + max(map(number_of, self.folder.glob('run_*')), default=0):03d}"
             run.mkdir(parents=True)
             self.project.change_settings(kept=list(kept))
             steps = rounds * math.ceil(numbers["lines"] / BATCH_SIZE)
@@ -302,6 +302,12 @@ class Teaching:
             "can_go_on": not self.is_busy() and self.can_go_on(run),
             "last_words": last_words(run) if state["state"] == FAILED else "",
         }
+
+
+def number_of(run: Path) -> int:
+    """Number of a run's folder, of which some may have been removed; 0 if it has none."""
+    number = run.name.removeprefix("run_")
+    return int(number) if number.isdecimal() else 0
 
 
 def whole_checks(steps: int) -> int:
