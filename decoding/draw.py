@@ -26,7 +26,7 @@ with needing("Drawing a reading", "train"):
 
 WIDTH = 14  # inches
 # Of what was read as it stands there: to matplotlib, what is between two dollars is a formula.
-PLAIN = {"family": "DejaVu Sans", "parse_math": False}
+PLAIN: dict[str, Any] = {"family": "DejaVu Sans", "parse_math": False}
 
 
 def main(arguments: list[str] | None = None) -> None:

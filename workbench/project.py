@@ -290,7 +290,7 @@ class Project:
 
     def is_skipped(self, key: Key, text: str) -> bool:
         """Whether a line was passed over, with the text that it has."""
-        entries = self.stacks.get(key)
+        entries = self.stacks.get(key, [])
         return bool(entries) and (entries[-1]["action"], entries[-1]["text"]) == ("skip", text)
 
     def line(self, page: str, number: int) -> WorkLine:
