@@ -5,7 +5,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +15,9 @@ from PIL import Image
 
 from ..decoding_htr_convtext import frames_needed
 from ..pages.geometry import right_to_left
+from ..pages.page_images import in_grey_or_rgb
 from ..pipeline_htr_convtext import PAGE_ASPECT, PreparedLine, check_line
-from ..processing_htr_convtext import to_grey
+from ..processing_htr_convtext import load_image, to_grey
 from .labels import Vocabulary, vocabulary
 
 DIGEST_BYTES = 16
@@ -114,7 +114,7 @@ def examine_line(split: str, row: dict[str, Any], reader: Network, findings: Fin
         findings.errors.append(f"{where}: unreadable image ({error})")
         return
     findings.widths.append(image.width)
-    darkest, lightest = image.convert("L").getextrema()
+    darkest, lightest = to_grey(image).getextrema()
     if darkest == lightest:
         findings.errors.append(f"{where}: empty image, all pixels are {darkest}")
     elif image.width < PAGE_ASPECT * image.height and not is_one_line(image):
@@ -125,15 +125,11 @@ def examine_line(split: str, row: dict[str, Any], reader: Network, findings: Fin
 
 
 def decode(image: dict[str, Any]) -> Image.Image:
-    """Decodes every pixel; ValueError if the file is cut short or damaged."""
+    """Every pixel as training sees it, in grey or RGB; ValueError if the file is cut short or damaged."""
     try:
-        opened = Image.open(BytesIO(image["bytes"]) if image["bytes"] else image["path"])
-        opened.load()
-    except MemoryError:
-        raise
-    except Exception as error:  # Whatever Pillow meets in a damaged file.
+        return in_grey_or_rgb(load_image(image))
+    except OSError as error:
         raise ValueError(str(error)) from error
-    return opened
 
 
 def is_one_line(image: Image.Image) -> bool:

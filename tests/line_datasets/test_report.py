@@ -115,6 +115,37 @@ def test_image_cut_short_is_an_error(tmp_path, capsys):
     assert "error: train, a: unreadable image" in capsys.readouterr().out
 
 
+def write_turned(path: Path, grey: np.ndarray) -> None:
+    """As a phone keeps a picture: its pixels on their side, and EXIF that says so."""
+    upright = Image.fromarray(grey)
+    exif = upright.getexif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(path.with_suffix(".jpg"), exif=exif, quality=95)
+
+
+def write_deep(path: Path, grey: np.ndarray) -> None:
+    Image.fromarray(grey.astype(np.uint16) * 100 + 1000).save(path)
+
+
+def write_transparent(path: Path, grey: np.ndarray) -> None:
+    pixels = np.zeros((*grey.shape, 4), np.uint8)
+    pixels[..., 3] = 255 - grey
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize("write", [write_turned, write_deep, write_transparent])
+def test_images_are_looked_at_as_training_sees_them(tmp_path, capsys, write):
+    write_line(tmp_path / "lines" / "train", "a", "some thirty letters on a line", 600)
+    image = tmp_path / "lines" / "train" / "a.png"
+    grey = np.asarray(Image.open(image))
+    image.unlink()
+    write(image, grey)
+    arguments = ["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]
+    assert report.main([*arguments, "--keep_aspect_ratio"]) == 0
+    assert "look like pages" not in capsys.readouterr().out
+    assert "<td>600 to 600</td>" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.browser
 def test_page_in_chromium(shared_lines, tmp_path):
     for path in sorted((shared_lines / "poilus" / "lines").glob("*_000.*"))[:12]:  # Six lines: image and text.
