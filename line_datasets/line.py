@@ -16,7 +16,7 @@ from .problems import Problems
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "va", "dev"), "validation"),
-    **dict.fromkeys(("test", "te"), "test"),
+    **dict.fromkeys(("test", "testing", "te"), "test"),
 }
 SPLITS = ("train", "validation", "test")
 FEATURES = Features(

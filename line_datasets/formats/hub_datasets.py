@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Datasets that `datasets` reads itself (parquet, webdataset, repositories of the Hub): lines or pages as rows."""
 
+import glob
 import logging
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
@@ -65,7 +67,7 @@ def load_columns(
         arguments: dict[str, Any] = {"path": str(path).removeprefix(HUB_PREFIX)}
     else:
         layout = "webdataset" if shards(Path(path), ".tar") else "parquet"
-        arguments = {"path": layout, "data_files": data_files(Path(path))}
+        arguments = {"path": layout, "data_files": data_files(Path(path), reader.on_error)}
     try:
         loaded = load_dataset(**arguments, cache_dir=cache_dir, num_proc=num_proc, streaming=streaming)
     except (DatasetGenerationError, pyarrow.ArrowException, tarfile.TarError, UnicodeDecodeError) as error:
@@ -77,6 +79,8 @@ def load_columns(
             "its folder with data_dir."
         ) from error
     found = {SPLIT_NAMES.get(str(name).lower(), str(name)): split for name, split in loaded.items()}
+    if len(found) < len(loaded):
+        raise LineDataError(path, [f"{path}: two of its splits are one here: {', '.join(map(str, loaded))}"])
     known = [name for name in SPLITS if name in found]
     made = IterableDatasetDict if streaming else DatasetDict
     return made({name: as_lines(found[name], reader, num_proc) for name in dict.fromkeys((*known, *found))})
@@ -121,14 +125,26 @@ def shards(root: Path, suffix: str) -> list[Path]:
     return sorted(path for folder in (root, root / "data") for path in folder.glob(f"**/*{suffix}"))
 
 
-def data_files(root: Path) -> dict[str, list[str]]:
-    """Files by split, which a word of the name or a folder tells; the train split otherwise."""
-    files: dict[str, list[str]] = {}
+def data_files(root: Path, on_error: str) -> dict[str, list[str]]:
+    """
+    Files by split, which a word of the name or a folder tells; all are the train split where none tells.
+
+    Raises:
+        LineDataError: If some files tell and others do not, and `on_error` is "raise".
+    """
+    files: dict[str, list[Path]] = {}
     for path in dict.fromkeys(shards(root, ".tar") or shards(root, ".parquet")):
-        words = "-".join(path.relative_to(root).with_suffix("").parts).lower().replace("_", "-").split("-")
-        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
-        files.setdefault(split, []).append(str(path))
-    return files
+        words = re.split(r"[\W_]+|(?<=[a-z])(?=\d)", str(path.relative_to(root).with_suffix("")).lower())
+        files.setdefault(next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), ""), []).append(path)
+    untold = files.pop("", [])
+    files = files or {"train": untold}
+    problems = Problems(root)
+    for path in untold if files.get("train") is not untold else ():
+        problems.add(path, f"no word of its name tells its split, as with other files: {', '.join(SPLIT_NAMES)}")
+    for message in problems.end(on_error):
+        logger.warning("%s", message)
+    # Else `datasets` takes a folder's brackets for a pattern.
+    return {split: [glob.escape(str(path)) for path in paths] for split, paths in files.items()}
 
 
 def as_lines(

@@ -68,6 +68,39 @@ def test_option_that_a_mirror_cannot_have(tmp_path):
         load_lines("iam", data_dir=tmp_path / "mirror", transcription="laia")
 
 
+def write_text_rows(path: Path, *texts: str) -> None:
+    features = Features({"image": ImageFeature(), "text": Value("string")})
+    images = [{"bytes": image_bytes(9), "path": None}] * len(texts)
+    write_parquet(path, {"image": images, "text": list(texts)}, features)
+
+
+@pytest.mark.parametrize("name", ["test.v2", "testing", "test0", "data/lines.test", "data/Test-00000-of-00001"])
+def test_files_of_the_test_split_are_not_trained_on(tmp_path, name):
+    root = tmp_path / "lines [2]"  # No pattern.
+    for file in ("train.v2", name):
+        write_text_rows(root / f"{file}.parquet", file)
+    found = load_lines("lines", data_dir=root)
+    assert {split: list(lines["text"]) for split, lines in found.items()} == {"train": ["train.v2"], "test": [name]}
+
+
+def test_file_that_tells_no_split_beside_others_that_do_is_named(tmp_path, caplog):
+    for name in ("train", "held_back"):
+        write_text_rows(tmp_path / "lines" / f"{name}.parquet", name)
+    with pytest.raises(LineDataError, match="held_back.parquet: no word of its name tells its split"):
+        load_lines("lines", data_dir=tmp_path / "lines")
+    assert list(load_lines("lines", data_dir=tmp_path / "lines", on_error="skip")["train"]["text"]) == ["train"]
+    assert "Left out" in caplog.text
+    (tmp_path / "lines" / "train.parquet").unlink()
+    assert list(load_lines("lines", data_dir=tmp_path / "lines")["train"]["text"]) == ["held_back"]
+
+
+def test_two_splits_of_a_repository_that_are_one_here_are_named(monkeypatch):
+    splits = DatasetDict({name: Dataset.from_dict({"text": []}) for name in ("train", "valid", "validation")})
+    monkeypatch.setattr("htr_convtext.line_datasets.formats.hub_datasets.load_dataset", lambda **arguments: splits)
+    with pytest.raises(LineDataError, match="two of its splits are one here: train, valid, validation"):
+        load_lines("lines", data_dir="hf://datasets/me/lines")
+
+
 ALTO = """<?xml version="1.0"?><alto xmlns="http://www.loc.gov/standards/alto/ns-v4#"><Description>
 <MeasurementUnit>pixel</MeasurementUnit></Description><Layout><Page WIDTH="200" HEIGHT="100"><PrintSpace>
 <TextBlock ID="b">
