@@ -286,7 +286,8 @@ class RowReader(NamedTuple):
         scan = open_page_image(file.getvalue() if isinstance(file, BytesIO) else file, plan)
         for odd in filter(None, (*page.warnings, plan.warning)):
             problems.warn(where, odd)
-        name = Path(identifier).stem
+        ending = Path(identifier).suffix
+        name = identifier.removesuffix(ending) if ending.lower() in (*IMAGE_SUFFIXES, ".xml") else identifier
         for number, text, cut in cut_lines(page, plan, problems, where):
             image = {"bytes": as_png(cut_line(scan, cut, self.crop)), "path": None}
             known = {"source": self.source, "page": name, "writer": None}

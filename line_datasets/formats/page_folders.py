@@ -126,9 +126,9 @@ def page_lines(
         return
     for odd in filter(None, (*page.warnings, warning, plan.warning)):
         problems.warn(path, odd)
-    prefix = line_prefix(path, image, folder) + (f"_{page.frame:03d}" if page.frame else "")
+    page_id = page_name(path, image, folder) + (f"_{page.frame:03d}" if page.frame else "")
     for name, text, cut in cut_lines(page, plan, problems, str(path)):
-        yield Line(f"{prefix}_{name}", text, PageCrop(image, plan, cut, crop), page=image.stem)
+        yield Line(f"{page_id}_{name}", text, PageCrop(image, plan, cut, crop), page=page_id)
 
 
 def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> Iterator[tuple[str, str, Cut]]:
@@ -150,10 +150,10 @@ def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> It
         yield f"{index:03d}", text, cut
 
 
-def line_prefix(path: Path, image: Path, folder: Path) -> str:
+def page_name(path: Path, image: Path, folder: Path) -> str:
     """
-    What the identifiers of a page's lines begin with: the image's name, after its folders below the split's, without
-    one that only tells that there are images (`Images/`).
+    What tells a page from the others, and the identifiers of its lines begin with: the image's name, after its folders
+    below the split's, without one that only tells that there are images (`Images/`).
     """
     parent = image.parent if image.is_relative_to(folder.resolve()) else path.resolve().parent
     if parent != folder.resolve() and parent.name in PLAIN_FOLDERS:

@@ -264,4 +264,16 @@ def test_second_page_of_alto_is_read_from_its_frame_or_named(tmp_path):
     first.save(tmp_path / "p.tif", save_all=True, append_images=[second])
     lines = load(tmp_path)
     assert [(row["text"], row["image"].getpixel((5, 5))) for row in lines] == [("one", 200), ("two", 100)]
-    assert len(set(lines["line_id"])) == 2
+    assert len(set(lines["line_id"])) == len(set(lines["page"])) == 2
+
+
+def test_pages_of_two_books_are_not_one_because_they_have_one_name(tmp_path):
+    for split, book in (("train", "one"), ("train", "two"), ("val", "three")):
+        folder = tmp_path / split / book
+        folder.mkdir(parents=True)
+        write_flat(folder, text_line("l", book))
+    splits = load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    assert {name: list(lines["page"]) for name, lines in splits.items()} == {
+        "train": ["one/p", "two/p"],
+        "validation": ["three/p"],
+    }
