@@ -157,8 +157,6 @@ def metadata_line(path: Path, number: int, row: Row, image: Path | None, problem
     elif image is None:
         problems.add(path, f"there is no image {path.parent / str(row['file_name'])}", number)
     else:
-        line_id, page, writer = (row.get(name) or None for name in ("line_id", "page", "writer"))
-        return Line(
-            str(line_id or image.stem), str(row[column]), ImageFile(image), page and str(page), writer and str(writer)
-        )
+        told = {name: str(row[name]) for name in ("line_id", "page", "writer") if row.get(name) not in (None, "")}
+        return Line(told.pop("line_id", image.stem), str(row[column]), ImageFile(image), **told)
     return None

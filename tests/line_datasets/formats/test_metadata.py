@@ -87,5 +87,20 @@ def test_bad_row_of_jsonl_is_named_and_the_others_stay(tmp_path, row, problem):
     assert len(wrong) == 1 and problem in wrong[0]
 
 
+def test_numbers_are_names_of_pages_and_writers_and_nought_is_one(tmp_path):
+    rows = [
+        {"file_name": "a.png", "text": 0, "line_id": 0, "page": 0, "writer": 0},
+        {"file_name": "b.png", "text": "", "line_id": "", "page": None, "writer": ""},
+    ]
+    for image in "ab":
+        Image.new("L", (20, 20)).save(tmp_path / f"{image}.png")
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (lines,) = read_metadata(tmp_path, Problems(tmp_path)).values()
+    assert [(line.line_id, line.text, line.page, line.writer) for line in lines] == [
+        ("0", "0", "0", "0"),
+        ("b", "", None, None),
+    ]
+
+
 def test_split_that_is_none_is_a_warning(tmp_path):
     assert "a split named 'eval'" in read(tmp_path, "metadata.csv", "file_name,text,split\na.png,one,eval\n")[2][0]
