@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow
-from datasets import Dataset, DatasetDict, Image, IterableDataset, IterableDatasetDict, load_dataset
+from datasets import ClassLabel, Dataset, DatasetDict, Image, IterableDataset, IterableDatasetDict, load_dataset
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from datasets.utils import tqdm
 from pyarrow import parquet
@@ -219,7 +219,10 @@ class RowReader(NamedTuple):
     def for_features(self, features: Mapping[str, Any]) -> "RowReader":
         """The same for the columns of a dataset; LineDataError if it has no image, or neither text nor XML."""
         image = first_column(features, IMAGE_COLUMNS)
-        text = first_column(features, TEXT_COLUMNS) or first_column(features, PAGE_COLUMNS)
+        # Kinds of images, by their numbers.
+        classes = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
+        texts = tuple(name for name in TEXT_COLUMNS if name not in classes)
+        text = first_column(features, texts) or first_column(features, PAGE_COLUMNS)
         problems = Problems(self.source)
         for found, names in ((image, IMAGE_COLUMNS), (text, TEXT_COLUMNS + PAGE_COLUMNS)):
             if not found:

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from datasets import Dataset, DatasetDict, Features, IterableDatasetDict, Value, load_dataset
+from datasets import ClassLabel, Dataset, DatasetDict, Features, IterableDatasetDict, Value, load_dataset
 from datasets import Image as ImageFeature
 from huggingface_hub import DatasetCard
 from PIL import Image
@@ -58,6 +58,18 @@ def test_mirrors_of_lines(tmp_path, mirror):
         assert lines.features == FEATURES
         assert list(lines["text"]) == [f"{split} one", f"{split} two"]
         assert lines[0]["image"].size == (30 + number, 20) and lines[0]["source"] == "mirror"
+
+
+@pytest.mark.parametrize("more", [{"ground_truth": Value("string")}, {}])
+def test_numbers_of_classes_are_no_transcriptions(tmp_path, more):
+    features = Features({"image": ImageFeature(), "label": ClassLabel(names=["letter", "list"]), **more})
+    rows = {"image": [{"bytes": image_bytes(9), "path": None}], "label": [1], **dict.fromkeys(more, ["one"])}
+    write_parquet(tmp_path / "mirror" / "train.parquet", rows, features)
+    if more:
+        assert list(load_lines("lines", data_dir=tmp_path / "mirror")["train"]["text"]) == ["one"]
+    else:
+        with pytest.raises(LineDataError, match="none of the columns text, transcription, label"):
+            load_lines("lines", data_dir=tmp_path / "mirror")
 
 
 def test_option_that_a_mirror_cannot_have(tmp_path):
