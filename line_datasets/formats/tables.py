@@ -3,6 +3,7 @@
 """Tables with an image and its transcription on each line, as PyLaia, Loghi and the TrOCR archives write them."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def read_tables(root: Path, problems: Problems, encoding: str = "utf-8") -> Line
     A tab, or else the image's ending, or else the first white space, ends the image's name: a path, or a name with or
     without its ending, of an image in the folder or in its `lines/`, `images/`, `image/`, `imgs/` or `img/`. A table
     with tabs may begin with the names of its columns. Where every symbol of a table stands alone (`h e l l o <space> y
-    o u`), the symbols are joined.
+    o u`), the symbols are joined; `<space>` tells such a table.
     """
     found = tables(root)
     # PyLaia keeps lists of names alone beside its tables.
@@ -52,8 +53,7 @@ def read_tables(root: Path, problems: Problems, encoding: str = "utf-8") -> Line
 
 def read_table(path: Path, problems: Problems, encoding: str) -> list[Line]:
     rows = list(table_rows(path, problems, encoding))
-    symbols = {symbol for _, _, text in rows for symbol in text.split()}
-    tokenized = SPACE_SYMBOL in symbols and all(len(symbol) == 1 for symbol in symbols - {SPACE_SYMBOL})
+    tokenized = any(SPACE_SYMBOL in text.split() for _, _, text in rows)
     lines: dict[Path, Line] = {}
     for number, name, text in rows:
         image = image_named(path.parent, name)
@@ -63,6 +63,10 @@ def read_table(path: Path, problems: Problems, encoding: str) -> list[Line]:
             problems.add(path, f"{name} has a transcription already", number)
         else:
             lines[image] = Line(image.stem, join_symbols(text) if tokenized else text, ImageFile(image))
+            for symbol in filter(is_no_character, text.split() if tokenized else ()):
+                problems.warn(
+                    f"{path}, line {number}", f"symbols that are no single characters, as {symbol}, which stay"
+                )
             if QUOTED.fullmatch(text):
                 problems.warn(f"{path}, line {number}", "transcriptions in quotation marks, which stay")
     return list(lines.values())
@@ -101,6 +105,11 @@ def named_columns(cells: list[str]) -> tuple[int, int] | None:
         next((names.index(name) for name in known if name in names), None) for known in (FILE_COLUMNS, TEXT_COLUMNS)
     ]
     return None if places[0] is None or places[1] is None else (places[0], places[1])
+
+
+def is_no_character(symbol: str) -> bool:
+    """Whether a symbol of a table is more than a letter with its accents, as `<gap>` is."""
+    return symbol != SPACE_SYMBOL and not all(map(unicodedata.combining, symbol[1:]))
 
 
 def join_symbols(text: str) -> str:

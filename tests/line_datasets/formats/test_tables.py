@@ -65,6 +65,13 @@ def test_composed_and_decomposed_names(tmp_path):
     assert list(read(tmp_path, "\u00e9.png\tone\n", (decomposed,))[0].values()) == ["one"]
 
 
+def test_one_symbol_of_its_own_leaves_no_blanks_between_the_letters_of_a_table(tmp_path):
+    content = "a.png\th i <space> y o u\nb.png\tn o <gap> <space> o\nc.png\tq\u0303 <space> e\n"
+    found, wrong, odd = read(tmp_path, content)
+    assert found == {"a": "hi you", "b": "no<gap> o", "c": "q\u0303 e"} and not wrong
+    assert len(odd) == 1 and odd[0].endswith("as <gap>, which stay: " + str(tmp_path / "train.tsv") + ", line 2")
+
+
 def test_quotation_marks_stay_and_are_a_warning(tmp_path):
     found, _, odd = read(tmp_path, 'a.png\t"said ""so"""\n')
     assert found == {"a": '"said ""so"""'} and "in quotation marks" in odd[0]
