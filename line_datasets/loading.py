@@ -149,21 +149,34 @@ def check_known(what: str, value: str, known: Iterable[str]) -> None:
         raise ValueError(f"Unknown {what} {value!r}. Known: {', '.join(known)}.")
 
 
-def oddities(name: str, data_dir: str | Path | Sequence[str | Path] | None = None, **options: Any) -> list[str]:
+def oddities(
+    name: str,
+    data_dir: str | Path | Sequence[str | Path] | None = None,
+    *,
+    normal_form: str = "NFC",
+    text_order: str = "logical",
+    cache_dir: str | Path | None = None,
+    **options: Any,
+) -> list[str]:
     """
     What is odd about files that [`load_lines`] reads all the same, one sentence for each kind and folder.
 
     Args:
         name: See [`load_lines`].
         data_dir: See [`load_lines`]; copies of lines as columns are left out.
+        normal_form: See [`load_lines`].
+        text_order: See [`load_lines`].
+        cache_dir: See [`load_lines`].
         options: Options of the source.
     """
     source = SOURCES[name]
+    made = reader_options(name, source.options, options)
     found = []
-    for root in (Path(location).expanduser() for location in locations(name, data_dir)):
-        if root.is_dir() and not has_columns(root):
-            made = reader_options(name, source.options, options)
-            config = LineBuilderConfig(root=root, reader=source.reader, options=made)
+    for location in locations(name, data_dir):
+        root = None if location.startswith(HUB_PREFIX) else folder_of(location, name, cache_dir)
+        if root and not has_columns(root):
+            form = LabelForm(normal_form, text_order)
+            config = LineBuilderConfig(root=root, reader=source.reader, options=made, form=form)
             found += read_all(config, images=False).warnings()
     return found
 
@@ -211,11 +224,7 @@ def take_split(splits: DatasetDict, name: str) -> Dataset:
 def load_folder(location: str, request: Request) -> DatasetDict | IterableDatasetDict:
     if location.startswith(HUB_PREFIX):
         return load_rows(location, request)
-    root = Path(location).expanduser()
-    if not root.exists():
-        raise FileNotFoundError(f"No such folder: {root}. A repository of the Hub is {HUB_PREFIX}OWNER/NAME.")
-    if request.name != "lines" or root.is_file():
-        root = unpacked(root, request.cache_dir)
+    root = folder_of(location, request.name, request.cache_dir)
     if has_columns(root):
         return load_rows(root, request)
     config = LineBuilderConfig(
@@ -226,6 +235,14 @@ def load_folder(location: str, request: Request) -> DatasetDict | IterableDatase
         on_error=request.on_error,
     )
     return build(config, request)
+
+
+def folder_of(location: str, name: str, cache_dir: str | Path | None) -> Path:
+    """The folder that a location on this computer names, its archives unpacked; FileNotFoundError if there is none."""
+    root = Path(location).expanduser()
+    if not root.exists():
+        raise FileNotFoundError(f"No such folder: {root}. A repository of the Hub is {HUB_PREFIX}OWNER/NAME.")
+    return unpacked(root, str(cache_dir) if cache_dir else None) if name != "lines" or root.is_file() else root
 
 
 def load_rows(location: str | Path, request: Request) -> DatasetDict | IterableDatasetDict:

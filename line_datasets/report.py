@@ -13,6 +13,7 @@ splits are warnings.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from datasets import DatasetDict
 
@@ -24,8 +25,8 @@ from .problems import LineDataError
 from .report_html import as_html
 
 SHOWN_FINDINGS = 20
-# Options of loading, not of a source.
-LOADING = ("num_proc", "normal_form", "text_order", "on_error", "cache_dir", "streaming")
+# Options of [`load_lines`] that say nothing about what is odd.
+MAKING = ("num_proc", "streaming")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         splits, errors = load_what_can_be(options)
-        of_source = {key: value for key, value in source_arguments(options).items() if key not in LOADING}
-        findings = examine(splits, network(options), errors, oddities(options.name, **of_source))
+        read = {key: value for key, value in wanted(options).items() if key not in MAKING}
+        findings = examine(splits, network(options), errors, oddities(options.name, **read))
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -64,9 +65,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def wanted(options: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of [`load_lines`], which names here what is wrong even where training is to leave it out."""
+    return {key: value for key, value in source_arguments(options).items() if key != "on_error"}
+
+
 def load_what_can_be(options: argparse.Namespace) -> tuple[DatasetDict, list[str]]:
     """The lines that are whole, and what is wrong with the others; LineDataError if none is whole."""
-    arguments = source_arguments(options)
+    arguments = wanted(options)
     try:
         return load_lines(options.name, **arguments), []
     except LineDataError as error:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,26 @@ def test_bad_files_are_on_the_page_beside_the_good_lines(tmp_path, capsys):
     assert report.main(["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]) == 1
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "b.png: no transcription" in page and "good" in page
+
+
+def test_lines_that_an_option_leaves_out_are_errors_all_the_same(tmp_path, capsys):
+    for name in ("a", "b"):
+        write_line(tmp_path / "lines" / "train", name, "ab")
+    (tmp_path / "lines" / "train" / "b.txt").unlink()
+    arguments = ["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]
+    assert report.main([*arguments, "--option", "on_error=skip"]) == 1
+    assert "b.png: no transcription" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["NFC", "none"])
+def test_what_is_odd_in_an_archive_is_told_by_the_labels_that_are_made(tmp_path, capsys, form):
+    write_line(tmp_path / "lines" / "train", "a", "a\u00adb")
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "lines")
+    arguments = ["lines", "--data_dir", archive, "--output", str(tmp_path / "r.html")]
+    assert report.main([*arguments, "--option", f"normal_form={form}"]) == 0
+    printed = capsys.readouterr().out
+    assert ("invisible characters left out, U+00AD" in printed) == (form == "NFC")
+    assert ("become classes: U+00AD" in printed) == (form == "none")
 
 
 def test_duplicates_across_splits_are_a_warning(tmp_path, capsys):
