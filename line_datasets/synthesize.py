@@ -8,7 +8,8 @@ Draws lines of handwriting to train on beside real ones: their words, in the fon
     accelerate launch train_hf.py --dataset lines --data_dir my_lines drawn ...
 
 The words are those of the training lines, in new company: every line begins at a random word and goes on for a random
-length. `--text` takes files with more text; its words with characters that no training line has are left out.
+length. `--text` takes files with more text; its words with characters that no training line has are left out, as are
+words of Hebrew or Arabic: the words of a line are set from left to right.
 Take fonts made after handwriting, under a licence that lets you draw images with them; those on the npm registry under
 `@fontsource/` carry theirs.
 """
@@ -22,8 +23,12 @@ import numpy as np
 from PIL import ImageFont
 
 from ..console import print_any_character
+from ..pages.geometry import right_to_left
+from .labels import normalize_text
 from .loading import load_lines, take_split
+from .problems import Problems
 from .rendering import FONT_SIZE, draw_hand, draw_line, writes
+from .text_files import read_text
 
 Font = tuple[ImageFont.FreeTypeFont, set[str]]
 FONT_SUFFIXES = (".ttf", ".otf", ".woff")
@@ -64,12 +69,26 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def known_words(folders: Sequence[str], texts: Sequence[Path]) -> list[str]:
-    """The words of the training lines, then those of the texts that are written with the lines' characters."""
+    """
+    The words of the training lines, then those of the texts that are written with the lines' characters; without those
+    that are read from right to left.
+
+    Raises:
+        ValueError: If less than `WORDS_WRITTEN` of the lines' words are left, or a text cannot be read.
+    """
     lines = take_split(load_lines("lines", data_dir=list(folders)), "train")
     words = [word for text in lines["text"] for word in text.split()]
-    alphabet = set("".join(words))
-    more = (word for path in texts for word in path.read_text(encoding="utf-8").split())
-    return words + [word for word in more if set(word) <= alphabet]
+    drawable = [word for word in words if not right_to_left(word)]
+    if len(drawable) < WORDS_WRITTEN * len(words):
+        raise ValueError(
+            f"{len(words) - len(drawable)} of the {len(words)} words are read from right to left, and lines are drawn "
+            "from left to right only."
+        )
+    alphabet = set("".join(drawable))
+    problems = Problems("--text")
+    found = [normalize_text(read_text(path, problems) or "") for path in texts]
+    problems.raise_if_any()
+    return drawable + [word for text in found for word in text.split() if set(word) <= alphabet]
 
 
 def fonts_for(words: Sequence[str], folder: Path) -> list[Font]:

@@ -64,6 +64,25 @@ def test_more_text_brings_its_words_but_no_new_characters(real, tmp_path):
     assert words[-1] == "maison" and "Ω" not in words and "été" not in words
 
 
+def test_letters_of_more_text_are_composed_as_those_of_the_lines_are(real, tmp_path):
+    (real / "lines" / "a.txt").write_text("\u00e9t\u00e9", encoding="utf-8")
+    (tmp_path / "more.txt").write_text("\ufeffe\u0301te\u0301 t\u00ade\u0301", encoding="utf-8")
+    words = synthesize.known_words([str(real)], [tmp_path / "more.txt"])
+    assert words[-2:] == ["\u00e9t\u00e9", "t\u00e9"]
+    (tmp_path / "more.txt").write_bytes(b"\xe9")
+    with pytest.raises(ValueError, match="more.txt, line 1: not UTF-8"):
+        synthesize.known_words([str(real)], [tmp_path / "more.txt"])
+
+
+def test_words_that_are_read_from_right_to_left_are_not_drawn_from_left_to_right(real):
+    shalom = "\u05e9\u05dc\u05d5\u05dd"
+    (real / "lines" / "a.txt").write_text(f"de {shalom} tout ce que je {'x ' * 9}", encoding="utf-8")
+    assert shalom not in synthesize.known_words([str(real)], [])
+    (real / "lines" / "a.txt").write_text(f"{shalom} {shalom}", encoding="utf-8")
+    with pytest.raises(ValueError, match="2 of the 7 words are read from right to left"):
+        synthesize.known_words([str(real)], [])
+
+
 def test_fonts_that_lack_the_words_letters_are_left_out():
     fonts = synthesize.fonts_for(" ".join(TEXTS).split(), FONTS)
     names = {font.getname()[0] for font, _ in fonts}
