@@ -7,6 +7,7 @@ import html
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 from ...pages.finding_files import file_below, files_below
 from ...pages.safe_xml import parse_xml
@@ -195,22 +196,30 @@ def read_entries(root: Path, style: str, problems: Problems) -> dict[str, str]:
 def xml_entries(root: Path, problems: Problems) -> dict[str, str]:
     """The attribute `text` of the lines of `xml/*.xml`, some of which are escaped twice."""
     entries: dict[str, str] = {}
-    for path in files_below(root, ".xml"):
-        if FORM_ID.fullmatch(path.stem):
-            try:
-                lines = parse_xml(path).findall("handwritten-part/line")
-            except ValueError as error:
-                problems.add(path, str(error))
-            else:
-                entries |= {line.get("id", ""): html.unescape(line.get("text", "")) for line in lines}
+    for _, tree in xml_forms(root, problems):
+        lines = tree.findall("handwritten-part/line")
+        entries |= {line.get("id", ""): html.unescape(line.get("text", "")) for line in lines}
     if not entries:
         problems.add(root, "no lines in xml/*.xml (of xml.tgz)")
     return entries
 
 
+def xml_forms(root: Path, problems: Problems) -> Iterator[tuple[str, Element]]:
+    """Names and trees of the forms in `xml/*.xml`."""
+    for path in files_below(root, ".xml"):
+        if FORM_ID.fullmatch(path.stem):
+            try:
+                yield path.stem, parse_xml(path)
+            except ValueError as error:
+                problems.add(path, str(error))
+
+
 def read_writers(root: Path, problems: Problems) -> dict[str, str]:
-    """Writers by form, from `forms.txt` where there is one."""
+    """Writers by form, from `forms.txt` (of ascii.tgz) or else from `xml/*.xml`, where there is one of the two."""
     path = file_below(root, "forms.txt")
-    text = (read_text(path, problems) or "") if path else ""
+    if path is None:
+        # Who reads no text from these files is told of no damage to them.
+        return {name: writer for name, tree in xml_forms(root, Problems(root)) if (writer := tree.get("writer-id"))}
+    text = read_text(path, problems) or ""
     rows = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {row[0]: row[1] for row in rows if len(row) > 1}
