@@ -14,7 +14,7 @@ from datasets.exceptions import DatasetGenerationError
 from ..pages import CropOptions
 from . import formats
 from .archives import unpacked
-from .cache import ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, read_all
+from .cache import CACHE_VERSION, ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, read_all
 from .formats.hub_datasets import HUB_PREFIX, RowReader, has_columns, load_columns
 from .labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm
 from .line import SPLITS
@@ -257,6 +257,7 @@ def load_rows(location: str | Path, request: Request) -> DatasetDict | IterableD
         crop=options if isinstance(options, CropOptions) else CropOptions(),
         text_index=getattr(options, "text_index", None),
         on_error=request.on_error,
+        version=CACHE_VERSION,
     )
     return load_columns(location, reader, request.cache_dir, request.num_proc, request.streaming)
 

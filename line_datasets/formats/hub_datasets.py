@@ -201,6 +201,7 @@ class RowReader(NamedTuple):
         crop: How lines are cut out of rows that are pages.
         text_index: See [`~page_xml.parse_page_xml`].
         on_error: "raise" or "skip", see [`~cache.LineBuilderConfig`].
+        version: That of the cache; `datasets` knows what a reader holds, and not how it reads.
         image: Column of the image.
         text: Column of the transcription, or of a page's XML.
         line_id: Column of the identifier; None numbers the rows.
@@ -212,6 +213,7 @@ class RowReader(NamedTuple):
     crop: CropOptions
     text_index: int | None
     on_error: str
+    version: int
     image: str = ""
     text: str = ""
     line_id: str | None = None

@@ -95,6 +95,14 @@ def test_files_of_the_test_split_are_not_trained_on(tmp_path, name):
     assert {split: list(lines["text"]) for split, lines in found.items()} == {"train": ["train.v2"], "test": [name]}
 
 
+def test_lines_of_another_version_are_made_anew(tmp_path, monkeypatch):
+    write_text_rows(tmp_path / "lines" / "train.parquet", "one")
+    before = load_lines("lines", data_dir=tmp_path / "lines")["train"].cache_files
+    assert load_lines("lines", data_dir=tmp_path / "lines")["train"].cache_files == before
+    monkeypatch.setattr("htr_convtext.line_datasets.loading.CACHE_VERSION", 0)
+    assert load_lines("lines", data_dir=tmp_path / "lines")["train"].cache_files != before
+
+
 def test_file_that_tells_no_split_beside_others_that_do_is_named(tmp_path, caplog):
     for name in ("train", "held_back"):
         write_text_rows(tmp_path / "lines" / f"{name}.parquet", name)
