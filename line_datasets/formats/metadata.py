@@ -9,6 +9,7 @@ a number, and drops images without a row silently.
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
@@ -42,7 +43,8 @@ def read_metadata(root: Path, problems: Problems, encoding: str = "utf-8") -> Li
     Rows of `metadata.jsonl` or `metadata.csv`: `file_name` (relative to the file), the transcription under one of
     `TEXT_COLUMNS`, and optionally `line_id`, `page`, `writer` and `split`.
 
-    The file is in the folder, or in each of `train/`, `val/`, `test/`.
+    The file is in the folder, or in each of `train/`, `val/`, `test/`. A row without `split` is of the split that a
+    folder of its `file_name` is called, or else of that of the file's own folder.
     """
     found = {split: folder for split, folder in split_folders(root, problems).items() if metadata_files(folder)}
     folders = found or {"train": root}
@@ -73,8 +75,8 @@ def split_of(path: Path, number: int, row: Row, default: str, problems: Problems
     told = str(row.get("split") or "").strip().lower()
     if told and told not in SPLIT_NAMES:
         problems.warn(f"{path}, line {number}", f"a split named {told!r}, which is none of {', '.join(SPLIT_NAMES)}")
-    first_folder = Path(str(row["file_name"])).parts[0].lower()
-    return SPLIT_NAMES.get(told) or SPLIT_NAMES.get(first_folder) or default
+    folders = re.split(r"[\\/]+", str(row["file_name"]).lower())[:-1]
+    return SPLIT_NAMES.get(told) or next((SPLIT_NAMES[name] for name in folders if name in SPLIT_NAMES), default)
 
 
 def json_rows(path: Path, text: str, problems: Problems) -> Iterator[tuple[int, Row]]:

@@ -102,5 +102,15 @@ def test_numbers_are_names_of_pages_and_writers_and_nought_is_one(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["test/a.png", "test\\a.png", "./test/a.png", "images/Test/a.png", "test/old/a.png"])
+def test_folder_of_an_image_tells_its_split(tmp_path, name):
+    image = tmp_path / name.replace("\\", "/")
+    image.parent.mkdir(parents=True)
+    Image.new("L", (20, 20)).save(image)
+    (tmp_path / "metadata.jsonl").write_text(json.dumps({"file_name": name, "text": "x"}))
+    problems = Problems(tmp_path)
+    assert list(read_metadata(tmp_path, problems)) == ["test"] and not problems.found
+
+
 def test_split_that_is_none_is_a_warning(tmp_path):
     assert "a split named 'eval'" in read(tmp_path, "metadata.csv", "file_name,text,split\na.png,one,eval\n")[2][0]
