@@ -18,7 +18,7 @@ import datasets
 from datasets import DatasetInfo, SplitGenerator
 from datasets.utils import tqdm
 
-from .labels import LabelForm, left_out
+from .labels import LabelForm, oddities_of
 from .line import FEATURES, SPLITS, Line, Lines
 from .problems import LineDataError, Problems
 
@@ -140,8 +140,8 @@ def labelled(lines: Iterable[Line], form: LabelForm, problems: Problems) -> Iter
             except UnicodeEncodeError as error:
                 problems.add(line.line_id, f"half a character in its transcription ({error.reason})")
                 continue
-        for character in left_out(line.text, label):
-            problems.warn(line.line_id, f"invisible characters left out, U+{ord(character):04X}")
+        for odd in oddities_of(line.text, label):
+            problems.warn(line.line_id, odd)
         yield line._replace(text=label)
 
 

@@ -14,6 +14,7 @@ from ..extras import needing
 from ..pages.geometry import RIGHT_TO_LEFT, right_to_left
 
 NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
+LOST = "\ufffd"
 TEXT_ORDERS = ("logical", "visual")
 VOCABULARY_BATCH = 10_000
 # Control characters but white space, soft hyphen, zero width space, word joiner, byte order mark, marks of direction.
@@ -102,6 +103,12 @@ def left_out(text: str, label: str) -> list[str]:
     """The invisible characters of a transcription that its label does not have, by code point."""
     found = {*INVISIBLE.findall(text), *(set(text) & set("\u200c\u200d"))}
     return sorted(character for character in found if text.count(character) > label.count(character))
+
+
+def oddities_of(text: str, label: str) -> list[str]:
+    """What is odd about a transcription that becomes a label all the same, in the plural."""
+    found = [f"invisible characters left out, U+{ord(character):04X}" for character in left_out(text, label)]
+    return found + [f"letters that a conversion has lost, {LOST} (U+FFFD)"] * (LOST in label)
 
 
 class Vocabulary(NamedTuple):

@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from ...pages import CropOptions, cut_line, open_page_image, plan_page_image, read_pages
 from ...pages.finding_files import IMAGE_SUFFIXES
-from ..labels import LabelForm, left_out
+from ..labels import LabelForm, oddities_of
 from ..line import FEATURES, SPLIT_NAMES, SPLITS, open_image, split_folders
 from ..problems import LineDataError, Problems, generation_failed
 from .metadata import TEXT_COLUMNS
@@ -278,8 +278,8 @@ class RowReader(NamedTuple):
     def label(self, text: str, where: str, problems: Problems) -> str:
         text = self.edit(text) if self.edit else text
         label = self.form.label(text)
-        for character in left_out(text, label):
-            problems.warn(where, f"invisible characters left out, U+{ord(character):04X}")
+        for odd in oddities_of(text, label):
+            problems.warn(where, odd)
         return label
 
     def lines_of_page(self, row: Row, identifier: str, where: str, problems: Problems) -> Iterator[Row]:

@@ -314,6 +314,12 @@ def test_half_a_character_is_named(tmp_path):
         load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
 
 
+def test_letters_that_a_conversion_has_lost_are_a_warning(tmp_path, caplog):
+    write_image(tmp_path / "a.png").with_suffix(".txt").write_text("caf\ufffd", encoding="utf-8")
+    assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"][0] == "caf\ufffd"
+    assert "letters that a conversion has lost, \ufffd (U+FFFD): a" in caplog.text
+
+
 def test_visual_order_is_an_option(tmp_path):
     write_image(tmp_path / "a.png").with_suffix(".txt").write_text("\u05d0\u05d1", encoding="utf-8")
     load = {"data_dir": tmp_path, "cache_dir": tmp_path / ".cache"}
