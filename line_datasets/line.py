@@ -87,6 +87,20 @@ def split_folders(root: Path, problems: Problems | None = None) -> dict[str, Pat
     return one_a_split(((path.name.lower(), path) for path in folders), problems)
 
 
+def split_folders_or_all(root: Path, problems: Problems, *suffixes: str) -> dict[str, Path]:
+    """
+    Sub-folders named like a split; the whole folder as the train split where there are none, with a warning if folders
+    further down that hold files of the endings are named so.
+    """
+    if folders := split_folders(root, problems):
+        return folders
+    parents = {path.parent.relative_to(root) for path in files_below(root, *suffixes)}
+    named = {folder for path in parents for folder in (path, *path.parents) if folder.name.lower() in SPLIT_NAMES}
+    for folder in sorted(named):
+        problems.warn(root / folder, "folders named like a split that lie in another, taken for the train split")
+    return {"train": root}
+
+
 def files_outside(folders: Collection[Path], root: Path, *suffixes: str) -> list[Path]:
     """Files below a folder, of some endings, that are below none of the others."""
     return [path for path in files_below(root, *suffixes) if not any(map(path.is_relative_to, folders))]

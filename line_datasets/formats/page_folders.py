@@ -26,7 +26,7 @@ from ...pages.finding_files import files_below
 from ...pages.geometry import right_to_left, wrong_outline
 from ...pages.page_files import PAGE_ROOTS, ImageFrame, claim, in_order_of_preference, root_name
 from ...pages.page_images import PageImage
-from ..line import Line, Lines, files_outside, split_folders
+from ..line import Line, Lines, files_outside, split_folders_or_all
 from ..problems import Problems
 
 PLAIN_FOLDERS = ("Images", "images", "img", "image", "page", "alto")
@@ -72,7 +72,7 @@ def read_page_folders(root: Path, problems: Problems, crop: CropOptions, text_in
         crop: How lines are cut out.
         text_index: See [`~page_xml.parse_page_xml`].
     """
-    folders = split_folders(root, problems) or {"train": root}
+    folders = split_folders_or_all(root, problems, ".xml")
     for path in files_outside(folders.values(), root, ".xml"):
         if root_name(path) in PAGE_ROOTS:
             problems.warn(path, "pages outside the folders of the splits, left out")

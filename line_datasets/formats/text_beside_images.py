@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...pages.finding_files import IMAGE_SUFFIXES, files_below, images_of_stem, named_file
-from ..line import ImageFile, Line, Lines, files_outside, split_folders
+from ..line import ImageFile, Line, Lines, files_outside, split_folders_or_all
 from ..problems import Problems
 from ..text_files import read_text
 
@@ -21,18 +21,23 @@ def read_text_beside_images(root: Path, problems: Problems, encoding: str = "utf
 
     Below those folders, folders are part of a line's identifier.
     """
-    folders = split_folders(root, problems) or {"train": root}
+    folders = split_folders_or_all(root, problems, *IMAGE_SUFFIXES)
     for path in files_outside(folders.values(), root, *IMAGE_SUFFIXES):
         problems.warn(path, "images outside the folders of the splits, left out")
     return {split: folder_lines(folder, encoding, problems) for split, folder in folders.items()}
 
 
 def folder_lines(folder: Path, encoding: str, problems: Problems) -> Iterator[Line]:
-    for path in files_below(folder, *IMAGE_SUFFIXES, GROUND_TRUTH_SUFFIX):
-        if path.name.lower().endswith(GROUND_TRUTH_SUFFIX):
-            stem = path.name[: -len(GROUND_TRUTH_SUFFIX)]
-            if not any(images_of_stem(path.parent, stem + inner) for inner in ("", *INNER_SUFFIXES)):
+    for path in files_below(folder, *IMAGE_SUFFIXES, *TEXT_SUFFIXES):
+        ending = next((suffix for suffix in TEXT_SUFFIXES if path.name.lower().endswith(suffix)), None)
+        if ending:
+            stem = path.name[: -len(ending)]
+            if any(images_of_stem(path.parent, stem + inner) for inner in ("", *INNER_SUFFIXES)):
+                continue
+            if ending == GROUND_TRUTH_SUFFIX:
                 problems.add(path, "there is no image beside it")
+            else:  # A transcription, or what a folder says of itself, as README.txt does.
+                problems.warn(path, "text files without an image of their name, left out")
         elif line := line_with_text(path, path.relative_to(folder).with_suffix("").as_posix(), problems, encoding):
             yield line
 

@@ -369,6 +369,23 @@ def test_what_no_split_takes_is_a_warning(tmp_path, caplog):
     assert f"images outside the folders of the splits, left out: {tmp_path / 'more' / 'b.png'}" in caplog.text
 
 
+def test_split_folders_that_lie_deeper_are_a_warning(tmp_path, caplog):
+    for folder in ("images/train", "images/test/old"):
+        write_line(tmp_path / folder / f"{folder[7:9]}.png", "a")
+    assert len(load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]) == 2
+    told = "folders named like a split that lie in another, taken for the train split"
+    assert f"{told}: {tmp_path / 'images' / 'test'} and 1 more" in caplog.text
+
+
+def test_text_whose_image_is_missing_is_a_warning(tmp_path, caplog):
+    write_line(tmp_path / "a.png", "a")
+    for name, text in (("b.txt", "lost"), ("c.bin.txt", "found")):
+        (tmp_path / name).write_text(text)
+    write_image(tmp_path / "c.bin.png")
+    assert len(load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]) == 2
+    assert f"text files without an image of their name, left out: {tmp_path / 'b.txt'}\n" in caplog.text + "\n"
+
+
 def test_images_without_metadata_beside_folders_with_it_are_a_warning(tmp_path, caplog):
     for folder in ("train", "test"):
         write_image(tmp_path / folder / "a.png")
