@@ -31,6 +31,7 @@ HUB_PREFIX = "hf://datasets/"
 IMAGE_COLUMNS = ("image", "img", *(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
 PAGE_COLUMNS = ("alto", "page_xml", "xml")
 ID_COLUMNS = ("line_id", "id", "__key__", "file_name", "filename")
+SPLIT_COLUMN = "split"
 LINES_AT_ONCE = 100
 PAGES_AT_ONCE = 1
 
@@ -230,6 +231,9 @@ class RowReader(NamedTuple):
             if not found:
                 problems.add(self.source, f"none of the columns {', '.join(names)}; there are {', '.join(features)}")
         problems.raise_if_any()
+        if SPLIT_COLUMN in features:
+            told = "is not read: names of files or folders, or a repository's own splits, tell the split"
+            logger.warning("%s: its column %s %s", self.source, SPLIT_COLUMN, told)
         assert image and text
         return self._replace(image=image, text=text, line_id=first_column(features, ID_COLUMNS))
 

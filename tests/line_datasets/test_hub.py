@@ -114,6 +114,14 @@ def test_file_that_tells_no_split_beside_others_that_do_is_named(tmp_path, caplo
     assert list(load_lines("lines", data_dir=tmp_path / "lines")["train"]["text"]) == ["held_back"]
 
 
+def test_column_of_splits_that_is_not_read_is_a_warning(tmp_path, caplog):
+    features = Features({"image": ImageFeature(), "text": Value("string"), "split": Value("string")})
+    rows = {"image": [{"bytes": image_bytes(9), "path": None}], "text": ["one"], "split": ["test"]}
+    write_parquet(tmp_path / "lines" / "0000.parquet", rows, features)
+    assert list(load_lines("lines", data_dir=tmp_path / "lines")) == ["train"]
+    assert "lines: its column split is not read" in caplog.text
+
+
 def test_two_splits_of_a_repository_that_are_one_here_are_named(monkeypatch):
     splits = DatasetDict({name: Dataset.from_dict({"text": []}) for name in ("train", "valid", "validation")})
     monkeypatch.setattr("htr_convtext.line_datasets.formats.hub_datasets.load_dataset", lambda **arguments: splits)
