@@ -77,14 +77,15 @@ def write_hub_folder(
 
     Raises:
         FileExistsError: If there is something in the folder.
+        ValueError: If there is no train split; nothing is written then.
     """
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty. Choose another folder, or remove it first.")
+    card = card_text(splits, name, license, language, made)
     (folder / "data").mkdir(parents=True)
     for split, lines in splits.items():
         write_parquet(lines, folder / "data", split, lines_per_file)
-    card = card_text(splits, name, license, language, made)
     DatasetCard(card).save(folder / "README.md")
     return folder
 

@@ -300,6 +300,13 @@ def test_card_of_published_lines(tmp_path):
     assert "11 different ones in the train split" in card.text and str(tmp_path) not in card.text
 
 
+def test_nothing_is_written_of_lines_that_have_no_training_split(tmp_path, capsys):
+    data = write_pairs(tmp_path / "data")
+    shutil.rmtree(data / "train")
+    assert push.main(push_arguments(data, tmp_path / "folder")) == 1
+    assert "the dataset has test" in capsys.readouterr().err and not (tmp_path / "folder").exists()
+
+
 def test_nothing_is_written_over(tmp_path, capsys):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine.txt").write_text("mine")
