@@ -11,8 +11,8 @@ Speed and memory of reading against the baseline: the paper's network, eager att
 
 Every contender reads once in each round, in turn; where the rate of matrix products moves by more than 10 % between
 the rounds' quartiles, the rounds are repeated, up to three times, and the steadiest are printed. `--exports` names a
-folder for exported networks, made where they are missing (needs the extra [export]). Compiled contenders are measured
-on GPUs and where `--only` names them: compiling takes minutes on a CPU.
+folder for exported networks of every size, made where they are missing (needs the extra [export]). Compiled contenders
+are measured on GPUs and where `--only` names them: compiling takes minutes on a CPU.
 """
 
 import argparse
@@ -62,6 +62,7 @@ EXPORTS = {
     "ONNX Runtime float32": ("onnx", torch.float32),
     "ONNX Runtime int8": ("onnx-int8", torch.float32),
 }
+NAMES = (LOADED, *MODES, *COMPILED, *EXPORTS)
 EXACT = (BASELINE, LOADED, "inference mode", "OpenVINO float32", "ONNX Runtime float32")
 CALIBRATION_LINES = 16
 
@@ -74,13 +75,16 @@ def main() -> None:
     parser.add_argument("--width", type=int, nargs="+", default=[512], help="pixels")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--exports", type=Path, help="folder for exported networks; without it, none is measured")
-    parser.add_argument("--only", nargs="+", help="contenders besides the baseline; default: all")
+    parser.add_argument("--only", nargs="+", choices=NAMES, help="contenders besides the baseline; default: all")
     parser.add_argument("--memory", action="store_true", help="peak memory of each contender in a process of its own")
     parser.add_argument("--memory_of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         raise SystemExit("PyTorch sees no GPU here. `--device cpu` measures on the CPU.")
+    if options.exports is None and (exported := set(options.only or ()) & set(EXPORTS)):
+        parser.error(f"--only {min(exported)!r} needs --exports: a folder for exported networks.")
     if options.exports is not None:
+        options.exports /= options.size  # Those of another size are other networks.
         make_exports(options.exports, options.size)
 
     if options.memory_of:
@@ -96,7 +100,7 @@ def contender_names(options: argparse.Namespace) -> list[str]:
     if options.device.startswith("cuda"):
         wanted += COMPILED
     if options.only:
-        wanted = [name for name in (LOADED, *MODES, *COMPILED, *EXPORTS) if name in options.only]
+        wanted = [name for name in NAMES if name in options.only]
     return [BASELINE, *wanted]
 
 

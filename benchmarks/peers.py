@@ -15,6 +15,7 @@ from functools import partial
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers.modeling_outputs import BaseModelOutput
 
 from .. import train_hf
@@ -106,6 +107,25 @@ def peer(name: str, config: HTRConvTextConfig, longest_width: int = 512) -> HTRC
     model.add_module("htr_convtext", network)
     model.ctc_head = nn.Linear(network.output_size, config.vocab_size)
     return model
+
+
+def optimized_for_inference(model: HTRConvTextForCTC) -> HTRConvTextForCTC:
+    """A peer, in place, with what makes HTR-ConvText fast: fused batch norms, and maps that are channels last."""
+    model.optimize_for_inference()
+    if isinstance(model.htr_convtext, CRNN):
+        model.htr_convtext.backbone = fused(model.htr_convtext.backbone).to(memory_format=torch.channels_last)
+    return model
+
+
+def fused(layers: nn.Sequential) -> nn.Sequential:
+    """Layers with each batch norm fused into the convolution before it."""
+    kept: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d):
+            kept[-1] = fuse_conv_bn_eval(kept[-1], layer)
+        else:
+            kept.append(layer)
+    return nn.Sequential(*kept)
 
 
 def load_peer(name: str, *arguments) -> tuple[HTRConvTextProcessor, HTRConvTextForCTC, None]:

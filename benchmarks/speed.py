@@ -7,7 +7,8 @@ Reading speed beside other recognisers.
 
 Every recogniser has random weights of its published configuration and reads noise, in turn within each round: the time
 of a forward pass does not depend on what the weights say. TrOCR reads a line as a square of 384x384 pixels and writes
-`--tokens` tokens greedily. The peers are those of `benchmarks.peers`. kraken's default recogniser, where kraken is
+`--tokens` tokens greedily. The peers are those of `benchmarks.peers`, in inference mode as HTR-ConvText is: TrOCR and
+kraken have no batch norms to fuse. kraken's default recogniser, where kraken is
 installed, reads lines 120 pixels high.
 """
 
@@ -26,7 +27,7 @@ from transformers import (
 )
 
 from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
-from .peers import PEERS, peer
+from .peers import PEERS, optimized_for_inference, peer
 from .timing import HEIGHT, machine, measure_steadily, new_network, print_table, quartiles, ratios
 
 try:
@@ -40,7 +41,7 @@ TROCR = {
     "TrOCR-small": (
         DeiTConfig(hidden_size=384, num_attention_heads=6, intermediate_size=1536, image_size=TROCR_IMAGE_SIZE),
         {"d_model": 256, "decoder_layers": 6, "decoder_attention_heads": 8, "decoder_ffn_dim": 1024,
-         "cross_attention_hidden_size": 384, "vocab_size": 64044},
+         "cross_attention_hidden_size": 384, "vocab_size": 64044, "tie_word_embeddings": False},
     ),
     "TrOCR-base": (
         ViTConfig(image_size=TROCR_IMAGE_SIZE),
@@ -65,7 +66,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="recognisers to compare; default: all")
     options = parser.parse_args()
     torch.manual_seed(0)
-    makers = {name: make for name, make in recognisers(options).items() if not options.only or name in options.only}
+    makers = recognisers(options)
+    if unknown := set(options.only or ()) - set(makers):
+        parser.error(f"--only {min(unknown)!r}: there are {', '.join(makers)}.")
+    makers = {name: make for name, make in makers.items() if not options.only or name in options.only}
     readers, parameters = {}, {}
     for name, make in makers.items():
         readers[name], parameters[name] = make()
@@ -100,14 +104,18 @@ def htr_convtext(size: str, batch_size: int, width: int) -> tuple[Callable, int]
 
 
 def peer_network(name: str, batch_size: int, width: int) -> tuple[Callable, int]:
-    model = peer(name, HTRConvTextConfig(**SIZES["tiny"]), width).eval()
+    model = peer(name, HTRConvTextConfig(**SIZES["tiny"]), width)
+    parameters = count_parameters(model)
+    optimized_for_inference(model)
     pixel_values = torch.rand(batch_size, 1, HEIGHT, width)
-    return lambda: model(pixel_values), count_parameters(model)
+    return lambda: model(pixel_values), parameters
 
 
 def trocr(name: str, batch_size: int, tokens: int) -> tuple[Callable, int]:
     encoder, decoder = TROCR[name]
-    config: PretrainedConfig = VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, TrOCRConfig(**decoder))
+    config: PretrainedConfig = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+        encoder, TrOCRConfig(**decoder), tie_word_embeddings=decoder.get("tie_word_embeddings", True)
+    )
     config.decoder_start_token_id = config.decoder.eos_token_id
     config.pad_token_id = config.decoder.pad_token_id
     model = VisionEncoderDecoderModel(config).eval()

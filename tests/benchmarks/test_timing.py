@@ -7,7 +7,8 @@ import sys
 import pytest
 import torch
 
-from htr_convtext.benchmarks import inference, speed, training
+from htr_convtext import SIZES, HTRConvTextConfig
+from htr_convtext.benchmarks import inference, peers, speed, training
 from htr_convtext.benchmarks.timing import count_flops, measure, new_network
 
 
@@ -50,6 +51,35 @@ def test_contenders_that_say_something_else_are_not_compared(monkeypatch, capsys
         run(monkeypatch, capsys, inference, "--width", 64, "--only", "as loaded")
 
 
+def test_exports_are_kept_by_their_size(monkeypatch, capsys, tmp_path):
+    """int8 is meant to differ, so that nothing else would tell a network of another size."""
+    read = []
+
+    def another(name, options):
+        read.append(options.exports / "openvino-int8")
+        return new_network("lite")
+
+    monkeypatch.setattr(inference, "make_contender", another)
+    monkeypatch.setattr(inference, "make_exports", lambda folder, size: read.append((folder, size)))
+    options = ["--size", "lite", "--width", 64, "--rounds", 2, "--exports", tmp_path]
+    run(monkeypatch, capsys, inference, *options, "--only", "OpenVINO int8")
+    assert read[:2] == [(tmp_path / "lite", "lite"), tmp_path / "lite" / "openvino-int8"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "said"),
+    [
+        (inference, "OpenVINO int8", "'OpenVINO int8' needs --exports"),
+        (inference, "inference", "invalid choice: 'inference'"),
+        (speed, "CRNN", "'CRNN': there are HTR-ConvText base"),
+    ],
+)
+def test_a_contender_that_cannot_be_is_named(command, name, said, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, capsys, command, "--only", name)
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_said(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="--device cpu"):
@@ -64,9 +94,27 @@ def test_recognisers_are_compared_with_the_first(monkeypatch, capsys):
     assert "3.6 M" in rows[names[0]] and "4.1 M" in rows[names[1]] and "3.4 M" in rows[names[2]]
 
 
-def test_every_way_to_train_makes_a_step():
-    from htr_convtext import SIZES, HTRConvTextConfig
+@pytest.mark.parametrize("name", peers.PEERS)
+def test_peers_are_timed_in_inference_mode_too(name):
+    """No batch norm runs, as none does in HTR-ConvText beside them, and what is read stays the same."""
+    torch.manual_seed(0)
+    model = peers.peer(name, HTRConvTextConfig(**SIZES["tiny"])).train()
+    pixel_values = torch.rand(2, 1, 64, 64)
+    model(pixel_values)  # so that there are statistics to fuse
+    with torch.no_grad():
+        as_trained = model.eval()(pixel_values).logits
+        peers.optimized_for_inference(model)
+        for norm in (module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+            norm.register_forward_hook(lambda *_: pytest.fail("a batch norm of its own"))
+        torch.testing.assert_close(model(pixel_values).logits, as_trained, atol=1e-5, rtol=1e-5)
 
+
+def test_trocr_is_as_large_as_its_published_weights():
+    _, parameters = speed.trocr("TrOCR-small", batch_size=1, tokens=1)
+    assert round(parameters / 1e6, 1) == 61.6
+
+
+def test_every_way_to_train_makes_a_step():
     config = HTRConvTextConfig(**SIZES["lite"])
     batch = {"pixel_values": torch.rand(1, 1, 64, 64), "labels": torch.randint(1, config.vocab_size, (1, 5))}
     for variant in training.variants(bf16=False).values():
