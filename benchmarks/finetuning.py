@@ -22,6 +22,7 @@ from datasets import Dataset
 
 from ..line_datasets import load_lines
 from ..line_datasets.loading import take_split
+from ..training.held_out import in_order
 from .runs import ROOT, claim, markdown_table, parse_run_options, read_json, start, write_table
 
 PAGE = re.compile(r"(.+)_\d+")
@@ -61,17 +62,25 @@ def split_pages(lines: Dataset, hand: str, held_out: int) -> tuple[list[int], li
     Raises:
         SystemExit: If nothing is left to train on.
     """
-    ids = lines["line_id"]
-    writers = lines["writer"] if "writer" in lines.column_names else ids
+    ids, told, writers = lines["line_id"], lines["page"], lines["writer"]
     pages: dict[str, list[int]] = {}
-    for number in sorted(range(len(ids)), key=lambda number: ids[number]):
-        if hand == writers[number] or hand in ids[number]:
-            found = PAGE.fullmatch(ids[number])
-            pages.setdefault(found[1] if found else ids[number], []).append(number)
+    for number, line_id in enumerate(ids):
+        if hand == writers[number] or hand in line_id:
+            pages.setdefault(told[number] or page_of(line_id), []).append(number)
+    pages = {page: pages[page] for page in sorted(pages, key=in_order)}
+    for numbers in pages.values():
+        if not told[numbers[0]]:  # Lines of pages that the data tells are in the order of reading.
+            numbers.sort(key=lambda number: in_order(ids[number]))
     if len(pages) <= held_out:
         raise SystemExit(f"{hand!r} has {len(pages)} pages, of which {held_out} are held out: nothing to train on.")
-    numbers = list(pages.values())
-    return sum(numbers[:-held_out], []), sum(numbers[-held_out:], [])
+    of_pages = list(pages.values())
+    return sum(of_pages[:-held_out], []), sum(of_pages[-held_out:], [])
+
+
+def page_of(line_id: str) -> str:
+    """The page that a line's name tells."""
+    found = PAGE.fullmatch(line_id)
+    return found[1] if found else line_id
 
 
 def run(name: str, command: list[str], splits: dict[str, Dataset], options: argparse.Namespace) -> list[str]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from datasets import Dataset
 
 from htr_convtext.benchmarks import finetuning
 from htr_convtext.line_datasets import load_lines
@@ -71,6 +72,18 @@ def test_first_pages_teach_and_the_last_is_read(run, monkeypatch, tmp_path):
     for other in (("--held_out", 2), ("--", "--seed", 7)):
         with pytest.raises(SystemExit, match="will_A-0 is a run with other options or lines"):
             run("--hands", "will_A", "--lines", 3, "all", *other)
+
+
+@pytest.mark.parametrize(
+    ("ids", "told", "taught", "held"),
+    [
+        (["h_f7_1", "h_f57_1", "h_f342_10", "h_f342_9"], [None] * 4, [0, 1], [3, 2]),
+        (["f342_eSc_b", "f342_eSc_a", "f7_eSc_c"], ["f342", "f342", "f7"], [2], [0, 1]),
+    ],
+)
+def test_pages_are_those_of_the_data_or_of_the_names_in_the_order_of_their_numbers(ids, told, taught, held):
+    lines = Dataset.from_dict({"line_id": ids, "page": told, "writer": ["h"] * len(ids)})
+    assert finetuning.split_pages(lines, "h", 1) == (taught, held)
 
 
 def test_one_page_leaves_nothing_to_train_on(run):
