@@ -198,6 +198,9 @@ def read_recipe(path: str) -> dict[str, Any]:
         raise SystemExit(f"{path} is no YAML or JSON: {error}") from error
     if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
         raise SystemExit(f"{path} holds no options. Write each on a line of its own as NAME: VALUE.")
+    model = options.get("model_name_or_path")
+    if file.resolve().parent == RECIPES and model and not Path(model).exists() and (RECIPES.parent / model).is_dir():
+        options["model_name_or_path"] = str(RECIPES.parent / model)  # Found from anywhere, as the recipe itself is.
     return options
 
 

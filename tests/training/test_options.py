@@ -200,6 +200,7 @@ def test_mistakes_of_a_recipe_name_it(recipe, written, message):
 def test_a_recipe_of_the_package_is_found_from_anywhere(name, tmp_path, monkeypatch, root):
     monkeypatch.chdir(tmp_path)
     assert parse(name)[2].learning_rate == parse(root / "recipes" / "finetune.yaml")[2].learning_rate == 3e-4
+    assert (root / "hub_upload" / "htr-convtext-fr").samefile(parse(name)[0].model_name_or_path)
     with pytest.raises(SystemExit, match=r"no recipe finetun.yaml \(did you mean finetune.yaml\?\)"):
         parse("finetun.yaml")
     (tmp_path / name).parent.mkdir(exist_ok=True)
