@@ -74,7 +74,7 @@ def draft_card(
             "Figures": "\n".join(
                 ["| split | rate | |", "|---|---|---|", *figures] if figures else ["Not measured yet."]
             ),
-            "Training": f"```sh\naccelerate launch {shlex.join(command)}\n```",
+            "Training": f"```sh\n{run_again(command)}\n```",
         },
         # The Hub knows models by their names, not by folders.
         base_model=None if base_model is None or Path(base_model).exists() else base_model,
@@ -84,6 +84,14 @@ def draft_card(
 def last_name(location: str) -> str:
     """The name of a folder, also of one given as `.`, or of a repository of the Hub."""
     return os.path.basename(os.path.abspath(location))
+
+
+def run_again(command: Sequence[str]) -> str:
+    """The command line that trained: with the script, or with the installed package's command, of two words."""
+    program, *options = command
+    if program.endswith(".py"):
+        return f"accelerate launch {shlex.join(command)}"
+    return f"{program} {shlex.join(options)}"
 
 
 def rates_of(folder: Path, split: str, data: str) -> list[EvalResult]:

@@ -66,3 +66,8 @@ def test_a_folder_is_no_base_that_the_hub_knows(tmp_path):
     assert ModelCard.load(path).data.base_model is None and "fine-tuned from `base`" in path.read_text()
     (path,) = write_draft_cards(tmp_path, **{**RUN, "base_model": None})
     assert "trained on 1,200 lines" in path.read_text()
+
+
+def test_the_installed_package_s_command_is_told_as_it_is_typed(tmp_path):
+    (path,) = write_draft_cards(tmp_path, **{**RUN, "command": ["htr-convtext train", "finetune.yaml"]})
+    assert "```sh\nhtr-convtext train finetune.yaml\n```" in path.read_text()
