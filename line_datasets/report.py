@@ -27,6 +27,8 @@ from .report_html import as_html
 SHOWN_FINDINGS = 20
 # Options of [`load_lines`] that say nothing about what is odd.
 MAKING = ("num_proc", "streaming")
+# What a trained model has decided already.
+OF_NEW_MODEL = ("alphabet", "image_width", "keep_aspect_ratio", "pad_to_multiple_of")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,7 +64,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--keep_aspect_ratio", action="store_true", help="lines keep their own width, up to that")
     parser.add_argument("--pad_to_multiple_of", type=int, default=64, help="with --keep_aspect_ratio, pixels")
     parser.add_argument("--seed", type=int, default=0, help="for the choice of lines to show")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    given = [name for name in OF_NEW_MODEL if getattr(options, name) != parser.get_default(name)]
+    if options.model and given:
+        parser.error(f"--{given[0]} is for a new model, and --model {options.model} has its own. Leave one out.")
+    return options
 
 
 def wanted(options: argparse.Namespace) -> dict[str, Any]:

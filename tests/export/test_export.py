@@ -210,6 +210,12 @@ def test_a_type_that_a_runtime_lacks_is_a_sentence(monkeypatch, model_folder, tm
     assert said.startswith(f"--exported {tmp_path}: ONNX Runtime computes in torch.float32. Got torch.bfloat16")
 
 
+@pytest.mark.parametrize("options", [("--int8",), ("--data_dir", "lines")])
+def test_int8_and_its_lines_are_asked_for_together(options, monkeypatch, capsys):
+    assert run(monkeypatch, convert, "--model", "m", "--format", "onnx", "--output", "out", *options) == "2"
+    assert "--data_dir" in capsys.readouterr().err
+
+
 def test_unknown_formats_are_refused(model):
     with pytest.raises(ValueError, match="onnx.*openvino.*Got 'torchscript'"):
         export_model(model, "torchscript")

@@ -56,6 +56,13 @@ def test_errors_are_named_and_end_with_status_1(tmp_path, capsys, text, options,
     assert message in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("options", [["--image_width", "1024"], ["--alphabet", "abc"], ["--keep_aspect_ratio"]])
+def test_what_a_trained_model_has_decided_is_no_option_beside_it(options, capsys):
+    with pytest.raises(SystemExit):
+        report.main(["lines", "--data_dir", "lines", "--model", "runs/mine", *options])
+    assert f"{options[0]} is for a new model, and --model runs/mine has its own" in capsys.readouterr().err
+
+
 def test_pages_taken_for_lines_and_a_missing_validation_split_are_warnings(tmp_path, capsys, root):
     folder = tmp_path / "lines" / "train"
     write_line(folder, "a", "ab")
