@@ -526,8 +526,8 @@ def refuse_pages(grey: Image.Image, number: int, source: str) -> None:
     found = f"about {number} lines of text" if number > 1 else "more pixels than a line has"
     raise ValueError(
         f"{source}: the image of {grey.width}x{grey.height} pixels holds {found}, and this pipeline reads one line. "
-        "Cut its lines out and read those: transcribe.py of htr-convtext does, and finds them with its extra, "
-        "pip install htr-convtext[pages]. Or pass check_lines=False to read it as one line."
+        "Cut its lines out and read those: transcribe.py in the checkout of htr-convtext finds them, too, after "
+        'pip install -e ".[pages]" -c constraints.txt there. Or pass check_lines=False to read it as one line.'
     )
 
 
