@@ -112,8 +112,9 @@ def peer(name: str, config: HTRConvTextConfig, longest_width: int = 512) -> HTRC
 def optimized_for_inference(model: HTRConvTextForCTC) -> HTRConvTextForCTC:
     """A peer, in place, with what makes HTR-ConvText fast: fused batch norms, and maps that are channels last."""
     model.optimize_for_inference()
-    if isinstance(model.htr_convtext, CRNN):
-        model.htr_convtext.backbone = fused(model.htr_convtext.backbone).to(memory_format=torch.channels_last)
+    network: nn.Module = model.htr_convtext
+    if isinstance(network, CRNN):
+        network.backbone = fused(network.backbone).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 
@@ -122,9 +123,10 @@ def fused(layers: nn.Sequential) -> nn.Sequential:
     kept: list[nn.Module] = []
     for layer in layers:
         if isinstance(layer, nn.BatchNorm2d):
-            kept[-1] = fuse_conv_bn_eval(kept[-1], layer)
-        else:
-            kept.append(layer)
+            convolution = kept.pop()
+            assert isinstance(convolution, nn.Conv2d)
+            layer = fuse_conv_bn_eval(convolution, layer)
+        kept.append(layer)
     return nn.Sequential(*kept)
 
 
