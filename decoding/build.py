@@ -118,7 +118,8 @@ def read_words(path: Path, normal_form: str, alphabet: str) -> list[str]:
         ValueError: If the file is not UTF-8; the message names it and the place.
     """
     lines = read_text(path, normal_form, sys.maxsize, ())
-    return " ".join(lines).translate(str.maketrans(dict(replacements(alphabet)))).split()
+    signs: dict[str, str | int | None] = dict(replacements(alphabet))
+    return " ".join(lines).translate(str.maketrans(signs)).split()
 
 
 def wrapped(line: str, length: int) -> list[str]:
