@@ -69,7 +69,7 @@ class LineBuilder(datasets.GeneratorBasedBuilder):
         return DatasetInfo(features=FEATURES)
 
     def _split_generators(self, dl_manager) -> list[SplitGenerator]:
-        self.spools = tempfile.TemporaryDirectory()
+        self.spools = SharedFolder()
         splits = read_splits(self.config, Path(self.spools.name))
         return [SplitGenerator(name=name, gen_kwargs={"chunks": chunks}) for name, chunks in splits.items()]
 
@@ -90,6 +90,13 @@ class LineBuilder(datasets.GeneratorBasedBuilder):
                     },
                 )
         self.config.end(problems)
+
+
+class SharedFolder(tempfile.TemporaryDirectory):
+    """There as long as any copy of its builder is: to join streams, `concatenate_datasets` copies what makes them."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SharedFolder":
+        return self
 
 
 def image_content(line: Line, problems: Problems) -> bytes | None:

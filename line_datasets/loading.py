@@ -17,7 +17,7 @@ from .archives import unpacked
 from .cache import CACHE_VERSION, ON_ERROR, LineBuilder, LineBuilderConfig, Reader, cache_key, read_all
 from .formats.hub_datasets import HUB_PREFIX, RowReader, has_columns, load_columns
 from .labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm
-from .line import SPLITS
+from .line import FEATURES, SPLITS
 from .problems import LineDataError, generation_failed
 from .releases import iam, lam, read2016, vnondb
 
@@ -118,7 +118,8 @@ def load_lines(
 
     Returns:
         The splits `train`, `validation` and `test` as far as there are any, with columns `image`, `text`, `line_id`,
-        `source` (the folder's name), `page` and `writer` (None where the source does not tell).
+        `source` (the folder's name; of folders that are called alike, with as much of their paths as tells them
+        apart), `page` and `writer` (None where the source does not tell).
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -141,7 +142,9 @@ def load_lines(
         num_proc=num_proc,
         streaming=streaming,
     )
-    return joined([load_folder(location, request) for location in locations(name, data_dir)])
+    places = locations(name, data_dir)
+    parts = [load_folder(location, request) for location in places]
+    return joined([with_source(part, *names) for part, names in zip(parts, source_names(places), strict=True)])
 
 
 def check_known(what: str, value: str, known: Iterable[str]) -> None:
@@ -203,6 +206,39 @@ def fits(value: Any, kind: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, int | float if kind is float else kind)
+
+
+def source_names(places: Sequence[str]) -> list[tuple[str, str]]:
+    """Each location's name, and the name to tell its lines by from those of others that are called alike."""
+    paths = [Path(place) if place.startswith(HUB_PREFIX) else Path(place).expanduser().resolve() for place in places]
+    names = []
+    for path in paths:
+        others = [other for other in paths if other.name == path.name and other != path]
+        tails = [path.parts[-length:] for length in range(1, len(path.parts) + 1)]
+        own = next((tail for tail in tails if all(other.parts[-len(tail) :] != tail for other in others)), tails[0])
+        names.append((path.name, "/".join(own)))
+    return names
+
+
+def with_source(part: DatasetDict | IterableDatasetDict, name: str, own: str) -> DatasetDict | IterableDatasetDict:
+    """Lines whose source, if it is a folder's name, becomes one of its own."""
+    if name == own:
+        return part
+
+    def named(source: str | None) -> str | None:
+        return own if source == name else source
+
+    if isinstance(part, IterableDatasetDict):
+        rename = {"function": lambda line: {"source": named(line["source"])}, "features": FEATURES}
+        return IterableDatasetDict({split: lines.map(**rename) for split, lines in part.items()})
+    return DatasetDict(
+        {
+            split: lines.remove_columns("source").add_column(
+                "source", list(map(named, lines["source"])), feature=FEATURES["source"]
+            )
+            for split, lines in part.items()
+        }
+    )
 
 
 def joined(parts: list[DatasetDict | IterableDatasetDict]) -> DatasetDict | IterableDatasetDict:

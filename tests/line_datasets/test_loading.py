@@ -20,6 +20,7 @@ from htr_convtext import line_datasets
 from htr_convtext.line_datasets import LineDataError, load_lines, normalize_text, vocabulary
 from htr_convtext.line_datasets.cache import CACHE_VERSION
 from htr_convtext.line_datasets.command_line import named_options
+from htr_convtext.line_datasets.line import FEATURES
 from htr_convtext.line_datasets.loading import SOURCES, VALUES, fits
 
 TEXTS = {"a": "one  two", "b": "NA", "c": "007"}
@@ -155,6 +156,18 @@ def test_every_change_of_the_input_is_another_dataset(tmp_path, monkeypatch, cha
     else:
         load["normal_form"] = "NFD"
     assert load_lines("lines", **load)["train"].cache_files != before
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_folders_that_are_called_alike_are_sources_of_their_own(tmp_path, streaming):
+    places = [tmp_path / name for name in ("letters/lines", "diary/old/lines", "diary/new/lines", "notes")]
+    for place in places:
+        write_ln(place)
+    found = load_lines("lines", data_dir=places, streaming=streaming)
+    for split in ("train", "validation", "test"):
+        sources = [line["source"] for line in found[split]]
+        assert sources == ["letters/lines", "old/lines", "new/lines", "notes"]
+    assert found["test"].features == FEATURES
 
 
 def test_streaming_gives_the_same_line(tmp_path):
