@@ -321,7 +321,7 @@ def test_several_lines_are_refused(read, root, tmp_path, number):
     examples = [Image.open(path).convert("L") for path in sorted((root / "examples").glob("*.jpg"))]
     column_of((examples * number)[:number]).save(tmp_path / "page.png")
     with pytest.raises(
-        ValueError, match=r"page.png: the image of .* lines of text.*Cut.* out.*transcribe.py.*htr-convtext\[pages\]"
+        ValueError, match=r"page.png: the image of .* lines of text.*Cut.* out.*transcribe.py.*htr-convtext.*\[pages\]"
     ):
         read(tmp_path / "page.png")
     assert "generated_text" in read(tmp_path / "page.png", check_lines=False)[0]

@@ -61,7 +61,8 @@ def pack_pages(project: Project, formats: Sequence[str]) -> Path:
             write_document([page], [*chosen, "image"] if chosen else [], staging, now())
         # Another document's page may stand between two of one, for pages are sorted by their own names.
         for document, group in groupby(sorted(pages, key=itemgetter(0)), itemgetter(0)):
-            write_document([named(page, document) for _, page in group], documents_of(known), staging, now())
+            numbered = [of_document(page, document, number) for number, (_, page) in enumerate(group)]
+            write_document(numbered, documents_of(known), staging, now())
         write_collection((page for _, page in pages), known, staging)
     return pack(folder)
 
@@ -70,8 +71,8 @@ def documents_of(formats: Sequence[str]) -> list[str]:
     return [name for name in OF_DOCUMENT if name in formats]
 
 
-def named(page: TranscribedPage, document: str) -> TranscribedPage:
-    return page._replace(source=page.source._replace(document_name=document))
+def of_document(page: TranscribedPage, document: str, number: int) -> TranscribedPage:
+    return page._replace(source=page.source._replace(document_name=document, number=number))
 
 
 def pack_lines(project: Project) -> Path:
