@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 BIN := $(VENV)/bin
-# Modules are compiled when they are first imported: of most packages few ever are, and to compile all takes minutes.
+# Modules are compiled when they are first imported: of most packages few ever are.
 PIP_INSTALL := $(BIN)/pip --disable-pip-version-check install --quiet --no-compile
 # The oldest transformers that reads the models. It wants an older Hub client, so it has a folder of its own.
 OLDEST := transformers==4.57.6 huggingface_hub==0.36.2 tokenizers==0.22.2
