@@ -23,9 +23,9 @@ from datasets import Dataset
 from ..line_datasets import load_lines
 from ..line_datasets.loading import take_split
 from ..training.held_out import in_order
+from ..training.intervals import PAGE
 from .runs import ROOT, claim, markdown_table, parse_run_options, read_json, start, write_table
 
-PAGE = re.compile(r"(.+)_\d+")
 READ = ["train_hf.py", "--do_predict"]
 LEARN = shlex.split("train_hf.py finetune.yaml --do_predict --do_eval false --eval_strategy no --eval_on_start false "
                     "--save_strategy no")  # fmt: skip
@@ -79,7 +79,7 @@ def split_pages(lines: Dataset, hand: str, held_out: int) -> tuple[list[int], li
 
 def page_of(line_id: str) -> str:
     """The page that a line's name tells."""
-    found = PAGE.fullmatch(line_id)
+    found = re.fullmatch(PAGE, line_id)
     return found[1] if found else line_id
 
 

@@ -8,8 +8,7 @@ Reading speed beside other recognisers.
 Every recogniser has random weights of its published configuration and reads noise, in turn within each round: the time
 of a forward pass does not depend on what the weights say. TrOCR reads a line as a square of 384x384 pixels and writes
 `--tokens` tokens greedily. The peers are those of `benchmarks.peers`, in inference mode as HTR-ConvText is: TrOCR and
-kraken have no batch norms to fuse. kraken's default recogniser, where kraken is
-installed, reads lines 120 pixels high.
+kraken have no batch norms to fuse. kraken's default recogniser, where it is installed, reads lines 120 pixels high.
 """
 
 import argparse

@@ -93,8 +93,10 @@ def write_outputs(
         for path in document_files([source], formats, folder):
             pages_of.setdefault(path, []).append(source)
     done = newer_files(pages_of, kept)
+    if len(done) == len(pages_of):
+        return
     pages = [page for page in map(kept.of_this_run, document) if page is not None]
-    if len(done) == len(pages_of) or not pages:
+    if not pages:
         return
     changed = kept.changed_files(pages_of.keys() - done, document[0])
     yield from map(not_replaced, sorted(changed))

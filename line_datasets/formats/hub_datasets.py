@@ -137,10 +137,10 @@ def data_files(root: Path, on_error: str) -> dict[str, list[str]]:
     for path in dict.fromkeys(shards(root, ".tar") or shards(root, ".parquet")):
         words = re.split(r"[\W_]+|(?<=[a-z])(?=\d)", str(path.relative_to(root).with_suffix("")).lower())
         files.setdefault(next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), ""), []).append(path)
-    untold = files.pop("", [])
-    files = files or {"train": untold}
+    if set(files) == {""}:
+        files = {"train": files[""]}
     problems = Problems(root)
-    for path in untold if files.get("train") is not untold else ():
+    for path in files.pop("", []):
         problems.add(path, f"no word of its name tells its split, as with other files: {', '.join(SPLIT_NAMES)}")
     for message in problems.end(on_error):
         logger.warning("%s", message)
