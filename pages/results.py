@@ -156,12 +156,16 @@ def problems_of(page: TranscribedPage) -> Iterator[Problem]:
 
 
 def summary(problems: Iterable[Problem], ignored: Mapping[str, int]) -> Iterator[str]:
-    """Sentences on what went wrong, one for each problem; what many places have in common is one."""
+    """
+    Sentences on what went wrong, one for each problem; what many places have in common is one. It names all pages that
+    were not read, which nothing else tells, and some of the places that are only odd.
+    """
     places: dict[tuple[bool, str], list[str]] = {}
     for where, what, is_failure in problems:
         places.setdefault((not is_failure, what), []).append(where)
     for (is_odd, what), found in sorted(places.items(), key=lambda item: item[0][0]):
-        more = f" and {len(found) - SHOWN_PLACES} more" if len(found) > SHOWN_PLACES else ""
-        yield f"{'look at' if is_odd else 'not read'}: {'; '.join(found[:SHOWN_PLACES])}{more}: {what}"
+        shown = SHOWN_PLACES if is_odd else len(found)
+        more = f" and {len(found) - shown} more" if len(found) > shown else ""
+        yield f"{'look at' if is_odd else 'not read'}: {'; '.join(found[:shown])}{more}: {what}"
     if ignored:
         yield "ignored: " + ", ".join(f"{number} {suffix}" for suffix, number in sorted(ignored.items()))

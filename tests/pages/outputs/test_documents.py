@@ -17,7 +17,8 @@ from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.outputs import document_files, write_collection, write_document
 from htr_convtext.pages.outputs.line_content import written_confidence
 from htr_convtext.pages.page_sources import open_source
-from htr_convtext.pages.results import prepare_output, write_outputs, write_tables
+from htr_convtext.pages.results import prepare_output, summary, write_outputs, write_tables
+from htr_convtext.pages.transcript import Problem
 from htr_convtext.pages.transcription import keep
 from htr_convtext.pages.whole_files import whole_file, write_whole
 
@@ -373,6 +374,15 @@ def test_the_other_xml_format_is_a_new_file(tmp_path, transcribed):
     pages = transcribed.transcribe(tmp_path / "p.xml", image=tmp_path / "p.png")
     assert names(write_document(pages, ("alto",), tmp_path, transcribed.NOW), tmp_path) == ["p.alto.xml"]
     assert "<fileName>p.png</fileName>" in (tmp_path / "p.alto.xml").read_text(encoding="utf-8")
+
+
+def test_every_page_that_was_not_read_is_named():
+    """No table holds it. Of what is only odd, the first places are."""
+    problems = [Problem(f"{number}.xml", "it is gone", True) for number in range(9)]
+    problems += [Problem(f"{number}.png", "it is turned", False) for number in range(9)]
+    failed, odd = summary(problems, {})
+    assert failed == "not read: " + "; ".join(f"{number}.xml" for number in range(9)) + ": it is gone"
+    assert odd == "look at: 0.png; 1.png; 2.png; 3.png; 4.png and 4 more: it is turned"
 
 
 def test_the_names_of_the_formats():
