@@ -3,10 +3,10 @@
 """The pages in files and folders: PAGE XML and ALTO with their images, bare images, TIFFs of several pages, PDFs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from PIL import Image
 
@@ -22,7 +22,11 @@ from .transcript import PageSource, Problem
 PDF_SUFFIX, XML_SUFFIX = ".pdf", ".xml"
 TIFF_SUFFIXES = (".tif", ".tiff")
 
-Note = Callable[[Path, str], None]
+
+class Note(Protocol):
+    """Takes what is wrong with a file, or, if that is no failure, only odd."""
+
+    def __call__(self, path: Path, what: str, is_failure: bool = True) -> None: ...
 
 
 class FoundPages(NamedTuple):
@@ -31,7 +35,7 @@ class FoundPages(NamedTuple):
 
     Attributes:
         sources: The pages, document by document in the order of their names.
-        problems: The files that cannot be read.
+        problems: The files that cannot be read, and what is odd about how the image of one was found.
         ignored: How many files there are of each other kind, by their suffix.
     """
 
@@ -84,8 +88,8 @@ def find_pages(inputs: Sequence[str | Path], output: Path | None = None, within:
     """
     problems: list[Problem] = []
 
-    def note(path: Path, what: str) -> None:
-        problems.append(Problem(str(path), what, is_failure=True))
+    def note(path: Path, what: str, is_failure: bool = True) -> None:
+        problems.append(Problem(str(path), what, is_failure))
 
     roots = [Path(given).expanduser() for given in inputs]
     for root in roots:
@@ -165,13 +169,15 @@ def xml_page(
 ) -> tuple[int, Path, int] | None:
     """A page of an XML file; None if it has no image, or another file tells the same page."""
     try:
-        image, _ = find_page_image(file.path, page, file.top, within)
+        image, odd = find_page_image(file.path, page, file.top, within)
     except ValueError as error:
         note(file.path, str(error))
         return None
     wrong = claim(taken, image.resolve(), page.frame, file.path)
     if wrong:
         note(file.path, wrong)
+    elif odd and wrong is None:
+        note(file.path, odd, is_failure=False)
     return (number, image.resolve(), page.frame or 0) if wrong is None else None
 
 

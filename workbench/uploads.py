@@ -138,4 +138,5 @@ def unread_pages(project: Project) -> Unread:
         return Unread([], [str(error)])
     there = project.names()
     sources = [source for source in found.sources if comparable(name_of_source(source)) not in there]
-    return Unread(sources, [f"{Path(where).name}: {what}." for where, what, _ in found.problems])
+    failed = [problem for problem in found.problems if problem.is_failure]
+    return Unread(sources, [f"{Path(where).name}: {what}." for where, what, _ in failed])

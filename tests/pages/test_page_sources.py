@@ -205,6 +205,19 @@ def lock_pdf(path) -> None:
     writer.write(path)
 
 
+def test_an_image_of_another_name_than_its_xml_says_is_told(tmp_path, drawn_pages):
+    """It may be that of another page."""
+    for name, written in (("ending", "ending.jpg"), ("name", "IMG_4711.jpg"), ("good", "good.png")):
+        xml = drawn_pages.write_page(tmp_path, name)
+        xml.write_text(xml.read_text("utf-8").replace(f"{name}.png", written), "utf-8")
+    found = find_pages([tmp_path])
+    assert names(found) == ["ending", "good", "name"]
+    assert {(problem.where, problem.what, problem.is_failure) for problem in found.problems} == {
+        (str(tmp_path / "ending.xml"), "images with another ending than their XML names", False),
+        (str(tmp_path / "name.xml"), "images found by the name of the XML instead of theirs", False),
+    }
+
+
 def test_no_pages_at_all_is_an_error_that_names_the_path(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(ValueError, match="no images, PDFs, PAGE XML or ALTO, only 1 .txt"):
