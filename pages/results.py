@@ -9,7 +9,14 @@ from itertools import groupby
 from pathlib import Path
 
 from .kept_pages import KeptPages
-from .outputs import collection_files, document_files, write_collection, write_document
+from .outputs import (
+    collection_files,
+    document_files,
+    picture_file,
+    write_collection,
+    write_document,
+    writes_pictures,
+)
 from .transcript import PageSource, Problem, TranscribedPage
 from .whole_files import remove_unfinished
 
@@ -39,7 +46,9 @@ def prepare_output(
 
     Raises:
         FileExistsError: If files would be written over that are not an earlier run's.
+        ValueError: If two pictures would be one file.
     """
+    refuse_two_in_one(documents, formats, folder)
     in_the_way = [] if mode == "overwrite" else files_in_the_way(documents, formats, folder, kept, mode == "resume")
     if in_the_way:
         more = f" and {len(in_the_way) - SHOWN_FILES} more" if len(in_the_way) > SHOWN_FILES else ""
@@ -57,6 +66,21 @@ def prepare_output(
         for document in documents:
             note_existing(document_files(document, formats, folder), kept, document[0])
         note_existing(collection_files(formats, folder), kept)
+
+
+def refuse_two_in_one(documents: Sequence[Sequence[PageSource]], formats: Sequence[str], folder: Path) -> None:
+    """
+    Raises ValueError if the pictures of two pages would be one file: in two folders that were given, files of XML with
+    names of their own may name pictures that are called alike.
+    """
+    taken: dict[Path, Path] = {}
+    for source in (source for document in documents for source in document if writes_pictures(source, formats)):
+        path = picture_file(source, folder)
+        other = taken.setdefault(path, source.image)
+        if other != source.image:
+            raise ValueError(
+                f"{other} and {source.image} would both be {path}; read them in two runs, with two --output"
+            )
 
 
 def note_existing(paths: Iterable[Path], kept: KeptPages, source: PageSource | None = None) -> None:

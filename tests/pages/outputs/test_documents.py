@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from htr_convtext.line_datasets import load_lines
-from htr_convtext.pages import find_page_image, open_page_image, outputs, plan_page_image, read_pages
+from htr_convtext.pages import find_page_image, find_pages, open_page_image, outputs, plan_page_image, read_pages
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.outputs import document_files, write_collection, write_document
 from htr_convtext.pages.outputs.line_content import written_confidence
@@ -320,6 +320,19 @@ def test_a_run_that_replaces_goes_on_after_it_was_ended(tmp_path, transcribed):
             source is other.source
         )
     assert (out / "other.txt").read_text() == "corrected meanwhile"
+
+
+def test_pictures_of_one_name_in_two_folders_are_refused(tmp_path, drawn_pages):
+    """The second took the place of the first, beside the XML of both."""
+    for folder, name in (("A", "a1"), ("B", "b1")):
+        xml = drawn_pages.write_page(tmp_path / folder / "page", name)
+        xml.write_text(xml.read_text("utf-8").replace(f"{name}.png", "scan.png"), "utf-8")
+        (xml.parent / f"{name}.png").rename(tmp_path / folder / "scan.png")
+    documents = [[source] for source in find_pages([tmp_path / "A", tmp_path / "B"]).sources]
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match=f"{tmp_path}/A/scan.png and {tmp_path}/B/scan.png would both be {out}/scan"):
+        prepare_output(out, documents, ("page", "image"), KeptPages(out, {}), "new")
+    prepare_output(out, documents, ("page",), KeptPages(out, {}), "new")
 
 
 def test_only_runs_on_the_same_files_go_on(tmp_path, transcribed):
