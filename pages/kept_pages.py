@@ -92,24 +92,32 @@ class KeptPages:
         if self.time_of(source):
             self.path(source).unlink(missing_ok=True)
 
-    def note_files(self, paths: Iterable[Path], source: PageSource | None = None) -> None:
+    def note_files(self, paths: Iterable[Path], source: PageSource | None = None, made_of: str | None = None) -> None:
         """
         Notes results as they are now, so that one can tell whether somebody changes them.
 
         Args:
             paths: Those of a document, or the tables; what is not there is left out.
             source: A page of the document; None for the tables.
+            made_of: What else they depend on, beside the pages' readings; see [`made_otherwise`].
         """
-        files = self.noted(source)["files"] | {
-            self.key(path): file_stamp(path) for path in paths if os.path.exists(path)
-        }
-        content = {"document": document_of(source), "files": files}
+        before, stamps = (
+            self.noted(source),
+            {self.key(path): file_stamp(path) for path in paths if os.path.exists(path)},
+        )
+        made = before["made_of"] | dict.fromkeys(stamps, made_of)
+        content = {"document": document_of(source), "files": before["files"] | stamps, "made_of": made}
         write_whole(self.noted_path(source), json.dumps(content).encode())
 
     def changed_files(self, paths: Iterable[Path], source: PageSource | None = None) -> set[Path]:
         """Those of some results that are there, but not as they were noted."""
         files = self.noted(source)["files"]
         return {path for path in paths if os.path.exists(path) and files.get(self.key(path)) != file_stamp(path)}
+
+    def made_otherwise(self, paths: Iterable[Path], made_of: str, source: PageSource | None = None) -> set[Path]:
+        """Those of some results that are noted as made of something else."""
+        noted = self.noted(source)["made_of"]
+        return {path for path in paths if noted.get(self.key(path)) not in (None, made_of)}
 
     def has_noted(self, source: PageSource) -> bool:
         """Whether results of this very document were noted."""
@@ -118,9 +126,10 @@ class KeptPages:
     def noted(self, source: PageSource | None) -> dict[str, Any]:
         try:
             content = json.loads(self.noted_path(source).read_bytes())
-            return {"document": content["document"], "files": dict(content["files"])}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {"document": "", "files": {}}
+            made_of = dict(content.get("made_of", {}))  # The versions before did not note it.
+            return {"document": content["document"], "files": dict(content["files"]), "made_of": made_of}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {"document": "", "files": {}, "made_of": {}}
 
     def noted_path(self, source: PageSource | None) -> Path:
         return self.folder / f"{source.document_name if source else ''}{NOTED_SUFFIX}"

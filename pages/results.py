@@ -3,6 +3,7 @@
 """A run's results: what may be written over, outputs made of the pages that were kept, and what went wrong."""
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -17,9 +18,12 @@ from .outputs import (
     write_document,
     writes_pictures,
 )
+from .page_sources import XML_SUFFIX
 from .transcript import PageSource, Problem, TranscribedPage
 from .whole_files import remove_unfinished
 
+# Which pictures the PAGE and ALTO of a document name.
+SCANS, PICTURES = "scans", "pictures"
 SHOWN_PLACES = 5
 SHOWN_FILES = 3
 
@@ -110,13 +114,18 @@ def write_outputs(
 ) -> Iterator[Problem]:
     """
     Writes the outputs of a document from the pages of it that were read, but for those that are as new as these, and
-    those that somebody has changed, perhaps corrected. Tells what keeps it from that.
+    those that somebody has changed, perhaps corrected. Tells what keeps it from that. Where pictures are asked for,
+    PAGE and ALTO that name the scans are written anew.
     """
     pages_of: dict[Path, list[PageSource]] = {}
     for source in document:
         for path in document_files([source], formats, folder):
             pages_of.setdefault(path, []).append(source)
     done = newer_files(pages_of, kept)
+    beside = SCANS
+    if writes_pictures(document[0], formats):  # PAGE and ALTO name them, and were perhaps made without.
+        beside = PICTURES
+        done -= kept.made_otherwise([path for path in pages_of if path.suffix == XML_SUFFIX], beside, document[0])
     if len(done) == len(pages_of):
         return
     pages = [page for page in map(kept.of_this_run, document) if page is not None]
@@ -127,7 +136,7 @@ def write_outputs(
     file = document[0].document
     try:
         written = write_document(pages, formats, folder, leave=done | changed)
-        kept.note_files(written, document[0])
+        kept.note_files(written, document[0], beside)
     except Exception as error:  # A document must not cost the others, whatever their libraries meet in it.
         yield Problem(str(file), f"cannot be written ({type(error).__name__}: {error})", True)
         return
@@ -142,15 +151,18 @@ def write_tables(
     sources: Sequence[PageSource], formats: Sequence[str], folder: Path, kept: KeptPages
 ) -> list[Problem]:
     """
-    Writes the tables over all pages that were read, but for those that an earlier run has written since, and those
-    that somebody has changed, which it tells.
+    Writes the tables over all pages that were read, but for those that an earlier run has written since over the same
+    pages, and those that somebody has changed, which it tells.
     """
     tables = collection_files(formats, folder)
-    done = newer_files(dict.fromkeys(tables, sources), kept)
+    # Without the pages of inputs that are gone.
+    there = "\n".join(source.name for source in sources if kept.time_of(source))
+    rows = hashlib.sha256(os.fsencode(there)).hexdigest()
+    done = newer_files(dict.fromkeys(tables, sources), kept) - kept.made_otherwise(tables, rows)
     changed = kept.changed_files(set(tables) - done)
     formats = [name for name in formats if not (done | changed).intersection(collection_files([name], folder))]
     if written := write_collection(filter(None, map(kept.of_this_run, sources)), formats, folder):
-        kept.note_files(written)
+        kept.note_files(written, made_of=rows)
     return [not_replaced(path) for path in sorted(changed)]
 
 

@@ -335,6 +335,38 @@ def test_pictures_of_one_name_in_two_folders_are_refused(tmp_path, drawn_pages):
     prepare_output(out, documents, ("page",), KeptPages(out, {}), "new")
 
 
+def test_tables_lose_the_lines_of_inputs_that_are_gone(tmp_path, transcribed):
+    pages = [transcribed.drawn_page(tmp_path, [[name]], name) for name in ("one", "two", "three")]
+    sources, kept = [page.source for page in pages], KeptPages(tmp_path / "out", {})
+    for page in pages:
+        kept.write(page)
+    write_tables(sources, ("csv", "jsonl"), tmp_path / "out", kept)
+    write_tables(sources[1:], ("jsonl",), tmp_path / "out", kept)
+    table = tmp_path / "out" / "lines.jsonl"
+    assert [json.loads(row)["text"] for row in table.read_text("utf-8").splitlines()] == ["two", "three"]
+    assert "one.png" in (tmp_path / "out" / "lines.csv").read_text("utf-8")
+    write_tables(sources[1:], ("csv",), tmp_path / "out", kept)
+    assert "one.png" not in (tmp_path / "out" / "lines.csv").read_text("utf-8")
+    table.write_text("corrected", "utf-8")
+    assert write_tables(sources[1:], ("jsonl",), tmp_path / "out", kept) == []
+    assert [stays.where for stays in write_tables(sources[2:], ("jsonl",), tmp_path / "out", kept)] == [str(table)]
+
+
+@pytest.mark.parametrize("format_", ["page", "alto"])
+def test_pictures_that_a_later_run_writes_are_named(tmp_path, transcribed, format_):
+    (tmp_path / "scans").mkdir()
+    page, out = transcribed.drawn_page(tmp_path / "scans", [["one"]]), tmp_path / "out"
+    kept = KeptPages(out, {})
+    kept.write(page)
+    xml = out / f"letter.{format_}.xml"
+    for formats, named in (((format_,), "../scans/letter.png"), ((format_, "image"), "letter.png")):
+        assert list(write_outputs([page.source], formats, out, kept)) == []
+        assert read_pages(xml)[0].image_name == named
+    xml.write_text(xml.read_text("utf-8").replace("one", "corrected"), "utf-8")
+    assert list(write_outputs([page.source], (format_, "image"), out, kept)) == []
+    assert "corrected" in xml.read_text("utf-8")
+
+
 def test_only_runs_on_the_same_files_go_on(tmp_path, transcribed):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
