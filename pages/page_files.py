@@ -67,13 +67,13 @@ def claim(taken: dict[ImageFrame, Path], image: Path, frame: int | None, path: P
     other = taken.setdefault((image, frame), path)
     if other == path:
         return None
-    twice = root_name(other) == root_name(path) and name_of_page(other) != name_of_page(path)
+    twice = root_name(other) == root_name(path) and not is_copy(path, other)
     return f"its image is {image.name}, as is that of {other}" if twice else ""
 
 
-def name_of_page(path: Path) -> Path:
-    """The path of a file without any ending, which says how it was made: `1.xml` and `1.page.xml` are of one name."""
-    return path.with_name(path.name.split(".")[0])
+def is_copy(path: Path, of: Path) -> bool:
+    """Whether a file lies beside another with a longer ending, which says how it was made: `1.page.xml`, `1.xml`."""
+    return path.parent == of.parent and path.name.startswith(f"{of.stem}.")
 
 
 def read_pages(

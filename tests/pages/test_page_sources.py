@@ -54,6 +54,17 @@ def test_of_two_page_files_for_one_image_the_second_is_named_unless_it_is_a_copy
     )
 
 
+def test_a_page_of_a_dotted_name_is_no_copy_of_another(tmp_path, drawn_pages):
+    for name in ("Cod.12_001", "Cod.12_002"):
+        drawn_pages.write_page(tmp_path, name)
+    shutil.copy(tmp_path / "Cod.12_001.xml", tmp_path / "Cod.12_001.page.xml")
+    second = tmp_path / "Cod.12_002.xml"
+    second.write_text(second.read_text("utf-8").replace("_002.png", "_001.png"), "utf-8")
+    found = find_pages([tmp_path])
+    (problem,) = found.problems
+    assert problem.where == str(second) and "its image is Cod.12_001.png, as is that of" in problem.what
+
+
 def test_tiffs_and_pdfs_of_several_pages(tmp_path, drawn_pages):
     pages = [drawn_pages.draw().convert("RGB"), drawn_pages.draw_line("another size").convert("RGB")]
     for suffix in ("tif", "pdf"):
