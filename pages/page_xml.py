@@ -43,7 +43,7 @@ def parse_page_xml(root: Element, text_index: int | None = None) -> list[Page]:
 
 
 def parse_one_page(page: Element, text_index: int | None) -> Page:
-    order = names_in_order(page.find("{*}ReadingOrder"), "regionRef")
+    order = names_in_order(page.find("{*}ReadingOrder"), "regionRef") or names_by_place(page)
     numbers = {line: number for number, line in enumerate(line_elements(page))}
     lines, warnings = [], []
     for number, (region, tags) in enumerate(with_tags(page, own_tags)):
@@ -59,6 +59,18 @@ def parse_one_page(page: Element, text_index: int | None) -> Page:
     return Page(page.get("imageFilename", "").strip(), width, height, ordered, warnings=tuple(warnings))
 
 
+def names_by_place(page: Element) -> list[str]:
+    """Names of the regions that have a place of their own, in the order of these."""
+    placed = [(place, region.get("id", "")) for region in page if (place := own_place(region)) is not None]
+    return [name for _, name in sorted(placed, key=lambda pair: pair[0]) if name]
+
+
+def own_place(element: Element) -> int | None:
+    """The place that Transkribus gives a line in its region, and a region on its page."""
+    index = re.search(r"readingOrder\s*\{\s*index\s*:\s*(\d+)", element.get("custom", ""))
+    return int(index[1]) if index else None
+
+
 def own_tags(element: Element) -> tuple[str, ...]:
     """
     The type of a region, and the structure that Transkribus and eScriptorium give a region or a line, in which
@@ -70,7 +82,6 @@ def own_tags(element: Element) -> tuple[str, ...]:
 
 
 def parse_line(line: Element, region: str, text_index: int | None, tags: tuple[str, ...] = ()) -> PageLine:
-    index = re.search(r"readingOrder\s*\{\s*index\s*:\s*(\d+)", line.get("custom", ""))
     polygon, problem = element_points(line.find("{*}Coords"))
     baseline, _ = element_points(line.find("{*}Baseline"))
     return PageLine(
@@ -79,7 +90,7 @@ def parse_line(line: Element, region: str, text_index: int | None, tags: tuple[s
         line_text(line, text_index),
         polygon,
         baseline,
-        int(index[1]) if index else None,
+        own_place(line),
         problem,
         (*tags, *own_tags(line)),
     )

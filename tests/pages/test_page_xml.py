@@ -117,6 +117,26 @@ def test_cells_of_a_table_come_where_the_table_does():
     assert [line.region for line in page.lines] == ["a", "c", "d", "e", "b", "f"]
 
 
+def test_without_an_order_regions_come_by_their_own_places():
+    """As Transkribus writes them beside the order, which other tools drop."""
+    content = "".join(
+        f'<TextRegion id="{name}" {place}><TextLine id="{name}1">{COORDS}</TextLine></TextRegion>'
+        for name, place in (
+            ("c", 'custom="readingOrder {index:10;} structure {type:note;}"'),
+            ("d", ""),
+            ("b", 'custom="readingOrder {index:2;}"'),
+            ("a", 'custom="readingOrder {index:0;}"'),
+        )
+    )
+    (page,) = read_pages(PAGE.format(version="2013-07-15", content=content))
+    assert [line.region for line in page.lines] == ["a", "b", "c", "d"]
+    order = (
+        '<ReadingOrder><OrderedGroup id="o"><RegionRefIndexed index="0" regionRef="d"/></OrderedGroup></ReadingOrder>'
+    )
+    (page,) = read_pages(PAGE.format(version="2013-07-15", content=order + content))
+    assert [line.region for line in page.lines] == ["d", "c", "b", "a"]
+
+
 def test_a_region_that_a_group_of_the_order_names_comes_before_its_members():
     def region(name: str, inner: str = "") -> str:
         return f'<TextRegion id="{name}">{COORDS}{inner}<TextLine id="{name}1">{COORDS}</TextLine></TextRegion>'
