@@ -65,7 +65,9 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--only_missing", action="store_true", help="read only lines without a text, keep the others")
     group.add_argument("--regions", nargs="+", default=[], metavar="TYPE", help="read only these types or tags")
     group.add_argument("--leave_out", nargs="+", default=[], metavar="TYPE", help="leave these types or tags out")
-    group.add_argument("--threshold", type=float, metavar="CONFIDENCE", help="lines below it are doubtful (html, csv, jsonl)")
+    group.add_argument(
+        "--threshold", type=float, metavar="CONFIDENCE", help="lines below it are doubtful (html, csv, jsonl)"
+    )
     group.add_argument("--crop", choices=CROPS, default=defaults.crop.crop, help="how lines are cut out of pages")
     group.add_argument("--dpi", type=float, default=defaults.dpi, help="resolution of PDF pages that are no scans")
 

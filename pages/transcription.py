@@ -356,7 +356,10 @@ def cut_page(
     if not is_xml(source):
         found = lines_of_image(picture, recognizer, options)
         if isinstance(found, PreparedLine):
-            return page_of_one_line(TranscribedPage(source, page, (), software), found)
+            one = page_of_one_line(TranscribedPage(source, page, (), software), found)
+            if is_wanted(one.transcribed.page.lines[0], options):
+                return one
+            found = one.transcribed.page.lines
         page = page._replace(lines=found)
     wanted = [line for line in page.lines if is_wanted(line, options)]
     if not wanted:

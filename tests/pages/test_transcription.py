@@ -116,6 +116,15 @@ def test_types_and_tags_are_left_out_or_alone_read(tmp_path, drawn_pages, recogn
     assert page.problems == ("there are no lines of the regions or tags that are to be read",)
 
 
+def test_an_image_of_one_line_has_no_type(tmp_path, drawn_pages, recognizer):
+    """As lines that are found on a page have none."""
+    drawn_pages.draw_line("a line by itself").save(tmp_path / "line.png")
+    (page,) = transcribe(tmp_path, recognizer, ReadingOptions(regions=("heading",)))
+    assert not page.lines and page.problems == ("there are no lines of the regions or tags that are to be read",)
+    (page,) = transcribe(tmp_path, recognizer, ReadingOptions(leave_out=("heading",)))
+    assert len(page.lines) == 1
+
+
 def test_lines_below_the_threshold_are_doubtful(tmp_path, drawn_pages, recognizer):
     drawn_pages.write_page(tmp_path, "1")
     (page,) = transcribe(tmp_path, recognizer)
