@@ -266,9 +266,35 @@ def join_two(first: Box, second: Box) -> Box:
 
 
 def reading_order(boxes: Sequence[Box]) -> list[list[Box]]:
+    """Boxes in reading order, column by column, seen as if the page's lines were level."""
+    seen = turn_level(boxes)
+    places = {id(box): place for place, box in enumerate(seen)}
+    return [[boxes[places[id(box)]] for box in region] for region in in_columns(seen)]
+
+
+def turn_level(boxes: Sequence[Box]) -> list[Box]:
     """
-    Boxes in reading order, column by column: a gutter divides those beside it, and lines that cross it divide what is
-    above from what is below.
+    Boxes of a page that is turned until its lines are level. On a slanted photo the end of a line stands at the height
+    of the next one, and a gutter is not upright.
+    """
+    if not boxes:
+        return []
+    cosine, sine = slope_of(boxes)
+    turn = np.array([[cosine, sine], [-sine, cosine]])
+    return [Box(turn @ box.left, turn @ box.right, box.height) for box in boxes]
+
+
+def slope_of(boxes: Sequence[Box]) -> np.ndarray:
+    """The direction of most of the writing: that of the box at which half of the length of all is flatter."""
+    ordered = sorted(boxes, key=lambda box: math.atan2(box.direction[1], box.direction[0]))
+    lengths = np.cumsum([box.length for box in ordered])
+    return ordered[int(np.searchsorted(lengths, lengths[-1] / 2))].direction
+
+
+def in_columns(boxes: Sequence[Box]) -> list[list[Box]]:
+    """
+    Boxes of a level page: a gutter divides those beside it, and lines that cross it divide what is above from what is
+    below.
     """
     gutter = find_gutter(boxes)
     if gutter is None:
@@ -281,7 +307,7 @@ def reading_order(boxes: Sequence[Box]) -> list[list[Box]]:
     edges = [-math.inf, *sorted(float(box.centre[1]) for box in crossing), math.inf]
     for place, (above, below) in enumerate(zip(edges, edges[1:], strict=False)):
         for side in (left, right):
-            regions += reading_order([box for box in side if above <= box.centre[1] < below])
+            regions += in_columns([box for box in side if above <= box.centre[1] < below])
         if place < len(crossing):
             regions.append([crossing[place]])
     return regions

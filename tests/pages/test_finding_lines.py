@@ -91,6 +91,20 @@ def test_one_column_is_read_from_top_to_bottom():
     assert order() == []
 
 
+def turned(boxes, degrees: float) -> list[Box]:
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return [Box(turn @ box.left, turn @ box.right, box.height) for box in boxes]
+
+
+@pytest.mark.parametrize("degrees", [-8, 5, 8])
+def test_a_slanted_photo_is_read_as_if_it_were_level(degrees):
+    ends = [box(0, 80 * number, 1600 if number % 3 else 200, 80 * number + 70) for number in range(9)]
+    assert order(*turned(ends, degrees)) == ["abcdefghi"]
+    left, right = ([box(x, 300 * number, x + 300, 300 * number + 40) for number in range(5)] for x in (0, 380))
+    assert order(*turned([*left, *right], degrees)) == ["abcde", "fghij"]
+
+
 def test_baselines_stand_under_the_letters_and_outlines_hold_the_own_line(drawn_pages):
     lines = [
         drawn_pages.DrawnLine(text, 60, y) for text, y in (("axe more on", 100), ("good page", 150), ("end", 200))
