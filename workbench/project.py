@@ -19,7 +19,8 @@ import datetime
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -233,7 +234,7 @@ class Project:
             reading = self.readings.of_this_run(source)
             if reading is not None:
                 document = self.readings.content(source)["page"]["source"]["document_name"]
-                return PageFiles(name, xml, image, page, reading, document, told)
+                return PageFiles(name, xml, image, page, of_lines(page, reading), document, told)
         return PageFiles(name, xml, image, page, None, name, told)
 
     def page(self, name: str) -> PageFiles:
@@ -535,6 +536,33 @@ def page_name(path: str) -> str:
 def name_of_source(source: PageSource) -> str:
     """What a page will be called here. Its file tells, by which foo.page.xml that came in is the page foo."""
     return page_name(xml_file(source, "page", Path()).as_posix())
+
+
+def of_lines(page: Page, reading: TranscribedPage) -> TranscribedPage:
+    """
+    What was read of the lines that a page has now: another program may have added, moved or removed some, by which
+    those behind them have other numbers. A line is known by its identifier, or by its outline where that is another.
+    """
+    by_number = {read.line.number: read for read in reading.lines}
+    by_name = unlike(reading.lines, lambda read: read.line.identifier)
+    by_outline = unlike(reading.lines, lambda read: tuple(read.line.polygon))
+    lines = []
+    for line in page.lines:
+        same = by_number.get(line.number)
+        if same is None or same.line.identifier != line.identifier:
+            same = by_name.get(line.identifier) or by_outline.get(tuple(line.polygon))
+        if same is not None:
+            lines.append(same._replace(line=line))
+    return reading._replace(lines=tuple(lines))
+
+
+def unlike(
+    lines: Iterable[TranscribedLine], sign: Callable[[TranscribedLine], Hashable]
+) -> dict[Hashable, TranscribedLine]:
+    """Lines by a sign of theirs, but for those that share it."""
+    lines = list(lines)
+    number = Counter(map(sign, lines))
+    return {sign(line): line for line in lines if number[sign(line)] == 1}
 
 
 def corrected_words(read: Iterable[Word], text: str) -> list[Word]:

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -139,6 +140,22 @@ def test_a_change_by_another_program_counts_as_one(project):
     with pytest.raises(LineChanged):
         project.accept(*line.key, "mine", line.version)
     assert project.line(*line.key).text == "by eScriptorium"
+
+
+def test_words_stay_with_their_line_when_another_program_removes_one_before_it(project):
+    page = project.pages()[0]
+    removed, line, _ = project.lines(page)
+    words = ["mot"] * len(line.words)
+    xml = page.xml.read_text(encoding="utf-8")
+    page.xml.write_text(re.sub("<TextLine .*?</TextLine>", "", xml, count=1, flags=re.DOTALL), encoding="utf-8")
+    moved = project.lines(project.page(page.name))[0]
+    assert moved.line.identifier == line.line.identifier and moved.line.number == removed.line.number
+    assert moved.words == line.words
+    project.accept(*moved.key, " ".join(words), moved.version)
+    made = project.transcribed(project.page(page.name)).lines[0]
+    assert [word.polygon for word in made.words] == [word.polygon for word in line.words]
+    places = [" ".join(f"{x:.0f},{y:.0f}" for x, y in word.polygon) for word in line.words]
+    assert all(f'<Coords points="{place}"' in page.xml.read_text(encoding="utf-8") for place in places)
 
 
 def test_a_second_process_is_refused_and_told_why(project):
