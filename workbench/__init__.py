@@ -5,3 +5,6 @@ The workbench: read pages, correct lines, teach the model a hand and take everyt
 
 A project is a folder of plain files, see [`project`]; what the browser shows is made in [`app`].
 """
+
+# The model of a new project, seen from the root of this package.
+RELEASED = "hub_upload/htr-convtext-fr"

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from ..console import errors_as_sentences
 from ..extras import MissingExtraError, needing
-
-RELEASED = "hub_upload/htr-convtext-fr"
+from . import RELEASED
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,7 +43,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("project", nargs="?", default="workbench_project", help="folder of the project (%(default)s)")
-    parser.add_argument("--model", help=f"model folder, or a name on the Hub; of a new project by default {RELEASED}")
+    parser.add_argument(
+        "--model",
+        help="model folder, or a name on the Hub, that reads from now on, in place of a taught one, too; by default "
+        f"that of the project, of a new one {RELEASED}",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s: this computer alone)")
     parser.add_argument("--port", type=int, help="port; by default a free one from 7860 on")
     parser.add_argument("--open", action="store_true", help="open the browser")

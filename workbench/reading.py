@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Generator, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import torch
@@ -16,12 +16,14 @@ from ..pages import CropOptions, PageSource, ReadingOptions, TranscribedPage, cu
 from ..pages.geometry import right_to_left
 from ..pipeline_htr_convtext import HTRConvTextPipeline
 from ..processing_htr_convtext import HTRConvTextProcessor, to_grey
+from . import RELEASED
 from .project import READ, SKIPPED, PageFiles, Project, ProjectError, WorkLine
 from .suggestions import suggestions_for
 from .uploads import unread_pages
 
 # Pages are shown as soon as eight times so many lines are read; with fewer, batches are too small to be fast.
 BATCH_SIZE = 4
+PACKAGE = Path(__file__).resolve().parent.parent
 
 
 class Reader:
@@ -89,9 +91,21 @@ class Reader:
 
 def model_path(project: Project) -> str:
     """The folder of a project's model, or its name on the Hub."""
-    name = project.settings["model"]
+    return path_of_model(project, project.settings["model"])
+
+
+def path_of_model(project: Project, name: str) -> str:
+    """
+    The folder of a model as a project calls it, or its name on the Hub. A project that was moved to another computer
+    finds the released model there.
+    """
     inside = project.folder / name
-    return str(inside) if name and inside.is_dir() else name
+    if name and inside.is_dir():
+        return str(inside)
+    told = PureWindowsPath(name)  # It divides as every system does.
+    released = PACKAGE / RELEASED
+    is_released = bool(told.root) and "/".join(told.parts[-2:]) == RELEASED and released.is_dir()
+    return str(released) if is_released else name
 
 
 def last_change(folder: Path) -> int:

@@ -32,10 +32,9 @@ from ..training.evaluation import ReadLine, cer_of, score_line
 from .card import write_card
 from .dataset import KEPT, LINES, TRAIN, corrected_lines, write_lines
 from .project import Project, ProjectError
-from .reading import load_recognizer, model_path
+from .reading import PACKAGE, load_recognizer, path_of_model
 from .records import read_json, write_json
 
-PACKAGE = Path(__file__).resolve().parent.parent
 SCRIPT, RECIPE = PACKAGE / "train_hf.py", PACKAGE / "recipes" / "finetune.yaml"
 DATA = "data"
 ROUNDS = 20  # As often as the recipe learns each line.
@@ -121,7 +120,7 @@ class Teaching:
             run.mkdir(parents=True)
             self.project.change_settings(kept=list(kept))
             steps = rounds * math.ceil(numbers["lines"] / BATCH_SIZE)
-            steps, model = whole_checks(steps) * steps_of_check(steps), model_path(self.project)
+            steps, model = whole_checks(steps) * steps_of_check(steps), self.project.settings["model"]
             self.change(run, state=PREPARING, model=model, kept=list(kept), steps=steps, **numbers, used=False)
             self.follow(run)
             return run
@@ -199,7 +198,7 @@ class Teaching:
             "--disable_tqdm",
             "true",
         ]
-        options += ["--model_name_or_path", state["model"], "--report_to", "none"]
+        options += ["--model_name_or_path", path_of_model(self.project, state["model"]), "--report_to", "none"]
         options += [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
         return options + self.extra
 
@@ -240,7 +239,7 @@ class Teaching:
             if state["state"] == TRAINING:
                 state = self.change(run, state=self.outcome(run), ended=time.time())
             if state["state"] == TRAINED:
-                self.change(run, state=SCORED, score=score(run, state))
+                self.change(run, state=SCORED, score=score(run, self.with_model(state)))
         except Stopped:
             self.change(run, state=INTERRUPTED)
         except ProjectError as error:
@@ -277,12 +276,16 @@ class Teaching:
             state = self.state(run)
             if not (state.get("score") or {}).get("better"):
                 raise ProjectError("The taught model does not read the kept pages better, so the one of before stays.")
-            folder = self.project.folder / "models" / f"taught_{run.name.removeprefix('run_')}"
+            folder = self.project.folder / taught_model(run)
             release([run / "run" / "best_cer"], folder)
-            write_card(folder, state)
-            self.project.change_settings(model=f"models/{folder.name}")
+            write_card(folder, self.with_model(state))
+            self.project.change_settings(model=taught_model(run))
             self.change(run, used=True)
             return folder.name
+
+    def with_model(self, state: dict[str, Any]) -> dict[str, Any]:
+        """A run's state with the folder that its model has now: the project may have been moved."""
+        return state | {"model": path_of_model(self.project, state["model"])}
 
     def status(self) -> dict[str, Any]:
         """What to show of the last run; `state` is "idle" if there is none."""
@@ -294,6 +297,8 @@ class Teaching:
         step = max([state.get("first_step", 0), *(each for each, _ in losses), *(each for each, _ in rates)])
         return state | {
             "run": run.name,
+            # Another may have been chosen since, with --model.
+            "used": state.get("used", False) and self.project.settings["model"] == taught_model(run),
             "cut": self.cut,
             "step": step,
             "losses": losses,
@@ -308,6 +313,11 @@ def number_of(run: Path) -> int:
     """Number of a run's folder, of which some may have been removed; 0 if it has none."""
     number = run.name.removeprefix("run_")
     return int(number) if number.isdecimal() else 0
+
+
+def taught_model(run: Path) -> str:
+    """The folder of what a run has learnt, once it is used, seen from the project's."""
+    return f"models/taught_{run.name.removeprefix('run_')}"
 
 
 def whole_checks(steps: int) -> int:

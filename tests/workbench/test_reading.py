@@ -10,9 +10,10 @@ import pytest
 from PIL import ExifTags, Image
 
 from htr_convtext.pages import read_pages
+from htr_convtext.workbench import RELEASED
 from htr_convtext.workbench.dataset import corrected_lines
 from htr_convtext.workbench.project import ACCEPTED, GIVEN, READ, SKIPPED, Project
-from htr_convtext.workbench.reading import Reader, line_image
+from htr_convtext.workbench.reading import PACKAGE, Reader, line_image, model_path
 from htr_convtext.workbench.uploads import add_uploads, unread_pages
 from htr_convtext.workbench.views import page_html, reading_sentence
 
@@ -183,6 +184,14 @@ def test_a_model_that_is_not_there_is_a_sentence(project):
     job.join()
     assert job.error.startswith("The model no/such/model cannot be loaded") and "--model FOLDER" in job.error
     assert reading_sentence(job.status(), 0, 3) == job.error
+
+
+@pytest.mark.parametrize("root", ["/Users/mamie", "C:\\Users\\mamie"])
+def test_the_released_model_of_another_computer_is_that_of_this_one(project, root):
+    project.change_settings(model=f"{root}/htr_convtext/hub_upload/htr-convtext-fr")
+    assert model_path(project) == str(PACKAGE / RELEASED)
+    project.change_settings(model="hub_upload/htr-convtext-fr")  # A name on the Hub.
+    assert model_path(project) == "hub_upload/htr-convtext-fr"
 
 
 def test_suggestions_for_hebrew_look_at_it_as_it_stands_on_the_page(project, hebrew_line):

@@ -107,6 +107,32 @@ def test_a_used_model_that_has_learnt_more_can_be_used_again(project, run, model
     assert biases == [1000, 2000]
 
 
+def test_a_used_model_in_whose_place_another_was_chosen_can_be_used_again(project, run, model_folder):
+    teaching = Teaching(project)
+    write_biased(model_folder, run / "run" / "best_cer", 0)
+    teaching.change(run, state=SCORED, score={"before": 1.0, "after": 0.5, "better": True, "examples": []})
+    teaching.use(run)
+    assert "The taught model is in use" in teaching_html(teaching.status(), 6)
+    project.change_settings(model=str(model_folder))
+    assert not teaching.status()["used"] and "Press Use this model" in teaching_html(teaching.status(), 6)
+    teaching.use(run)
+    assert teaching.status()["used"]
+
+
+def test_a_project_that_was_moved_finds_the_models_of_its_runs(project, run, model_folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(Teaching, "follow", lambda self, run: None)
+    write_biased(model_folder, project.folder / "models" / "taught_001", 0)
+    project.change_settings(model="models/taught_001")
+    name = Teaching(project).start(["page_3"]).name
+    project.close()
+    moved = Project(shutil.move(project.folder, tmp_path / "stick"))
+    teaching = Teaching(moved)
+    state = teaching.with_model(teaching.state(teaching.folder / name))
+    assert state["model"] == str(moved.folder / "models" / "taught_001")
+    assert state["model"] in teaching.options(teaching.folder / name, teaching.state(teaching.folder / name))
+    moved.close()
+
+
 def test_a_model_that_got_worse_is_not_used(project, run, model_folder, tmp_path):
     teaching = Teaching(project)
     put_models(run, teaching, model_folder, tmp_path, before=1000, after=-8)
