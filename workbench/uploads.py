@@ -114,7 +114,12 @@ def free_place(project: Project, name: str, path: Path) -> Path:
             raise ValueError("it is in the project already.")
         raise ValueError("another file of this name is in the project already. Rename the new one.")
     stem = Path(name).stem.removesuffix(".page")
-    if Path(name).suffix.lower() == XML_SUFFIX and comparable(stem) in project.names():
+    is_xml = Path(name).suffix.lower() == XML_SUFFIX
+    alike = [each for each in there.values() if comparable(each.stem) == comparable(Path(name).stem)]
+    other = next((each for each in alike if each.suffix.lower() != XML_SUFFIX), None)
+    if other is not None and not is_xml:
+        raise ValueError(f"{other.name} is in the project already, and its page is called alike. Rename the new one.")
+    if is_xml and comparable(stem) in project.names():
         raise ValueError(
             f"page {stem} has been read without it. Give both under another name, the XML and the picture."
         )

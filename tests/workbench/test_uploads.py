@@ -84,6 +84,15 @@ def test_a_file_of_the_same_name_is_not_written_over(empty, drawn_pages, tmp_pat
     assert (empty.originals / "letter.png").read_bytes() == (one / "letter.png").read_bytes()
 
 
+def test_a_better_photo_whose_page_would_be_called_alike_is_refused_and_not_left_unread(empty, drawn_pages, tmp_path):
+    xml = drawn_pages.write_page(tmp_path, "letter")
+    assert add_uploads(empty, [xml, xml.with_suffix(".png")]).problems == []
+    drawn_pages.draw().save(tmp_path / "Letter.jpg")
+    (problem,) = add_uploads(empty, [tmp_path / "Letter.jpg"]).problems
+    assert "letter.png is in the project already, and its page is called alike. Rename the new one." in problem
+    assert unread_pages(empty).problems == [] and not (empty.originals / "Letter.jpg").exists()
+
+
 OUTSIDE = ("absolute", "upwards", "uri", "link", "nowhere")
 
 
