@@ -25,7 +25,7 @@ from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..line_datasets.labels import NORMAL_FORMS, normalize_text
 from ..processing_htr_convtext import HTRConvTextProcessor
 from .ngrams import estimate, write_arpa
-from .reading import load_split
+from .reading import add_data_options, load_split
 
 # Signs that stand for each other; the alphabet's first one is taken.
 ALIKE = (
@@ -51,8 +51,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path, nargs="*", metavar="TEXT", help="text file, UTF-8")
     parser.add_argument("--model", required=True, help="model folder whose alphabet the language model is for")
-    parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
-    parser.add_argument("--data_dir", nargs="+", help="folders of lines whose transcriptions are text too")
+    add_data_options(parser, "folders of lines whose transcriptions are text too")
     parser.add_argument("--repeat", type=int, default=1, help="how many times each transcription counts beside texts")
     parser.add_argument("--output", type=Path, required=True, help="folder to write the decoder to")
     parser.add_argument("--order", type=int, default=6, help="characters of the longest n-grams")
@@ -82,7 +81,7 @@ def build(options: argparse.Namespace) -> None:
         text = read_text(path, options.normal_form, options.line_length, options.replace)
         lines += fit(text, alphabet, str(path))
     if options.data_dir is not None:
-        texts = load_split(options.dataset, options.data_dir, "train")["text"]
+        texts = load_split(options.dataset, options.data_dir, "train", options=options.dataset_option)["text"]
         name = ", ".join(options.data_dir)
         own = fit([normalize_text(text, options.normal_form) for text in texts], alphabet, name)
         lines += own * options.repeat

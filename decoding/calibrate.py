@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.write:
             check_folder(options.decoder or options.model)
         model = HTRConvTextForCTC.from_pretrained(options.model)
-        split = load_split(options.dataset, options.data_dir, options.split, options.max_lines)
+        split = load_split(options.dataset, options.data_dir, options.split, options.max_lines, options.dataset_option)
     lines, _ = read_logits(model, processor, split, options.batch_size)
     own = (processor if decoder is None else decoder).calibration
     calibration = measure(lines, processor, decoder, own if options.evaluate else None)

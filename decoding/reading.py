@@ -15,6 +15,7 @@ from datasets import Dataset
 
 from ..language_model_htr_convtext import DECODER_CONFIG, DECODER_FOLDER
 from ..line_datasets import load_lines
+from ..line_datasets.command_line import named_options
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
 from ..training.evaluation import ReadLine, grouped, score_line
@@ -46,21 +47,39 @@ class NetworkLine:
 
 def add_line_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")
-    parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
-    parser.add_argument("--data_dir", nargs="+", help="folders of lines")
+    add_data_options(parser, "folders of lines")
     parser.add_argument("--split", default="validation", help="of hands that the model was not trained on")
     parser.add_argument("--max_lines", type=int, help="at most, spread evenly over the split")
     parser.add_argument("--batch_size", type=int, default=16)
 
 
-def load_split(dataset: str, data_dir: Sequence[str] | None, split: str, max_lines: int | None = None) -> Dataset:
+def add_data_options(parser: argparse.ArgumentParser, data_dir: str) -> None:
+    """Adds the options that say which lines; `data_dir` is the help of one of them."""
+    parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
+    parser.add_argument("--data_dir", nargs="+", help=data_dir)
+    parser.add_argument(
+        "--dataset_option",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="those that the model was trained with, such as normal_form=NFD",
+    )
+
+
+def load_split(
+    dataset: str,
+    data_dir: Sequence[str] | None,
+    split: str,
+    max_lines: int | None = None,
+    options: Sequence[str] = (),
+) -> Dataset:
     """
-    Lines of a split, evenly spread if not all.
+    Lines of a split, evenly spread if not all, with the "NAME=VALUE" options of a training's `--dataset_option`.
 
     Raises:
         SystemExit: If the dataset has no such split.
     """
-    splits = load_lines(dataset, data_dir)
+    splits = load_lines(dataset, data_dir, **named_options(list(options)))
     if split not in splits:
         raise SystemExit(f"--split {split}: {' '.join(data_dir or [dataset])} has {', '.join(splits)}.")
     lines = splits[split]
@@ -124,6 +143,7 @@ def mean_over_hands(lines: Iterable[ReadLine]) -> dict[str, float]:
 
 __all__ = [
     "NetworkLine",
+    "add_data_options",
     "add_line_options",
     "check_folder",
     "decoder_folder",

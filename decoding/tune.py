@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         if not options.dry_run:
             check_folder(name)
         model = HTRConvTextForCTC.from_pretrained(options.model)
-        split = load_split(options.dataset, options.data_dir, options.split, options.max_lines)
+        split = load_split(options.dataset, options.data_dir, options.split, options.max_lines, options.dataset_option)
     lines, milliseconds = read_logits(model, processor, split, options.batch_size)
     greedy = read_texts(lines, processor)
     print(f"{len(lines)} lines, {len(grouped(greedy, lambda line: line.hand))} writers; network {milliseconds:.1f} ms")

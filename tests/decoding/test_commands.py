@@ -211,3 +211,16 @@ def test_what_cannot_be_written_into_is_told_before_the_work(model, lines, monke
     of_lines = ["--model", str(model), "--data_dir", str(lines)]
     with pytest.raises(SystemExit, match="OWNER/NAME: to be written into, it must be a folder"):
         command.main([*of_lines, "--decoder", "OWNER/NAME", *options])
+
+
+@pytest.mark.parametrize("command", [tune, calibrate])
+def test_lines_are_read_with_the_options_of_the_training(model, lines, monkeypatch, command):
+    """Else a model whose alphabet is decomposed misreads each letter with an accent, by its transcription."""
+    (lines / "validation" / "0.txt").write_text("\u00e9t\u00e9", encoding="utf-8")
+    decoder = HTRConvTextDecoder(HTRConvTextProcessor.from_pretrained(model).tokenizer.alphabet)
+    decoder.save_pretrained(model / "language_model")
+    told = []
+    monkeypatch.setattr(command, "read_logits", lambda model, processor, split, size: told.append(split["text"][0]))
+    with pytest.raises(TypeError):  # As nothing was read.
+        command.main(["--model", str(model), "--data_dir", str(lines), "--dataset_option", "normal_form=NFD"])
+    assert told == ["e\u0301te\u0301"]
