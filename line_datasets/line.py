@@ -4,6 +4,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from io import BytesIO
+from itertools import dropwhile
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -19,6 +20,7 @@ SPLIT_NAMES = {
     **dict.fromkeys(("test", "testing", "te"), "test"),
 }
 SPLITS = ("train", "validation", "test")
+IMAGE_FOLDERS = ("lines", "images", "image", "imgs", "img")
 FEATURES = Features(
     {
         "image": Image(),
@@ -60,6 +62,17 @@ class Line(NamedTuple):
 
 
 Lines = Mapping[str, Iterable[Line]]  # By split.
+
+
+def name_of(image: Path, root: Path) -> str:
+    """
+    An identifier from an image's place in a folder: without the folders that name images or a split, but with others,
+    as images of two folders may be called alike.
+    """
+    parts = image.relative_to(root).parts if image.is_relative_to(root) else (image.name,)
+    known = (*IMAGE_FOLDERS, *SPLIT_NAMES)
+    folders = dropwhile(lambda name: name.lower() in known, parts[:-1])
+    return "/".join((*folders, image.stem))
 
 
 def open_image(file, name: str | Path) -> PillowImage.Image:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...pages.finding_files import named_file
-from ..line import SPLIT_NAMES, Line, Lines, one_a_split
+from ..line import SPLIT_NAMES, Line, Lines, name_of, one_a_split
 from ..problems import Problems
 from ..text_files import numbered_lines
 from .text_beside_images import line_with_text
@@ -31,14 +31,23 @@ def read_image_lists(root: Path, problems: Problems, refused: Iterable[str] = ()
         encoding: Encoding of the lists and transcriptions.
     """
     problems.refuse(root, refused, "for the official release, and this folder has lists (train.ln)")
-    return {split: listed_lines(path, encoding, problems) for split, path in image_lists(root, problems).items()}
+    listed: dict[Path, Path] = {}
+    return {
+        split: listed_lines(path, encoding, problems, listed) for split, path in image_lists(root, problems).items()
+    }
 
 
-def listed_lines(path: Path, encoding: str, problems: Problems) -> Iterator[Line]:
+def listed_lines(path: Path, encoding: str, problems: Problems, listed: dict[Path, Path]) -> Iterator[Line]:
+    """The lines of a list; `listed` has the list of each image that one named so far."""
     folder = path.parent / "lines" if (path.parent / "lines").is_dir() else path.parent
     for number, name in numbered_lines(path, problems, encoding):
         image = named_file(folder, name)
         if image is None:
             problems.add(path, f"there is no image {folder / name}", number)
-        elif line := line_with_text(image, Path(name).stem, problems, encoding):
+        elif listed.get(image) == path:
+            problems.add(path, f"{name} is listed already", number)
+        elif line := line_with_text(image, name_of(image, path.parent), problems, encoding):
+            if image in listed:
+                problems.warn(f"{path}, line {number}", f"lines that are in {listed[image].name}, too")
+            listed[image] = path
             yield line

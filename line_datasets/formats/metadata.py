@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...pages.finding_files import IMAGE_SUFFIXES, files_below, named_file
-from ..line import SPLIT_NAMES, ImageFile, Line, Lines, files_outside, split_folders
+from ..line import SPLIT_NAMES, ImageFile, Line, Lines, files_outside, name_of, split_folders
 from ..problems import Problems
 from ..text_files import read_text
 
@@ -160,5 +160,5 @@ def metadata_line(path: Path, number: int, row: Row, image: Path | None, problem
         problems.add(path, f"there is no image {path.parent / str(row['file_name'])}", number)
     else:
         told = {name: str(row[name]) for name in ("line_id", "page", "writer") if row.get(name) not in (None, "")}
-        return Line(told.pop("line_id", image.stem), str(row[column]), ImageFile(image), **told)
+        return Line(told.pop("line_id", name_of(image, path.parent)), str(row[column]), ImageFile(image), **told)
     return None

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...pages.finding_files import IMAGE_SUFFIXES, images_of_stem, named_file
-from ..line import SPLIT_NAMES, ImageFile, Line, Lines, one_a_split
+from ..line import IMAGE_FOLDERS, SPLIT_NAMES, ImageFile, Line, Lines, name_of, one_a_split
 from ..problems import Problems
 from ..text_files import numbered_lines
 from .metadata import FILE_COLUMNS, TEXT_COLUMNS
 
 TABLE_SUFFIXES = (".txt", ".tsv", ".lst", ".tbl")
-IMAGE_FOLDERS = ("", "lines", "images", "image", "imgs", "img")
 SPACE_SYMBOL = "<space>"
 NAME_WITH_ENDING = re.compile(rf"(.+?(?:{'|'.join(map(re.escape, IMAGE_SUFFIXES))}))\s+(.*)", re.IGNORECASE)
 QUOTED = re.compile(r'".*"', re.DOTALL)
@@ -62,7 +61,8 @@ def read_table(path: Path, problems: Problems, encoding: str) -> list[Line]:
         elif image in lines:
             problems.add(path, f"{name} has a transcription already", number)
         else:
-            lines[image] = Line(image.stem, join_symbols(text) if tokenized else text, ImageFile(image))
+            label = join_symbols(text) if tokenized else text
+            lines[image] = Line(name_of(image, path.parent), label, ImageFile(image))
             for symbol in filter(is_no_character, text.split() if tokenized else ()):
                 problems.warn(
                     f"{path}, line {number}", f"symbols that are no single characters, as {symbol}, which stay"
@@ -118,7 +118,7 @@ def join_symbols(text: str) -> str:
 
 def image_named(root: Path, name: str) -> Path | None:
     """The image of a table's row: the path itself, or with an ending added, in the folder or its image folders."""
-    for folder in IMAGE_FOLDERS:
+    for folder in ("", *IMAGE_FOLDERS):
         path = named_file(root / folder, name)
         if path and path.suffix.lower() in IMAGE_SUFFIXES:
             return path

@@ -212,6 +212,35 @@ def test_a_listed_name_that_no_disk_can_have_is_named(tmp_path, name):
         load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
 
 
+@pytest.mark.parametrize("layout", ["lists", "table", "metadata"])
+def test_images_of_two_folders_may_be_called_alike(tmp_path, layout):
+    for folder in ("first", "second"):
+        write_line(tmp_path / "lines" / folder / "page_01.png", folder)
+    if layout == "lists":
+        (tmp_path / "train.ln").write_text("first/page_01.png\nsecond\\page_01.png")
+    elif layout == "table":
+        (tmp_path / "train.tsv").write_text("first/page_01\tfirst\nlines/second/page_01.png\tsecond\n")
+    else:
+        rows = ({"file_name": f"lines/{name}/page_01.png", "text": name} for name in ("first", "second"))
+        (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    lines = load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]
+    assert list(zip(lines["line_id"], lines["text"], strict=True)) == [
+        ("first/page_01", "first"),
+        ("second/page_01", "second"),
+    ]
+
+
+def test_a_line_is_listed_once_and_in_one_split(tmp_path, caplog):
+    write_ln(tmp_path)
+    (tmp_path / "val.ln").write_text("b.png\na.png\nb.png")
+    with pytest.raises(LineDataError) as caught:
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    assert caught.value.problems == [f"{tmp_path / 'val.ln'}, line 3: b.png is listed already"]
+    splits = load_lines("lines", data_dir=tmp_path, on_error="skip", cache_dir=tmp_path / ".cache")
+    assert list(splits["validation"]["line_id"]) == ["b", "a"]
+    assert f"lines that are in train.ln, too: {tmp_path / 'val.ln'}, line 2" in caplog.text
+
+
 @pytest.mark.parametrize("num_proc", [None, 2])
 def test_unreadable_images_are_all_named(tmp_path, num_proc):
     for name in "abcd":
