@@ -67,7 +67,8 @@ def release(
         lines: How many lines of each folder's training split, at most.
 
     Raises:
-        ValueError: If the models are not of one configuration and one vocabulary, or `lines` is not at least 1.
+        ValueError: If the models are not of one configuration, vocabulary and preprocessing, or `lines` is not at
+            least 1.
         SystemExit: If a folder has no training lines.
     """
     if lines < 1:
@@ -80,6 +81,11 @@ def release(
 
         images = [image for folder in data_dirs for image in load_split("lines", [folder], "train", lines)["image"]]
         update_bn(batches_of_lines(images, processor), network)
+    if (data_dirs or len(models) > 1) and processor.calibration != (
+        fresh := without_calibration(processor)
+    ).calibration:
+        print("The calibration was fitted to other weights and is gone: python -m htr_convtext.decoding.calibrate")
+        processor = fresh
     for old in output.glob(CODE):  # saving would write through links
         old.unlink()
     network.save_pretrained(output)
@@ -95,13 +101,17 @@ def store_in_float16(file: Path) -> None:
     save_file(halves, file, metadata={"format": "pt"})  # which transformers asks for
 
 
+def without_calibration(processor: HTRConvTextProcessor) -> HTRConvTextProcessor:
+    return HTRConvTextProcessor(processor.image_processor, processor.tokenizer)
+
+
 def mean_of_models(models: list[Path]) -> HTRConvTextForCTC:
     first, *others = (HTRConvTextForCTC.from_pretrained(model) for model in models)
     kind = kind_of_model(first, models[0])
     states = [first.state_dict()]
     for path, other in zip(models[1:], others, strict=True):
-        if kind_of_model(other, path) != kind:
-            raise ValueError(f"{path} and {models[0]} differ in their configuration or their vocabulary.")
+        if differing := [name for name, own in kind_of_model(other, path).items() if own != kind[name]]:
+            raise ValueError(f"{path} and {models[0]} differ in their {' and '.join(differing)}.")
         states.append(other.state_dict())
     with torch.no_grad():
         for name, weight in states[0].items():
@@ -117,8 +127,15 @@ def batches_of_lines(images: list[Image.Image], processor: HTRConvTextProcessor)
         yield processor(images=batch, padding=True, return_tensors="pt").pixel_values
 
 
-def kind_of_model(model: HTRConvTextForCTC, path: Path) -> tuple[dict, dict]:
-    return model.config.to_diff_dict(), HTRConvTextProcessor.from_pretrained(path).tokenizer.get_vocab()
+def kind_of_model(model: HTRConvTextForCTC, path: Path) -> dict[str, dict]:
+    """What models have in common that have a mean, by what errors call it."""
+    processor = HTRConvTextProcessor.from_pretrained(path)
+    image_processor = processor.image_processor
+    return {
+        "configuration": model.config.to_diff_dict(),
+        "vocabulary": processor.tokenizer.get_vocab(),
+        "preprocessing": {name: getattr(image_processor, name) for name in image_processor.options},
+    }
 
 
 if __name__ == "__main__":

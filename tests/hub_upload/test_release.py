@@ -20,16 +20,17 @@ from htr_convtext import (
     HTRConvTextProcessor,
     HTRConvTextTokenizer,
 )
+from htr_convtext.decoding_htr_convtext import LEVELS
 from htr_convtext.hub_upload.release import release
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "backbone_head_dim": 8}
 
 
-def write_run(folder: Path, alphabet: str = "abc", **options) -> HTRConvTextForCTC:
+def write_run(folder: Path, alphabet: str = "abc", image_options=None, **options) -> HTRConvTextForCTC:
     tokenizer = HTRConvTextTokenizer.from_alphabet(alphabet)
     model = HTRConvTextForCTC(HTRConvTextConfig(vocab_size=tokenizer.vocab_size, **{**SIZES, **options}))
     model.save_pretrained(folder)
-    HTRConvTextProcessor(HTRConvTextImageProcessor(), tokenizer).save_pretrained(folder)
+    HTRConvTextProcessor(HTRConvTextImageProcessor(**(image_options or {})), tokenizer).save_pretrained(folder)
     return model
 
 
@@ -105,10 +106,30 @@ def test_half_the_space_still_gives_float32_on_both_transformers(tmp_path, oldes
     assert float(printed.split()[-1]) == pytest.approx(loaded.ctc_head.weight.abs().sum().item())
 
 
-@pytest.mark.parametrize("other", [{"alphabet": "abd"}, {"conv_kernel_size": 5}])
-def test_runs_of_different_kinds_have_no_mean(tmp_path, other):
+def test_a_calibration_stays_with_the_weights_that_it_was_fitted_to(tmp_path, capsys):
+    fitted = {level: [0.5, -0.1] for level in LEVELS}
+    for name in ("first", "second"):
+        write_run(tmp_path / name)
+        HTRConvTextProcessor.from_pretrained(tmp_path / name, calibration=fitted).save_pretrained(tmp_path / name)
+    released = tmp_path / "released"
+    for runs, calibration in ((["first"], fitted), (["first", "second"], dict.fromkeys(LEVELS, [1.0, 0.0]))):
+        release([tmp_path / name for name in runs], released)
+        assert HTRConvTextProcessor.from_pretrained(released).calibration == calibration
+        assert ("fitted to other weights" in capsys.readouterr().out) == (len(runs) > 1)
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"alphabet": "acb"}, "vocabulary"),
+        ({"conv_kernel_size": 5}, "configuration"),
+        ({"image_options": {"autocontrast_cutoff": [1, 50]}}, "preprocessing"),
+        ({"image_options": {"size": {"height": 64, "width": 256}}}, "preprocessing"),
+    ],
+)
+def test_runs_of_different_kinds_have_no_mean(tmp_path, other, what):
     write_run(tmp_path / "first")
     write_run(tmp_path / "second", **other)
-    with pytest.raises(ValueError, match="second and .*first differ in their configuration or their vocabulary"):
+    with pytest.raises(ValueError, match=f"second and .*first differ in their {what}[.]$"):
         release([tmp_path / "first", tmp_path / "second"], tmp_path / "released")
     assert not (tmp_path / "released").exists()
