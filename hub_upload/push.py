@@ -9,6 +9,7 @@ Of a training's folder, the checkpoints and other models in it stay here, and so
 
 import argparse
 import json
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -41,7 +42,14 @@ def main(arguments: list[str] | None = None) -> None:
     with errors_as_sentences(f"{parser.prog}: {options.repository} was not uploaded", *hub_errors()):
         api = HfApi()
         api.create_repo(options.repository, private=options.private, exist_ok=True)
+        others = not_of_folder(api.list_repo_files(options.repository), operations)
         commit = api.create_commit(options.repository, operations, commit_message=options.message)
+    if others:
+        # Somebody may have put them there by hand: deleting is theirs.
+        print(
+            f"On the Hub, but not in {options.folder}: {', '.join(others)}. What is of an earlier upload may be "
+            f"loaded with this one; to delete it: hf repos delete-files {options.repository} NAME ..."
+        )
     print(f'{commit.commit_url}\nPin it: from_pretrained("{options.repository}", revision="{commit.oid}")')
 
 
@@ -64,6 +72,12 @@ def upload_operations(folder: Path) -> list[CommitOperationAdd]:
         CommitOperationAdd(path_in_repo=path.relative_to(folder).as_posix(), path_or_fileobj=str(path.resolve()))
         for path in files
     ]
+
+
+def not_of_folder(on_hub: Iterable[str], operations: Sequence[CommitOperationAdd]) -> list[str]:
+    """Files of a repository that a commit did not add, but for those of git, which the Hub makes."""
+    added = {operation.path_in_repo for operation in operations}
+    return [name for name in sorted(on_hub) if name not in added and not name.startswith(".git")]
 
 
 def stays(path: Path) -> bool:

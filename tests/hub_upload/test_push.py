@@ -3,9 +3,11 @@
 """What an upload to the Hub would contain."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from htr_convtext.hub_upload import push
 from htr_convtext.hub_upload.push import REQUIRED, upload_operations
 
 
@@ -51,3 +53,24 @@ def test_an_incomplete_folder_is_refused(folder, name):
     (folder / name).unlink()
     with pytest.raises(ValueError, match=f"lacks .*{name}"):
         upload_operations(folder)
+
+
+def test_files_of_an_earlier_upload_are_named(folder, monkeypatch, capsys):
+    files = {".gitattributes", "gone_htr_convtext.py", "language_model/decoder_config.json"}
+
+    def create_commit(repository, operations, commit_message):
+        files.update(operation.path_in_repo for operation in operations)
+        return SimpleNamespace(commit_url="URL", oid="1")
+
+    hub = SimpleNamespace(
+        create_repo=lambda *args, **options: None,
+        create_commit=create_commit,
+        list_repo_files=lambda repository: list(files),
+    )
+    monkeypatch.setattr(push, "HfApi", lambda: hub)
+    push.main([str(folder), "me/letters"])
+    told = "gone_htr_convtext.py, language_model/decoder_config.json. What"
+    assert f"On the Hub, but not in {folder}: {told}" in capsys.readouterr().out
+    files -= {"gone_htr_convtext.py", "language_model/decoder_config.json"}
+    push.main([str(folder), "me/letters"])
+    assert "On the Hub" not in capsys.readouterr().out
