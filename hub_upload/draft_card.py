@@ -87,11 +87,24 @@ def last_name(location: str) -> str:
 
 
 def run_again(command: Sequence[str]) -> str:
-    """The command line that trained: with the script, or with the installed package's command, of two words."""
-    program, *options = command
+    """
+    The command line that trained: with the script, or with the installed package's command, of two words. Other
+    machines have no such folders, and nobody needs to know their owner's.
+    """
+    program, *options = map(without_own_folders, command)
     if program.endswith(".py"):
-        return f"accelerate launch {shlex.join(command)}"
+        return f"accelerate launch {shlex.join([program, *options])}"
     return f"{program} {shlex.join(options)}"
+
+
+def without_own_folders(argument: str) -> str:
+    """An argument of a command, where it is a path: seen from here if it lies below, or else the name at its end."""
+    option, equals, value = argument.partition("=")
+    path = Path(argument)
+    if not path.is_absolute():
+        return f"{option}={without_own_folders(value)}" if equals else argument
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
 
 
 def rates_of(folder: Path, split: str, data: str) -> list[EvalResult]:

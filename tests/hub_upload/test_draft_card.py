@@ -34,7 +34,7 @@ def test_a_draft_tells_base_data_rates_and_command(tmp_path):
         ]
         for text in (
             "1,200 train, 40 validation",
-            "accelerate launch train_hf.py --data_dir '/home/me/my lines'",
+            "accelerate launch train_hf.py --data_dir 'my lines'",
             f"| validation | CER (percent) | {cer:.2f} |",
             f"| validation | WER (percent, punctuation marks are words) | {25 * cer / 7.12:.2f} |",
             f"| validation | WER (percent, words as white space parts them) | {20 * cer / 7.12:.2f} |",
@@ -71,3 +71,15 @@ def test_a_folder_is_no_base_that_the_hub_knows(tmp_path):
 def test_the_installed_package_s_command_is_told_as_it_is_typed(tmp_path):
     (path,) = write_draft_cards(tmp_path, **{**RUN, "command": ["htr-convtext train", "finetune.yaml"]})
     assert "```sh\nhtr-convtext train finetune.yaml\n```" in path.read_text()
+
+
+def test_a_command_does_not_tell_where_its_owner_keeps_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["/home/me/train_hf.py", "/home/me/mine.yaml", f"--output_dir={tmp_path}/runs/new", "--seed=3"]
+    command += ["--dataset_option", "x=/home/me/y", "--data_dir", str(tmp_path / "lines"), "../others", "hf://a/b"]
+    (path,) = write_draft_cards(tmp_path, **{**RUN, "command": command})
+    told = (
+        "```sh\naccelerate launch train_hf.py mine.yaml --output_dir=runs/new --seed=3 --dataset_option x=y "
+        "--data_dir lines ../others hf://a/b\n```"
+    )
+    assert told in path.read_text()
