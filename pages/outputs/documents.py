@@ -12,7 +12,7 @@ from ..transcript import PageSource, TranscribedPage
 from ..whole_files import write_whole
 from .html_page import write_html
 from .line_content import writable_name
-from .picture_files import is_part_of_a_file, is_renamed, picture_file, relative_path, write_picture
+from .picture_files import is_renamed, needs_own_picture, picture_file, relative_path, write_picture
 from .plain_text import plain_text
 from .searchable_pdf import write_pdf
 from .writing_alto import new_alto, rename_alto_images, write_into_alto
@@ -93,8 +93,8 @@ def xml_file(source: PageSource, name: str, folder: Path) -> Path:
 
 
 def writes_pictures(source: PageSource, formats: Sequence[str]) -> bool:
-    """PAGE and ALTO name one picture a page, so a page that is part of a file gets one of its own with them."""
-    return "image" in formats or (is_part_of_a_file(source) and any(name in formats for name in XML_FORMATS))
+    """PAGE and ALTO name one picture a page, which they bring along where there is none that they could name."""
+    return "image" in formats or (any(name in formats for name in XML_FORMATS) and needs_own_picture(source))
 
 
 def write_xml(

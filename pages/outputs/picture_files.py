@@ -24,6 +24,19 @@ def is_part_of_a_file(source: PageSource) -> bool:
     return source.image == source.document and (several or source.image.suffix.lower() == PDF)
 
 
+def needs_own_picture(source: PageSource) -> bool:
+    """
+    Whether a new PAGE or ALTO file could not name a page's picture as it is: one that is no file by itself, or that
+    EXIF turns, as nothing would tell that the lines are counted upright.
+    """
+    if is_part_of_a_file(source):
+        return True
+    try:
+        return source.image == source.document and bool(kind_of_turned(source.image))
+    except Exception:  # Whatever Pillow meets in a damaged file, which is told when it is read.
+        return False
+
+
 def picture_file(source: PageSource, folder: Path) -> Path:
     """
     Where the picture of a page is written: under the page's name; for a document that is XML at the place relative to

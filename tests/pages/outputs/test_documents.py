@@ -388,16 +388,21 @@ def test_only_runs_on_the_same_files_go_on(tmp_path, transcribed):
     prepare_output(out, [[page.source._replace(document=moved, image=moved)]], ("txt",), kept, "resume")
 
 
+@pytest.mark.parametrize("formats", [("page",), ("page", "image")])
 @pytest.mark.parametrize(("orientation", "suffix"), [(3, ".jpg"), (6, ".png")])
-def test_the_picture_of_a_turned_photo_is_as_its_lines_are_counted(tmp_path, transcribed, orientation, suffix):
+def test_the_picture_of_a_turned_photo_is_as_its_lines_are_counted(
+    tmp_path, transcribed, orientation, suffix, formats
+):
     page = transcribed.drawn_page(tmp_path, [["two words"]], suffix=suffix)
     upright, exif = Image.open(page.source.image).copy(), Image.Exif()
     exif[0x0112] = orientation
     stored = upright.transpose({3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation])
     stored.save(page.source.image, exif=exif)
-    paths = write_document([page], ("page", "image"), tmp_path / "out", transcribed.NOW)
+    paths = write_document([page], formats, tmp_path / "out", transcribed.NOW)
     assert names(paths, tmp_path / "out") == sorted([f"letter{suffix}", "letter.page.xml"])
+    assert set(paths) == set(document_files([page.source], formats, tmp_path / "out"))
     (told,) = read_pages(paths[0])
+    assert told.image_name == f"letter{suffix}"
     plan = plan_page_image(paths[1], told)
     assert not plan.stored and not plan.warning
     difference = np.asarray(open_page_image(paths[1], plan), int) - np.asarray(upright, int)
