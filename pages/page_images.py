@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from PIL import ExifTags, Image
 
 from ..processing_htr_convtext import full_frames, load_image, pillow_limit, to_grey
-from .finding_files import IMAGE_SUFFIXES, images_of_stem, locate
+from .finding_files import IMAGE_SUFFIXES, comparable, images_of_stem, locate
 from .layout import Page
 
 # Beside the XML and where tools put their images next to a folder of XML.
@@ -169,8 +169,26 @@ def find_page_image(xml: Path, page: Page, top: Path, within: Path | None = None
         image, warning = search_page_image(xml, page, top)
         if image.resolve().is_relative_to(within.resolve()):
             return image, warning
+    brought = [image for image in by_letters(xml.parent, page) if image.resolve().is_relative_to(within.resolve())]
+    if len(brought) == 1:
+        return brought[0].resolve(), "images whose names have lost signs or folders on their way"
     name = " ".join(name_parts(page.image_name)[0][-1:])
     raise ValueError(f"its picture {name} was not dropped. Drop it, too".replace("  ", " "))
+
+
+def by_letters(folder: Path, page: Page) -> list[Path]:
+    """
+    Pictures of a folder with the name that a page's picture has, but for folders and for signs that are no letters or
+    digits, which uploads take away; and of the size that the XML says.
+    """
+    told = letters(" ".join(name_parts(unquote(page.image_name, errors="surrogateescape"))[0][-1:]))
+    size = sorted((page.width or 0, page.height or 0))
+    images = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
+    return [path for path in images if letters(path.name) == told and sorted(image_size(path) or ()) == size]
+
+
+def letters(name: str) -> str:
+    return "".join(filter(str.isalnum, comparable(name)))
 
 
 def search_page_image(xml: Path, page: Page, top: Path) -> tuple[Path, str]:

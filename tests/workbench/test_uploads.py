@@ -93,6 +93,18 @@ def test_a_better_photo_whose_page_would_be_called_alike_is_refused_and_not_left
     assert unread_pages(empty).problems == [] and not (empty.originals / "Letter.jpg").exists()
 
 
+@pytest.mark.parametrize("written", ["a!b{1}.png", "scans/a!b1.png", "a%21b1.png"])
+def test_an_xml_finds_its_picture_whose_name_lost_signs_or_folders_on_the_way(empty, drawn_pages, tmp_path, written):
+    """Gradio takes some away from every upload, and all come into one folder."""
+    xml, picture, other = (tmp_path / name for name in ("0001.xml", "ab1.png", "a_b1.png"))
+    xml.write_text(drawn_pages.page_xml(written, drawn_pages.LETTER, [""] * 3, (640, 400)), encoding="utf-8")
+    drawn_pages.draw().save(picture)
+    drawn_pages.draw().resize((64, 40)).save(other)
+    assert add_uploads(empty, [xml, picture, other]).problems == []
+    sources = {source.document.name: source.image.name for source in unread_pages(empty).sources}
+    assert sources == {"0001.xml": "ab1.png", "a_b1.png": "a_b1.png"}
+
+
 OUTSIDE = ("absolute", "upwards", "uri", "link", "nowhere")
 
 
