@@ -554,6 +554,21 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
             setattr(image_processor, name, image_processor_dict[name])
         return (image_processor, unused) if return_unused else image_processor
 
+    def save_pretrained(self, save_directory, *args, **kwargs):
+        """
+        As every transformers image processor, whose settings a processor's file in the folder takes over: transformers
+        5 reads those there first.
+        """
+        path = os.path.join(save_directory, "processor_config.json")
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                settings = json.load(file)
+            if isinstance(settings.get("image_processor"), dict):
+                settings["image_processor"].update({name: getattr(self, name) for name in self.options})
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+        return super().save_pretrained(save_directory, *args, **kwargs)
+
     def with_options(self, **options) -> "HTRConvTextImageProcessor":
         """A copy with some options changed, checked as those of `__init__` are."""
         return type(self)(**{**{name: getattr(self, name) for name in self.options}, **options})

@@ -652,6 +652,15 @@ def test_a_processor_says_the_same_before_and_after_saving(tmp_path):
     assert saved == loaded and loaded["auto_map"] == before["auto_map"]
 
 
+def test_an_image_processor_saved_into_a_model_s_folder_is_the_one_that_is_loaded(tmp_path):
+    HTRConvTextProcessor.for_dataset("iam").save_pretrained(tmp_path)
+    HTRConvTextImageProcessor({"height": 64, "width": 768}, keep_aspect_ratio=True).save_pretrained(tmp_path)
+    processor = HTRConvTextProcessor.from_pretrained(tmp_path)
+    for found in (processor.image_processor, HTRConvTextImageProcessor.from_pretrained(tmp_path)):
+        assert found.size["width"] == 768 and found.keep_aspect_ratio
+    assert processor.to_dict()["auto_map"] == {"AutoProcessor": "processing_htr_convtext.HTRConvTextProcessor"}
+
+
 def test_what_other_versions_write_loads(image_processor, tmp_path):
     image_processor.save_pretrained(tmp_path)
     path = tmp_path / "preprocessor_config.json"
