@@ -176,7 +176,10 @@ def test_two_processes_compute_what_one_does_with_the_whole_batch(
 
 
 def test_two_processes_end_together_by_the_first_one_s_clock(two_processes):
-    """With clocks that differ: the same learning rates, the same weights, the same last step. Muon is shared out."""
+    """
+    With clocks that differ: the same learning rates, the same weights, the same last step. Muon is shared out. Then
+    they evaluate with the same statistics.
+    """
     folder, output = two_processes
     first, second = (load_file(folder / "two_clocks" / f"rank_{rank}.safetensors") for rank in (0, 1))
     # Of the six seconds, the start takes one and each step one.

@@ -7,11 +7,13 @@ import json
 import math
 import shutil
 import statistics
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast
 from datasets import Dataset
 from torch import nn
 from transformers import Trainer, TrainerControl
@@ -32,7 +34,7 @@ from .checkpoints import (
     whole_folder,
 )
 from .collator import LineCollator
-from .ema import ExponentialMovingAverage
+from .ema import ExponentialMovingAverage, copy_tensors
 from .evaluation import LineScorer, rate_names
 
 logger = logging.get_logger(__name__)
@@ -103,14 +105,30 @@ class LineTrainer(Trainer):
         return np.argsort(-np.asarray(eval_dataset["width"]), kind="stable").tolist()
 
     def evaluation_loop(self, dataloader, *args, **kwargs):
-        """As Trainer's, with the averaged weights where there are any."""
+        """As Trainer's, in every process with what the first one would save: averaged weights where there are any."""
         self.scorer.dataset = dataloader.dataset
-        with self.averaged_weights():
+        with self.averaged_weights(), self.statistics_of_first_process():
             return super().evaluation_loop(dataloader, *args, **kwargs)
 
     def averaged_weights(self):
         """Context in which the recogniser has the average of its weights, if one is kept."""
         return nullcontext() if self.ema is None else self.ema.applied_to(self.recognizer)
+
+    @contextmanager
+    @torch.no_grad()
+    def statistics_of_first_process(self) -> Iterator[None]:
+        """
+        Context in which all processes have the batch norms' statistics of the first: in training, each one's are of
+        lines of its own, and what is read would depend on which process reads it.
+        """
+        buffers = list(self.recognizer.buffers())
+        own = [buffer.clone() for buffer in buffers]
+        for buffer in buffers:
+            buffer.copy_(broadcast(buffer.clone()))
+        try:
+            yield
+        finally:
+            copy_tensors(buffers, own)
 
     @torch.no_grad()
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):

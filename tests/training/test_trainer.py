@@ -13,7 +13,7 @@ import torch
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerState
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextImageProcessor, HTRConvTextProcessor, HTRConvTextTCM
-from htr_convtext.training import all_error_rates, find_checkpoint, made_fast, prepare_lines
+from htr_convtext.training import all_error_rates, find_checkpoint, line_trainer, made_fast, prepare_lines
 from htr_convtext.training import trainer as trainer_module
 
 from .conftest import DETERMINISTIC, TEXTS
@@ -187,6 +187,23 @@ def test_evaluation_reads_each_line_at_its_own_width_with_averaged_weights(make_
     rates = all_error_rates(read, TEXTS)
     assert metrics["eval_cer"] == rates["cer"]
     assert metrics["eval_wer"] == rates["wer"]
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_evaluation_has_the_statistics_that_the_first_process_saves(make_trainer, monkeypatch, ema_decay):
+    trainer = make_trainer(max_steps=1, ema_decay=ema_decay, sam_rho=0.0, tcm_weight=0.0)
+    trainer.train()
+    own, read_with, step = weights(trainer), [], trainer.prediction_step
+
+    def prediction_step(*args, **kwargs):
+        read_with.extend(buffer.clone() for buffer in trainer.recognizer.buffers())
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(trainer, "prediction_step", prediction_step)
+    monkeypatch.setattr(line_trainer, "broadcast", torch.ones_like)
+    trainer.evaluate()
+    assert read_with and all((buffer == 1).all() for buffer in read_with)
+    torch.testing.assert_close(weights(trainer), own, rtol=0, atol=0)
 
 
 def test_best_models_are_kept_and_load(make_trainer):

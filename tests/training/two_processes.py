@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Two runs of train_hf.py for one `accelerate launch`, which takes long to start: as it is, and where each process has a
-clock of its own speed. Of the second, each process writes the learning rates and the weights that it trained with:
-rank_0.safetensors, rank_1.safetensors.
+clock of its own speed. Of the second, each process writes the learning rates and the weights that it trained with, and
+the batch norms' statistics that it evaluates with although its own are others: rank_0.safetensors, rank_1.safetensors.
 
 accelerate launch ... two_processes.py train_hf.py PLAIN.json CLOCKS.json, each a list of the run's options
 """
@@ -39,8 +39,16 @@ class TellingTrainer(HTRConvTextTrainer):
         result = super().train(**kwargs)
         told = {name: tensor.detach().contiguous() for name, tensor in self.model.named_parameters()}
         told["rates"] = torch.tensor(recorder.rates, dtype=torch.float64)
+        for buffer in (*self.recognizer.buffers(), *self.ema.module.buffers()):
+            buffer.add_(self.args.process_index)
+        self.evaluate(self.train_dataset)
+        told |= self.evaluated_with
         save_file(told, Path(self.args.output_dir) / f"rank_{self.args.process_index}.safetensors")
         return result
+
+    def prediction_step(self, *args, **kwargs):
+        self.evaluated_with = {name: buffer.clone() for name, buffer in self.recognizer.named_buffers()}
+        return super().prediction_step(*args, **kwargs)
 
 
 def run(script: str, options: str) -> None:
