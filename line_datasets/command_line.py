@@ -44,12 +44,15 @@ def named_options(options: list[str]) -> dict[str, Any]:
     Options from "NAME=VALUE"; a value is a number, true or false (in any case), or else a text.
 
     Raises:
-        ValueError: If one is no option of a dataset but says which dataset.
+        ValueError: If one is no option of a dataset but says which dataset, or asks for streaming, with which nobody
+            knows how many lines there are.
     """
     named: dict[str, Any] = {}
     for name, _, value in (option.partition("=") for option in options):
         if name in ("name", "data_dir"):
             raise ValueError(f"{name}={value} is no option of a dataset; the command has an argument for it.")
+        if name == "streaming":
+            raise ValueError(f"{name}={value} is for load_lines in Python; this command needs all lines.")
         try:
             named[name] = json.loads(value.lower() if value.lower() in ("true", "false") else value)
         except json.JSONDecodeError:

@@ -132,6 +132,10 @@ def load_lines(
     check_known("normal_form", normal_form, NORMAL_FORMS)
     check_known("text_order", text_order, TEXT_ORDERS)
     check_known("on_error", on_error, ON_ERROR)
+    if num_proc is not None and not (fits(num_proc, int) and num_proc > 0):
+        raise ValueError(f"num_proc takes a whole number from 1. Got {num_proc!r}.")
+    if not fits(streaming, bool):
+        raise ValueError(f"streaming takes true or false. Got {streaming!r}.")
     request = Request(
         name=name,
         options=reader_options(name, SOURCES[name].options, options),

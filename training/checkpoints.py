@@ -4,6 +4,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 from collections.abc import Iterator
@@ -53,6 +54,22 @@ def whole_folder(path: str | os.PathLike) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+@contextmanager
+def damage_as_a_sentence(checkpoint: str | os.PathLike) -> Iterator[None]:
+    """
+    Around the reading of a checkpoint's files.
+
+    Raises:
+        ValueError: If one is not what was written.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError, SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{checkpoint} is damaged ({error}). Resume from another checkpoint.") from error
 
 
 def replace_folder(source: Path, target: Path) -> None:
@@ -145,7 +162,8 @@ def leave_later_checkpoints(checkpoint: str | os.PathLike, output_dir: str | os.
     Returns:
         The names that they had; they have them still, behind `LEFT_PREFIX`.
     """
-    step = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"]
+    with damage_as_a_sentence(checkpoint):
+        step = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"]
     later = [
         path
         for path in sorted(Path(output_dir).glob("checkpoint-*"))

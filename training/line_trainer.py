@@ -28,6 +28,7 @@ from .checkpoints import (
     LEFT_PREFIX,
     WRITE_ERRORS,
     check_alphabet,
+    damage_as_a_sentence,
     load_training_weights,
     replace_folder,
     save_training_weights,
@@ -284,6 +285,10 @@ class LineTrainer(Trainer):
         check_alphabet(folder, self.processing_class.tokenizer)
         load_training_weights(folder, self.recognizer, self.model.tcm, self.ema)
 
+    def _load_rng_state(self, checkpoint):
+        with damage_as_a_sentence(checkpoint or ""):
+            super()._load_rng_state(checkpoint)
+
     def _init_training_state(self, max_steps, *args, **kwargs):
         """As Trainer's, but logging, evaluation and checkpoints come at the steps asked for now."""
         progress = super()._init_training_state(max_steps, *args, **kwargs)
@@ -301,13 +306,15 @@ class LineTrainer(Trainer):
     def _load_optimizer_and_scheduler(self, checkpoint):
         """As Trainer's, but learning rates, weight decay and whatever else is an option are those asked for now."""
         if checkpoint is None or self.is_deepspeed_enabled or not self._created_lr_scheduler:
-            super()._load_optimizer_and_scheduler(checkpoint)
+            with damage_as_a_sentence(checkpoint or ""):
+                super()._load_optimizer_and_scheduler(checkpoint)
             return
         options = [
             {name: value for name, value in group.items() if name != "params"} for group in self.optimizer.param_groups
         ]
         base_lrs = self.lr_scheduler.base_lrs
-        super()._load_optimizer_and_scheduler(checkpoint)
+        with damage_as_a_sentence(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
         check_same_optimizer(self.optimizer.param_groups, options, checkpoint)
         for group, asked in zip(self.optimizer.param_groups, options, strict=True):
             group.update(asked)

@@ -293,6 +293,9 @@ def test_vocabulary_is_of_the_train_split_and_reports_the_rest():
         ({"name": "read2016", "data_dir": ".", "keep_not_sign": "no"}, "keep_not_sign takes true or false. Got 'no'"),
         ({"name": "read2016", "data_dir": ".", "keep_not_sign": 0}, "keep_not_sign takes true or false. Got 0"),
         ({"name": "lines", "data_dir": ".", "turn_above": "far"}, "turn_above takes a number. Got 'far'"),
+        ({"name": "lines", "data_dir": ".", "num_proc": "x"}, "num_proc takes a whole number from 1. Got 'x'"),
+        ({"name": "lines", "data_dir": ".", "num_proc": 0}, "num_proc takes a whole number from 1. Got 0"),
+        ({"name": "lines", "data_dir": ".", "streaming": "yes"}, "streaming takes true or false. Got 'yes'"),
         ({"name": "lines", "data_dir": ".", "text_index": 0.5}, "text_index takes a whole number. Got 0.5"),
     ],
 )
@@ -308,6 +311,8 @@ def test_options_of_the_command_line_have_types():
     assert named_options(given) == values
     with pytest.raises(ValueError, match="data_dir=x is no option of a dataset"):
         named_options(["data_dir=x"])
+    with pytest.raises(ValueError, match="streaming=true is for load_lines in Python"):
+        named_options(["streaming=true"])
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)

@@ -114,6 +114,16 @@ def test_what_came_after_the_checkpoint_is_neither_resumed_nor_kept_in_place_of_
     assert find_checkpoint("last", str(folder)) == str(folder / "checkpoint-2")
 
 
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"])
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_damaged_file_is_told(make_trainer, checkpoint, tmp_path, name, size):
+    shutil.copytree(checkpoint, tmp_path / "checkpoint-4")
+    file = tmp_path / "checkpoint-4" / name
+    file.write_bytes(file.read_bytes()[:size])
+    with pytest.raises(ValueError, match="checkpoint-4 is damaged .*Resume from another checkpoint"):
+        make_trainer(max_steps=6, **OPTIONS).train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+
+
 def test_another_optimiser_is_refused(resume):
     with pytest.raises(ValueError, match="checkpoint-4 was trained with another optimiser"):
         resume(optim="sgd")
