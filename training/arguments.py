@@ -12,6 +12,7 @@ from .augmentation import LineAugmentation
 from .schedule import SCHEDULES
 from .time_limit import CLOCKS
 
+COMPILED_WIDTH_STEP = 64  # Of few widths, as the network is compiled for each.
 DEFAULT_STEPS = 100_000
 # What --resume_from_checkpoint may have instead of a checkpoint's folder.
 RESUME_WORDS = {"true": "last", "false": None}
@@ -234,9 +235,12 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
         """The augmentation that the options describe, or `None`."""
         if not self.augment:
             return None
-        return LineAugmentation(
-            **{part.name: getattr(self, f"augment_{part.name}") for part in fields(LineAugmentation) if part.metadata}
-        )
+        options = {
+            part.name: getattr(self, f"augment_{part.name}") for part in fields(LineAugmentation) if part.metadata
+        }
+        if self.torch_compile:
+            options["width_step"] = COMPILED_WIDTH_STEP
+        return LineAugmentation(**options)
 
 
 def is_error_rate(metric: str) -> bool:

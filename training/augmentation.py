@@ -10,7 +10,6 @@ from torch import nn
 
 CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))  # In the sampling grid's units, clockwise.
 SCOPES = ("line", "batch")
-WIDTH_STEP = 64  # Pixels; few widths, so that a network compiled for each is not compiled for many.
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,9 @@ class LineAugmentation:
         elastic: Largest displacement in pixels of the elastic distortion; 0 leaves it out.
         elastic_spacing: Pixels between the points that the elastic distortion moves independently.
         stretch: The width is multiplied with up to 1 + stretch or divided by it, drawn for every batch as its lines
-            share a width, in steps of `WIDTH_STEP` pixels; 0 leaves it out.
+            share a width, in steps of `width_step` pixels; 0 leaves it out.
+        width_step: Pixels that stretched widths are multiples of; large for few widths, where the network is compiled
+            for each.
         rise: Largest height in which a line ends above or below its beginning, in heights of the line, which gets the
             smaller for it as its box gets higher; 0 leaves it out.
         shrink: Largest share of the height that a line loses, put anywhere between top and bottom; 0 leaves it out.
@@ -49,6 +50,7 @@ class LineAugmentation:
     stretch: float = field(
         default=0.0, metadata={"help": "Largest relative change of a batch's width, up or down; 0 for none."}
     )
+    width_step: int = 16
     rise: float = field(
         default=0.0, metadata={"help": "Largest rise or fall between a line's ends, in its heights; 0 for none."}
     )
@@ -69,9 +71,11 @@ class LineAugmentation:
             raise ValueError(f"shrink and mask must be in [0, 1). Got {self.shrink} and {self.mask}.")
         if self.stretch < 0 or self.rise < 0:
             raise ValueError(f"stretch and rise must not be negative. Got {self.stretch} and {self.rise}.")
-        sizes = (self.kernel_size, self.elastic_spacing, self.mask_width)
+        sizes = (self.kernel_size, self.elastic_spacing, self.width_step, self.mask_width)
         if min(sizes) < 1:
-            raise ValueError(f"kernel_size, elastic_spacing and mask_width must be at least 1. Got {sizes}.")
+            raise ValueError(
+                f"kernel_size, elastic_spacing, width_step and mask_width must be at least 1. Got {sizes}."
+            )
         if self.scope not in SCOPES:
             raise ValueError(f"scope must be one of {', '.join(SCOPES)}. Got {self.scope!r}.")
 
@@ -96,11 +100,11 @@ class LineAugmentation:
     def stretch_width(self, pixel_values: torch.Tensor, dice: "Dice", least_width: int) -> torch.Tensor:
         """All lines to one of the widths that are `1 + stretch` times wider or narrower at most."""
         height, width = pixel_values.shape[-2:]
-        narrowest = math.ceil(max(width / (1 + self.stretch), least_width) / WIDTH_STEP)
-        widest = math.floor(width * (1 + self.stretch) / WIDTH_STEP)
+        narrowest = math.ceil(max(width / (1 + self.stretch), least_width) / self.width_step)
+        widest = math.floor(width * (1 + self.stretch) / self.width_step)
         if narrowest > widest:
             return pixel_values  # So narrow, or so full of characters, that no step lies within the bounds.
-        stretched = WIDTH_STEP * dice.integer_of_batch(narrowest, widest)
+        stretched = self.width_step * dice.integer_of_batch(narrowest, widest)
         return nn.functional.interpolate(pixel_values, (height, stretched), mode="bilinear", antialias=True)
 
     def warp(self, pixel_values: torch.Tensor, dice: "Dice") -> torch.Tensor:

@@ -143,7 +143,7 @@ def test_no_line_is_made_too_narrow_for_its_label(make_trainer, make_model, proc
     trainer = make_trainer(trainer_options={"train_dataset": lines}, augment_stretch=0.5)
     batch = trainer.data_collator([lines[i] for i in range(4)])
     widths = {trainer._augment(batch, number)["pixel_values"].shape[-1] for number in range(20)}
-    assert widths == {256, 320, 384}
+    assert min(widths) == 240 and widths <= set(range(240, 385, 16)) and max(widths) > 320
 
 
 def test_tcm_weight_rises(make_trainer):
