@@ -5,10 +5,10 @@ What transcribing some lines of a hand gains: a released model before and after 
 
     python -m htr_convtext.benchmarks.finetuning --data_dir poilus --hands AN_0008 --output_dir runs --table hands.md
 
-For each hand, lines of the split that are by this writer, or whose id holds its name: the last `--held_out` pages are
-read before and after, and the first 20, 50 and all lines of the pages before them are trained on by
-recipes/finetune.yaml, as somebody would who transcribes a notebook from its beginning. Options behind `--` go to every
-training. Nothing is chosen by these figures, and the weights are thrown away. Finished runs are not repeated.
+For each hand, lines of the split that are by this writer, or, where none is, whose id holds its name: the last
+`--held_out` pages are read before and after, and the first 20, 50 and all lines of the pages before them are trained
+on by recipes/finetune.yaml, as somebody would who transcribes a notebook from its beginning. Options behind `--` go to
+every training. Nothing is chosen by these figures, and the weights are thrown away. Finished runs are not repeated.
 """
 
 import argparse
@@ -62,10 +62,10 @@ def split_pages(lines: Dataset, hand: str, held_out: int) -> tuple[list[int], li
     Raises:
         SystemExit: If nothing is left to train on.
     """
-    ids, told, writers = lines["line_id"], lines["page"], lines["writer"]
+    ids, told, writers = lines["line_id"], lines["page"], list(lines["writer"])
     pages: dict[str, list[int]] = {}
     for number, line_id in enumerate(ids):
-        if hand == writers[number] or hand in line_id:
+        if hand == writers[number] if hand in writers else hand in line_id:
             pages.setdefault(told[number] or page_of(line_id), []).append(number)
     pages = {page: pages[page] for page in sorted(pages, key=in_order)}
     for numbers in pages.values():

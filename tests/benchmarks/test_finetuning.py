@@ -86,6 +86,11 @@ def test_pages_are_those_of_the_data_or_of_the_names_in_the_order_of_their_numbe
     assert finetuning.split_pages(lines, "h", 1) == (taught, held)
 
 
+def test_lines_of_another_writer_are_not_a_hand_s_because_of_their_numbers():
+    lines = Dataset.from_dict({"line_id": ["p1_1", "p2_1", "p3_1"], "page": [None] * 3, "writer": ["1", "1", "2"]})
+    assert finetuning.split_pages(lines, "1", 1) == ([0], [1])
+
+
 def test_one_page_leaves_nothing_to_train_on(run):
     with pytest.raises(SystemExit, match="'will_B' has 1 pages, of which 1 are held out"):
         run("--hands", "will_B")
