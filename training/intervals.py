@@ -46,8 +46,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--resamples", type=int, default=10_000)
     options = parser.parse_args(arguments)
+    if options.page and options.by == "writer":
+        parser.error("--page finds the pages that are drawn; with --by writer, writers are.")
+    if without := next((name for name, *sources in options.together if not sources), None):
+        parser.error(f"--together {without}: name its sources, too.")
     print_any_character()
-    lines = [line for file in options.predictions for line in json.loads(file.read_text(encoding="utf-8"))["lines"]]
+    lines = read_predictions(options.predictions)
     named_rows = list(rows(lines, options.together))
     cer, *others = RATES
     by = options.by
@@ -58,6 +62,30 @@ def main(arguments: list[str] | None = None) -> None:
         groups = numbered(writers(members) if options.by == "writer" else pages(members, options.page))
         figures = [str(len(members)), str(groups.max() + 1), *cells(members, groups, options)]
         print(f"| {name} | {' | '.join(figures)} |")
+
+
+def read_predictions(files: Iterable[Path]) -> list[dict]:
+    """
+    Lines of all files.
+
+    Raises:
+        SystemExit: If there are none, or two files have the same: the readings of two models are no larger sample.
+    """
+    file_of: dict[tuple, Path] = {}
+    lines = []
+    for file in files:
+        own = json.loads(file.read_text(encoding="utf-8"))["lines"]
+        keys = [tuple(line.get(name) for name in ("source", "page", "line_id", "reference")) for line in own]
+        if twice := next((key for key in keys if key in file_of), None):
+            raise SystemExit(
+                f"{file} and {file_of[twice]} both have the line {twice[2]!r}. Several files are one table of all "
+                "their lines; a table of each is a command for each."
+            )
+        file_of |= dict.fromkeys(keys, file)
+        lines += own
+    if not any(line["reference"] for line in lines):
+        raise SystemExit(f"There are no transcribed lines in {', '.join(map(str, files))}.")
+    return lines
 
 
 def rows(lines: Sequence[dict], together: Iterable[Sequence[str]]) -> Iterator[tuple[str, list[dict]]]:
@@ -140,7 +168,8 @@ def rate_with_interval(errors: np.ndarray, lengths: np.ndarray, resamples: int) 
 def interval(errors: np.ndarray, lengths: np.ndarray, resamples: int) -> tuple[float, float]:
     """Bounds of the rate when groups are drawn with replacement, as often as there are groups."""
     drawn = np.random.default_rng(0).integers(len(errors), size=(resamples, len(errors)))
-    low, high = np.percentile(errors[drawn].sum(1) / lengths[drawn].sum(1), INTERVAL)
+    wrong, there = errors[drawn].sum(1), lengths[drawn].sum(1)
+    low, high = np.percentile(wrong[there > 0] / there[there > 0], INTERVAL)
     return float(low), float(high)
 
 

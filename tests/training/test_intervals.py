@@ -94,3 +94,41 @@ def test_writers_count_alike_in_their_mean(tmp_path, capsys):
     )
     with pytest.raises(SystemExit, match="source 'diary'. There are: letters, notes"):
         intervals.main([str(file), "--together", "both", "diary"])
+
+
+def test_two_readings_of_the_same_lines_are_no_larger_sample(tmp_path):
+    lines = [("a_0", "four", "four"), ("b_0", "five", "five")]
+    first, second = write(tmp_path / "first.json", lines), write(tmp_path / "second.json", lines[1:])
+    with pytest.raises(SystemExit, match="second.json and .*first.json both have the line 'b_0'"):
+        intervals.main([first, second])
+
+
+def test_several_files_are_one_table(tmp_path, capsys):
+    files = [write(tmp_path / f"{name}.json", [(f"{name}_0", "foXr", "four")]) for name in ("a", "b")]
+    intervals.main(files)
+    assert "| all | 2 | 2 | 25.00 (25.00 to 25.00) |" in capsys.readouterr().out
+
+
+def test_a_page_without_characters_leaves_the_interval_a_number(tmp_path, capsys):
+    intervals.main([write(tmp_path / "predictions.json", [("a_0", "", ""), ("b_0", "fouX", "four")])])
+    assert "| all | 2 | 2 | 25.00 (25.00 to 25.00) |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lines", [[], [("a_0", "x", "")]])
+def test_nothing_to_rate_is_said(tmp_path, lines):
+    with pytest.raises(SystemExit, match="no transcribed lines in .*predictions.json"):
+        intervals.main([write(tmp_path / "predictions.json", lines)])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--by", "writer", "--page", "(.+)-.*"], "with --by writer, writers are"),
+        (["--together", "both"], "--together both: name its sources"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, options, said):
+    file = write(tmp_path / "predictions.json", [("a-0", "four", "four")])
+    with pytest.raises(SystemExit):
+        intervals.main([file, *options])
+    assert said in capsys.readouterr().err
