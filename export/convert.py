@@ -65,6 +65,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.int8 and not options.data_dir:
         parser.error("--int8 needs --data_dir: lines of handwriting to calibrate on")
+    if options.calibration_lines < 1:
+        parser.error(f"--calibration_lines must be at least 1. Got {options.calibration_lines}.")
     if options.data_dir and not options.int8:
         parser.error("--data_dir is for --int8, which it calibrates; without it, the network stays in float32")
 

@@ -216,6 +216,13 @@ def test_int8_and_its_lines_are_asked_for_together(options, monkeypatch, capsys)
     assert "--data_dir" in capsys.readouterr().err
 
 
+def test_int8_is_not_calibrated_on_no_line(monkeypatch, capsys):
+    """Without one, the network stayed in float32 and was called int8."""
+    options = ("--int8", "--data_dir", "lines", "--calibration_lines", "0")
+    assert run(monkeypatch, convert, "--model", "m", "--format", "onnx", "--output", "out", *options) == "2"
+    assert "--calibration_lines must be at least 1" in capsys.readouterr().err
+
+
 def test_unknown_formats_are_refused(model):
     with pytest.raises(ValueError, match="onnx.*openvino.*Got 'torchscript'"):
         export_model(model, "torchscript")
