@@ -14,7 +14,7 @@ from transformers import HfArgumentParser
 
 from ..configuration_htr_convtext import SIZES
 from ..line_datasets.command_line import did_you_mean
-from .arguments import HTRConvTextTrainingArguments
+from .arguments import RESUME_WORDS, HTRConvTextTrainingArguments
 
 PROGRAM = "train_hf.py"
 # Those that come with the package; what names one of them finds it wherever the command runs.
@@ -238,3 +238,9 @@ def settle_tasks(options: dict[str, Any]) -> None:
         options["eval_strategy"] = "no"  # Reading a test split needs no validation split.
         if not others:
             raise SystemExit(f"{PROGRAM}: nothing to do. Give --do_train, --do_eval or --do_predict.")
+        checkpoint = options.get("resume_from_checkpoint")
+        if RESUME_WORDS.get(str(checkpoint).lower(), checkpoint) is not None:
+            raise SystemExit(
+                f"{PROGRAM}: --resume_from_checkpoint goes on with a training, and nothing is trained. To read with a "
+                "checkpoint, name its folder as --model_name_or_path."
+            )

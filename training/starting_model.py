@@ -37,12 +37,17 @@ def load_model(
     Processor and model to start from, and a trained TCM where the model's folder has one.
 
     Raises:
-        ValueError: If there are no training lines, the options do not fit the model, or it lacks characters of theirs.
+        ValueError: If there are no training lines, the options do not fit the model, it lacks characters of theirs, or
+            there is none to read with.
     """
     train_lines = take_split(lines, "train").select_columns(["line_id", "text"]) if args.do_train else None
     if model_args.model_name_or_path is None:
-        texts = [] if train_lines is None else train_lines["text"]
-        return new_model(model_args, new_tokenizer(data_args.dataset, texts))
+        if train_lines is None:
+            raise ValueError(
+                "Nothing is trained and no model is named: a new one has learnt nothing. Name the folder of the model "
+                "that is to read, --model_name_or_path."
+            )
+        return new_model(model_args, new_tokenizer(data_args.dataset, train_lines["text"]))
     return trained_model(model_args, args, train_lines)
 
 
@@ -70,7 +75,7 @@ def new_tokenizer(dataset: str, texts: list[str]) -> HTRConvTextTokenizer:
     if dataset in ALPHABETS:
         return HTRConvTextTokenizer.from_alphabet(ALPHABETS[dataset])
     if not texts:
-        raise ValueError("There are no training lines to take the alphabet from. Evaluate with --model_name_or_path.")
+        raise ValueError("There are no training lines to take the alphabet from.")
     return HTRConvTextTokenizer.from_texts(texts)
 
 

@@ -152,6 +152,13 @@ def test_nothing_to_do_is_said():
         parse("--do_train", "false")
 
 
+@pytest.mark.parametrize("checkpoint", [[], ["last"], ["run/checkpoint-1"]])
+def test_reading_with_a_checkpoint_is_told_how(checkpoint):
+    with pytest.raises(SystemExit, match="name its folder as --model_name_or_path"):
+        parse("--do_predict", "--resume_from_checkpoint", *checkpoint)
+    assert parse("--do_predict", "--resume_from_checkpoint", "false")[2].resume_from_checkpoint is None
+
+
 @pytest.mark.parametrize("spelling", ["True", "last", "true"])
 def test_resuming_by_a_word(spelling, recipe):
     assert parse("--resume_from_checkpoint", spelling)[2].resume_from_checkpoint == "last"

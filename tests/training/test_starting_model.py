@@ -35,6 +35,13 @@ def test_data_without_training_lines_say_what_they_have():
         load_model(ModelArguments(), DataArguments(), SimpleNamespace(do_train=True), lines)
 
 
+@pytest.mark.parametrize("dataset", ["lines", "iam"])
+def test_nothing_is_read_with_a_network_that_has_learnt_nothing(dataset):
+    lines = DatasetDict(test=Dataset.from_dict({"line_id": ["a"], "text": ["one"]}))
+    with pytest.raises(ValueError, match="Name the folder of the model that is to read, --model_name_or_path"):
+        load_model(ModelArguments(size="lite"), DataArguments(dataset), SimpleNamespace(do_train=False), lines)
+
+
 def test_a_model_of_half_precision_is_trained_in_single(make_model, processor, tmp_path):
     make_model().to(torch.bfloat16).save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
