@@ -92,6 +92,17 @@ class HTRConvTextGenerationMixin(GenerationMixin):
         # Not inherited: a class that no Auto class was told of is saved as the network that it derives from.
         cls._auto_class = None
 
+    def train(self, mode: bool = True) -> "HTRConvTextGenerationMixin":
+        """
+        As PyTorch's; but a batch norm whose weights are frozen, as those around adapters (PEFT) are, keeps its
+        statistics: they are saved with the weights, and not with adapters, which would be read with others.
+        """
+        super().train(mode)  # type: ignore[misc]
+        for module in self.modules():  # type: ignore[attr-defined]
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
     def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """Saves as every transformers model does, unless `optimize_for_inference` rounded the weights."""
         if self._rounded_from is not None:

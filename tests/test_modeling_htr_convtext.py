@@ -384,6 +384,15 @@ def test_lora_learns_on_every_convolution(model, pixel_values):
     torch.testing.assert_close(merged(pixel_values).logits, expected, atol=1e-4, rtol=0)
 
 
+def test_adapters_are_read_with_the_batch_norms_that_they_were_trained_around(model, pixel_values, tmp_path):
+    peft = pytest.importorskip("peft")
+    adapted = peft.get_peft_model(copy.deepcopy(model), peft.LoraConfig(target_modules=["qkv_proj"], r=2)).train()
+    adapted(pixel_values)
+    adapted.save_pretrained(tmp_path)
+    loaded = peft.PeftModel.from_pretrained(copy.deepcopy(model), str(tmp_path)).eval()
+    torch.testing.assert_close(loaded(pixel_values).logits, adapted.eval()(pixel_values).logits)
+
+
 def test_the_image_enters_by_the_embeddings(model):
     assert model.get_input_embeddings() is model.htr_convtext.backbone.stem.convolution
     assert model.get_output_embeddings() is None

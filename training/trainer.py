@@ -55,6 +55,12 @@ class HTRConvTextTrainer(LineTrainer):
         **kwargs,
     ):
         check_devices(args)
+        if hasattr(model, "peft_config"):
+            raise ValueError(
+                "The model has adapters (PEFT), without which its checkpoints and best models would be no whole ones. "
+                "Train them with transformers' Trainer and LineCollator, or make them part of the weights first: "
+                "model.merge_and_unload()."
+            )
         if kwargs.get("compute_loss_func") is not None:
             raise ValueError("The losses are CTC and TCM: compute_loss_func is not supported. Override compute_loss.")
         if args.bf16 and args.device.type == "cpu" and not cpu_has_bfloat16():

@@ -277,6 +277,13 @@ def test_what_would_have_no_effect_is_refused_by_name(options):
         arguments(**options)
 
 
+def test_adapters_are_refused(make_trainer, make_model):
+    """Their checkpoints were no whole ones, and best_cer held no model."""
+    peft = pytest.importorskip("peft")
+    with pytest.raises(ValueError, match="has adapters .PEFT.*merge_and_unload"):
+        make_trainer(model=peft.get_peft_model(make_model(), peft.LoraConfig(target_modules=["qkv_proj"])))
+
+
 def test_a_loss_of_the_user_s_own_is_refused(make_trainer):
     with pytest.raises(ValueError, match="compute_loss_func"):
         make_trainer(trainer_options={"compute_loss_func": lambda *args, **kwargs: 0})
