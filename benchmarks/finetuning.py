@@ -34,7 +34,7 @@ LEARN = shlex.split("train_hf.py finetune.yaml --do_predict --do_eval false --ev
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(ROOT / "hub_upload" / "htr-convtext-fr"), help="model folder")
-    parser.add_argument("--data_dir", nargs="+", required=True, help="folders of lines")
+    parser.add_argument("--data_dir", action="extend", nargs="+", required=True, help="folders of lines")
     parser.add_argument("--split", default="test", help="split that has the hands")
     parser.add_argument("--hands", nargs="+", required=True, help="writers, or names in the ids of a hand's lines")
     parser.add_argument("--lines", nargs="+", default=["20", "50", "all"], help="lines to train on")

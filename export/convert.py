@@ -60,7 +60,9 @@ def main() -> None:
     parser.add_argument("--format", choices=FORMATS, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--int8", action="store_true")
-    parser.add_argument("--data_dir", nargs="+", default=[], help="line folders whose training splits calibrate int8")
+    parser.add_argument(
+        "--data_dir", action="extend", nargs="+", default=[], help="line folders whose training splits calibrate int8"
+    )
     parser.add_argument("--calibration_lines", type=int, default=300, help="from each folder, at most")
     options = parser.parse_args()
     if options.int8 and not options.data_dir:

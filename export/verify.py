@@ -67,7 +67,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--exported", help="folder from htr_convtext.export.convert; default: inference mode")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument("--approximate", action="store_true", help="judge by the error rate, as for int8")
-    parser.add_argument("--data_dir", nargs="+", default=[], help="line folders")
+    parser.add_argument("--data_dir", action="extend", nargs="+", default=[], help="line folders")
     parser.add_argument("--split", default="validation")
     parser.add_argument("--max_lines", type=int, help="of each folder")
     parser.add_argument("--batch_size", type=int, default=8)

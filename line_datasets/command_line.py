@@ -15,7 +15,7 @@ from .loading import SOURCES
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say which lines to load."""
     parser.add_argument("name", type=known_source, help=", ".join(SOURCES))
-    parser.add_argument("--data_dir", nargs="+", help="folder or several; default: a copy on the Hub")
+    parser.add_argument("--data_dir", action="extend", nargs="+", help="folder or several; default: a copy on the Hub")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of load_lines")
     parser.add_argument("--num_proc", type=int, help="processes that make the cache")
 

@@ -58,7 +58,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data_dir", nargs="+", required=True, help="folders of real lines, for their words")
+    parser.add_argument(
+        "--data_dir", action="extend", nargs="+", required=True, help="folders of real lines, for their words"
+    )
     parser.add_argument("--text", type=Path, nargs="+", default=[], help="UTF-8 files with more text")
     parser.add_argument("--fonts", type=Path, required=True, help="folder of .ttf, .otf or .woff files at any depth")
     parser.add_argument("--number", type=int, default=10000, help="of lines")

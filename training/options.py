@@ -3,7 +3,7 @@
 """Options of train_hf.py: from a recipe (a YAML or JSON file) and the command line, which wins."""
 
 import json
-from argparse import Namespace
+from argparse import Action, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +131,14 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[ModelArguments, DataArgum
     return model_args, data_args, args
 
 
+class Gathered(Action):
+    """Values of an option that takes several, however often it is given: argparse keeps the last ones alone."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [*(before if isinstance(before, list) else []), *values])
+
+
 class OptionParser(HfArgumentParser):
     """Parser that tells what was given from what is a default, and answers a mistake with a sentence."""
 
@@ -142,6 +150,10 @@ class OptionParser(HfArgumentParser):
         )
         self.source = PROGRAM
         self.names = {action.dest for action in self._actions} - {"help"}
+
+    def add_argument(self, *names, **options):
+        """As argparse's, but values of an option that is given twice are those of both."""
+        return super().add_argument(*names, **({"action": Gathered} if options.get("nargs") == "+" else {}), **options)
 
     def given(self, arguments: list[str], source: str) -> dict[str, Any]:
         """

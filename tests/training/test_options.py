@@ -152,6 +152,14 @@ def test_nothing_to_do_is_said():
         parse("--do_train", "false")
 
 
+def test_values_of_an_option_that_is_given_twice_are_those_of_both(recipe):
+    typed = "--data_dir a b --data_dir c --dataset_option on_error=skip --dataset-option transcription=laia".split()
+    for path in ([], [recipe(data_dir=["of", "the recipe"])]):
+        _, data_args, _ = parse(*path, *typed)
+        assert data_args.data_dir == ["a", "b", "c"]
+        assert data_args.dataset_option == ["on_error=skip", "transcription=laia"]
+
+
 @pytest.mark.parametrize("checkpoint", [[], ["last"], ["run/checkpoint-1"]])
 def test_reading_with_a_checkpoint_is_told_how(checkpoint):
     with pytest.raises(SystemExit, match="name its folder as --model_name_or_path"):
