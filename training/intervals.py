@@ -13,6 +13,12 @@ the id by another regular expression, as its first group. `--by writer` draws wr
 the interval for writers never seen. The mean over the groups counts each alike, however many lines it has. Lines of
 several sources get a row each, and `--together` one of several sources under a name of yours. One group alone has no
 interval.
+
+    python -m htr_convtext.training.intervals A/test_predictions.json --against B/test_predictions.json
+
+are the rates of A less those of B, another model's for the same lines, in percentage points: negative where A reads
+better. Both have the same pages drawn, so that what a hand makes hard for both does not count: an interval without 0
+says more than two that do not overlap.
 """
 
 import argparse
@@ -40,6 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("predictions", type=Path, nargs="+", help="validation_ or test_predictions.json")
     parser.add_argument("--page", help="regular expression with the page in a line's id as its first group")
+    parser.add_argument("--against", type=Path, nargs="+", help="predictions of another model for the same lines")
     parser.add_argument("--by", choices=("page", "writer"), default="page", help="what the bootstrap draws")
     parser.add_argument(
         "--together", nargs="+", action="append", default=[], metavar=("NAME", "SOURCE"), help="sources in one row"
@@ -52,11 +59,21 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--together {without}: name its sources, too.")
     print_any_character()
     lines = read_predictions(options.predictions)
+    if options.against:
+        lines = paired(lines, read_predictions(options.against))
     named_rows = list(rows(lines, options.together))
     cer, *others = RATES
     by = options.by
     spread = f"of one {by}: lowest, median, highest"
-    header = ["percent (95 % interval)", "lines", f"{by}s", cer, f"its mean over {by}s", spread, *others]
+    header = [
+        f"{'percentage points' if options.against else 'percent'} (95 % interval)",
+        "lines",
+        f"{by}s",
+        cer,
+        f"its mean over {by}s",
+        spread,
+        *others,
+    ]
     print(f"| {' | '.join(header)} |\n{'|---' * len(header)}|")
     for name, members in named_rows:
         groups = numbered(writers(members) if options.by == "writer" else pages(members, options.page))
@@ -75,17 +92,42 @@ def read_predictions(files: Iterable[Path]) -> list[dict]:
     lines = []
     for file in files:
         own = json.loads(file.read_text(encoding="utf-8"))["lines"]
-        keys = [tuple(line.get(name) for name in ("source", "page", "line_id", "reference")) for line in own]
+        keys = list(map(key_of, own))
         if twice := next((key for key in keys if key in file_of), None):
             raise SystemExit(
                 f"{file} and {file_of[twice]} both have the line {twice[2]!r}. Several files are one table of all "
-                "their lines; a table of each is a command for each."
+                "their lines; two models are compared by --against."
             )
         file_of |= dict.fromkeys(keys, file)
         lines += own
     if not any(line["reference"] for line in lines):
         raise SystemExit(f"There are no transcribed lines in {', '.join(map(str, files))}.")
     return lines
+
+
+def key_of(line: dict) -> tuple:
+    """What tells a line from others, whatever was read in it."""
+    return tuple(line.get(name) for name in ("source", "page", "line_id", "reference"))
+
+
+def paired(lines: Sequence[dict], others: Sequence[dict]) -> list[dict]:
+    """
+    Lines with what another model read in each, as `against`.
+
+    Raises:
+        SystemExit: If the others are not the same lines, or cannot be told apart.
+    """
+    read = {key_of(line): line["prediction"] for line in others}
+    keys = list(map(key_of, lines))
+    if odd := next(iter(set(keys) ^ set(read)), None):
+        raise SystemExit(
+            f"--against: only one of the two models has read the line {odd[2]!r} with this transcription."
+        )
+    if not len(set(keys)) == len(lines) == len(others):
+        raise SystemExit(
+            "--against: several lines have one id and one transcription, and it is not known which is which."
+        )
+    return [{**line, "against": read[key]} for line, key in zip(lines, keys, strict=True)]
 
 
 def rows(lines: Sequence[dict], together: Iterable[Sequence[str]]) -> Iterator[tuple[str, list[dict]]]:
@@ -136,15 +178,17 @@ def numbered(names: list[str]) -> np.ndarray:
 
 
 def cells(lines: list[dict], groups: np.ndarray, options: argparse.Namespace) -> Iterator[str]:
-    """CER, its mean over the groups and how they spread, and the word error rates."""
-    pairs = [(line["prediction"], line["reference"]) for line in lines]
+    """CER, its mean over the groups and how they spread, and the word error rates; or the differences of all."""
+    sign = "+" if options.against else ""
     for name, align in RATES.items():
-        errors, lengths = count(pairs, groups, align)
-        yield rate_with_interval(errors, lengths, options.resamples)
+        errors, lengths = count([(line["prediction"], line["reference"]) for line in lines], groups, align)
+        if options.against:
+            errors -= count([(line["against"], line["reference"]) for line in lines], groups, align)[0]
+        yield rate_with_interval(errors, lengths, options.resamples, sign)
         if name == "CER":
             rates = errors[lengths > 0] / lengths[lengths > 0]
-            yield rate_with_interval(rates, np.ones_like(rates), options.resamples)
-            yield ", ".join(f"{rate:.1f}" for rate in np.percentile(100 * rates, (0, 50, 100)))
+            yield rate_with_interval(rates, np.ones_like(rates), options.resamples, sign)
+            yield ", ".join(f"{rate:{sign}.1f}" for rate in np.percentile(100 * rates, (0, 50, 100)))
 
 
 def count(pairs: list[tuple[str, str]], groups: np.ndarray, align) -> tuple[np.ndarray, np.ndarray]:
@@ -157,12 +201,12 @@ def count(pairs: list[tuple[str, str]], groups: np.ndarray, align) -> tuple[np.n
     return errors, lengths
 
 
-def rate_with_interval(errors: np.ndarray, lengths: np.ndarray, resamples: int) -> str:
-    rate = f"{100 * errors.sum() / lengths.sum():.2f}"
+def rate_with_interval(errors: np.ndarray, lengths: np.ndarray, resamples: int, sign: str = "") -> str:
+    rate = f"{100 * errors.sum() / lengths.sum():{sign}.2f}"
     if len(errors) < 2:
         return rate
     low, high = interval(errors, lengths, resamples)
-    return f"{rate} ({100 * low:.2f} to {100 * high:.2f})"
+    return f"{rate} ({100 * low:{sign}.2f} to {100 * high:{sign}.2f})"
 
 
 def interval(errors: np.ndarray, lengths: np.ndarray, resamples: int) -> tuple[float, float]:

@@ -132,3 +132,26 @@ def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, options, sa
     with pytest.raises(SystemExit):
         intervals.main([file, *options])
     assert said in capsys.readouterr().err
+
+
+def test_two_models_are_compared_on_the_same_pages(tmp_path, capsys):
+    """One is better by a character on either page, which is certain, though the pages' rates are far apart."""
+    pages = [("a_0", "four", "four"), ("b_0", "XXXX", "five")]
+    better = write(tmp_path / "better.json", [("a_0", "four", "four"), ("b_0", "XXXe", "five")])
+    worse = write(tmp_path / "worse.json", [("b_0", "XXXX", "five"), ("a_0", "fouX", "four")])
+    intervals.main([better, "--against", worse])
+    printed = capsys.readouterr().out.splitlines()
+    rate = "-25.00 (-25.00 to -25.00)"
+    assert printed[0].startswith("| percentage points (95 % interval) | lines |")
+    assert printed[2].startswith(
+        f"| all | 2 | 2 | {rate} | {rate} | -25.0, -25.0, -25.0 | -50.00 (-100.00 to +0.00) |"
+    )
+    intervals.main([worse, "--against", better])
+    assert "| +25.00 (+25.00 to +25.00) |" in capsys.readouterr().out
+
+    other = write(tmp_path / "other.json", [*pages[:1], ("b_0", "five", "fine")])
+    with pytest.raises(SystemExit, match="only one of the two models has read the line 'b_0'"):
+        intervals.main([better, "--against", other])
+    twice = write(tmp_path / "twice.json", 2 * pages)
+    with pytest.raises(SystemExit, match="which is which"):
+        intervals.main([twice, "--against", twice])
