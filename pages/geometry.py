@@ -128,6 +128,12 @@ def right_to_left(text: str) -> bool:
     return not text.isascii() and any(unicodedata.bidirectional(character) in RIGHT_TO_LEFT for character in text)
 
 
+def mainly_right_to_left(text: str) -> bool:
+    """Whether a text has more letters of scripts that are read from right to left than of others."""
+    directions = [unicodedata.bidirectional(character) for character in text]
+    return sum(direction in RIGHT_TO_LEFT for direction in directions) > directions.count("L")
+
+
 def reading_angle(
     baseline: Sequence[Point], outline: Sequence[Point], right_to_left: bool = False
 ) -> tuple[float, str]:
@@ -141,7 +147,8 @@ def reading_angle(
     Args:
         baseline: Points of the baseline; unknown if there are less than two.
         outline: Points of the outline.
-        right_to_left: Whether the line's script is read from right to left.
+        right_to_left: Whether a script of the page is read from right to left: its numbers and foreign names hang
+            from the same baselines.
     """
     if len(baseline) < 2 or baseline[0] == baseline[-1]:
         xs, ys = zip(*outline, strict=True) if outline else ((0.0,), (1.0,))

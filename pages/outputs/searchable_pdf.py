@@ -4,6 +4,7 @@
 
 import datetime
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -29,7 +30,7 @@ from pypdf.generic import (
 )
 
 from ...processing_htr_convtext import pillow_limit
-from ..geometry import RIGHT_TO_LEFT, Point, reading_angle
+from ..geometry import RIGHT_TO_LEFT, Point, mainly_right_to_left, reading_angle, right_to_left
 from ..page_images import go_to_frame, plan_page_image
 from ..page_sources import is_xml, open_source
 from ..transcript import TranscribedLine, TranscribedPage
@@ -50,10 +51,23 @@ FONT_NAME = "InvisibleWords"
 SLANTED = 5.0
 # Outlines of handwriting reach into the lines above and below, and what reads a PDF sorts words by their heights.
 WORD_HEIGHT = 0.7
+# What Unicode's classes of characters are to those programs: from right to left, from left to right, numbers, and
+# signs that belong to a number beside them; and what is turned the other way round than the line.
+WAYS = {
+    **dict.fromkeys(RIGHT_TO_LEFT, "R"),
+    "L": "L",
+    **dict.fromkeys(("EN", "AN"), "N"),
+    **dict.fromkeys(("ES", "ET", "CS"), "S"),
+}
+AMONG_LEFTWARD = re.compile("(?:S+(?=N))?[LN](?:[LNSO]*[LN])?(?:(?<=N)S+)?")
+AMONG_OTHERS = re.compile("R(?:[RSO]*R)?")
 
 
 class Placed(NamedTuple):
-    """A word on the page as a PDF counts: in points, upwards from the lower left corner as it is shown."""
+    """
+    A word on the page as a PDF counts: in points, upwards from the lower left corner as it is shown. Its characters
+    are those that stand there from left to right.
+    """
 
     text: str
     origin: Point
@@ -148,8 +162,9 @@ def add_layers(
         resources[NameObject("/XObject")] = DictionaryObject({NameObject("/Page"): picture})
         layers.append(f"q {numbers(width, 0, 0, height, 0, 0)} cm /Page Do Q")
     scale = (width / size[0], height / size[1])
+    leftwards = any(right_to_left(line.text) for line in page.lines)
     for number, line in enumerate(page.lines):
-        layers.append(text_object(placed_line(line, scale, height), number, name, codes))
+        layers.append(text_object(placed_line(line, scale, height, leftwards), number, name, codes))
     content = f"q {numbers(*matrix)} cm\n" + "\n".join(layer for layer in layers if layer) + "\nQ"
     before = contents(sheet) if keep else []
     # What the page had may leave its graphics state changed.
@@ -229,24 +244,37 @@ def picture_data(page: TranscribedPage) -> tuple[bytes, Image.Image]:
     return content.getvalue(), image
 
 
-def placed_line(line: TranscribedLine, scale: tuple[float, float], page_height: float) -> list[Placed]:
-    """The words of a line, where they are; none of a line that has no place."""
+def placed_line(
+    line: TranscribedLine, scale: tuple[float, float], page_height: float, leftwards: bool
+) -> list[Placed]:
+    """
+    The words of a line, where they are; none of a line that has no place.
+
+    Letters lie where they are seen: those that are read from right to left in the order from the left, as programs
+    that read PDFs expect it.
+
+    Args:
+        line: The line.
+        scale: Points for each pixel, across and down.
+        page_height: In points.
+        leftwards: Whether a script of the page is read from right to left.
+    """
 
     def on_page(points: Sequence[Point]) -> list[Point]:
         return [(x * scale[0], page_height - y * scale[1]) for x, y in points]
 
-    words = [(word.text, on_page(word.polygon)) for word in words_or_line(line) if len(word.polygon) > 1]
-    angle = -math.radians(line_angle(line))
+    turned = mainly_right_to_left(line.text)
+    placed = [word for word in words_or_line(line) if len(word.polygon) > 1]
+    words = [(visual_order(word.text, turned), on_page(word.polygon)) for word in placed]
+    angle = -math.radians(line_angle(line, leftwards))
     heights = [np.ptp([upward(point, angle) for point in points]) for _, points in words]
     # One height for all words of a line, or readers of PDFs would take them for words of different lines.
     height = WORD_HEIGHT * float(np.median(heights)) if words else 0.0
     return [placed_word(text, points, angle, height) for text, points in words]
 
 
-def line_angle(line: TranscribedLine) -> float:
+def line_angle(line: TranscribedLine, leftwards: bool) -> float:
     """Degrees by which a line is turned; 0 for one that is nearly level."""
-    directions = [unicodedata.bidirectional(character) for character in clean_text(line.text)]
-    leftwards = sum(direction in RIGHT_TO_LEFT for direction in directions) > directions.count("L")
     angle, _ = reading_angle(line.line.baseline, line.line.polygon, leftwards)
     return angle if abs(angle) > SLANTED else 0.0
 
@@ -267,12 +295,7 @@ def upward(point: Point, angle: float) -> float:
 
 
 def text_object(words: Sequence[Placed], number: int, font: str, codes: dict[str, int]) -> str:
-    """
-    The operators that write the words of a line invisibly, each followed by a space.
-
-    Letters lie where they are seen: those of a word that is read from right to left in the order from the left, as
-    programs that read PDFs expect it.
-    """
+    """The operators that write the words of a line invisibly, each followed by a space."""
     pieces = []
     # pdfium takes a word for the shadow of the same word in a line near it if both have the very same size.
     grown = 1 + 0.001 * (number % 8)
@@ -281,24 +304,32 @@ def text_object(words: Sequence[Placed], number: int, font: str, codes: dict[str
             continue
         stretch = 100 * word.width / (len(word.text) * ADVANCE / EM * word.height)
         (cos, sin), (x, y) = word.along, word.origin
-        shown = "".join(f"{codes[character]:04X}" for character in visual_order(word.text) + " ")
+        shown = "".join(f"{codes[character]:04X}" for character in word.text + " ")
         place = numbers(cos, sin, -sin, cos, x, y)
         pieces.append(f"{font} {numbers(word.height * grown)} Tf {numbers(stretch)} Tz {place} Tm <{shown}> Tj")
     return "\n".join(["BT 3 Tr", *pieces, "ET"]) if pieces else ""
 
 
-def visual_order(word: str) -> str:
-    """A word from left to right: one that is read from right to left is turned around, marks behind their letters."""
-    strong = next((way for each in word if (way := unicodedata.bidirectional(each)) in ("L", *RIGHT_TO_LEFT)), "L")
-    if strong == "L":
-        return word
+def visual_order(word: str, leftwards: bool) -> str:
+    """
+    The characters of a word from left to right: on a line of Hebrew or Arabic all are turned around but for numbers,
+    with the signs beside them, and words of other scripts; on any other line what is Hebrew or Arabic is.
+
+    Programs that read PDFs turn them back one by one, so marks come before the letters that they stand on.
+    """
     clusters: list[str] = []
     for character in word:
-        if clusters and unicodedata.combining(character):
+        if clusters and unicodedata.category(character).startswith("M"):
             clusters[-1] += character
         else:
             clusters.append(character)
-    return "".join(reversed(clusters))
+    ways = "".join(WAYS.get(unicodedata.bidirectional(cluster[0]), "O") for cluster in clusters)
+    if "R" not in ways:
+        return word
+    clusters = [own[1:] + own[0] if way == "R" else own for own, way in zip(clusters, ways, strict=True)]
+    for part in (AMONG_LEFTWARD if leftwards else AMONG_OTHERS).finditer(ways):
+        clusters[slice(*part.span())] = clusters[slice(*part.span())][::-1]
+    return "".join(reversed(clusters) if leftwards else clusters)
 
 
 def numbers(*values: float) -> str:

@@ -133,6 +133,41 @@ def test_words_from_right_to_left_come_out_in_the_order_of_reading(tmp_path, tra
     assert line.text in pypdfium2.PdfDocument(path)[0].get_textpage().get_text_bounded()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "\u05d1\u05e9\u05e0\u05ea \u05d1-1948, \u05d1\u05f4\u05d0",
+        "\u0639\u0627\u0645 \u0661\u0664\u0664\u0665\u0647\u0640 \u0641\u064a",  # 1445 in Arabic digits, with a letter
+        "\u05d1\u05e9\u05e0\u05ea \u05d4-abc abc-\u05d9\u05dd",
+        "\u05d1\u05b8\u05bc\u05e8\u05b8\u05d0 \u0643\u0650\u062a\u064e\u0627\u0628\u064c",
+        "\u0780\u07aa\u0783\u07a8 \u0783\u07a8",  # Thaana, whose vowels have no combining class
+    ],
+)
+def test_points_numbers_and_foreign_words_of_lines_from_right_to_left_are_found(tmp_path, transcribed, words):
+    page = transcribed.drawn_page(tmp_path, [["x"]])
+    (line,) = page.lines
+    places = (transcribed.box(600 - 150 * place, 40, 730 - 150 * place, 64) for place in range(4))
+    read = tuple(
+        line.words[0]._replace(text=text, polygon=place) for text, place in zip(words.split(), places, strict=False)
+    )
+    line = line._replace(text=words, words=read)
+    (path,) = write_document([page._replace(lines=(line,))], ["pdf"], tmp_path, transcribed.NOW)
+    assert pypdfium2.PdfDocument(path)[0].get_textpage().get_text_bounded().strip() == words
+
+
+def test_a_number_that_hangs_from_the_baselines_of_hebrew_is_upright(tmp_path, transcribed):
+    page = transcribed.drawn_page(tmp_path, [[LEFTWARDS, "1948"]])
+    left, top, right, bottom = page.lines[1].line.box
+    geometry = page.lines[1].line._replace(baseline=[(right, top), (left, top)])
+    lines = (page.lines[0], page.lines[1]._replace(line=geometry))
+    (path,) = write_document([page._replace(lines=lines)], ["pdf"], tmp_path, transcribed.NOW)
+    place = pdfium_place(pypdfium2.PdfDocument(path)[0], "1948")
+    assert place == near((left / 800, top / 600, right / 800, bottom / 600), 0.01)
+    sheet = pypdfium2.PdfDocument(path)[0].get_textpage()
+    first = sheet.search("1948").get_next()[0]
+    assert sheet.get_charbox(first)[0] < sheet.get_charbox(first + 3)[0]
+
+
 def test_slanted_lines_keep_their_words_in_their_direction(tmp_path, transcribed):
     page = transcribed.drawn_page(tmp_path, [["upward"]])
     line = page.lines[0]
