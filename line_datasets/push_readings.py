@@ -105,8 +105,9 @@ def page_rows(page: TranscribedPage, crop: CropOptions) -> Iterator[dict[str, An
         return
     picture = open_source(page.source, page.page)
     size = (page.page.width or picture.width, page.page.height or picture.height)
+    leftwards = any(right_to_left(line.text) for line in page.lines)
     for number, line in lines:
-        cut, _ = plan_cut(line.line, size, right_to_left(line.text))
+        cut, _ = plan_cut(line.line, size, leftwards)
         yield {
             "image": {"bytes": as_png(cut_line(picture, cut, crop)), "path": None},
             "text": normalize_text(line.text),

@@ -107,10 +107,11 @@ def write_lines(
     lists: dict[str, list[str]] = {TRAIN: [], KEPT: []}
     for page in project.pages():
         names = lists[KEPT if page.name in kept else TRAIN]
+        leftwards = any(right_to_left(line.text) for line in project.lines(page))
         for line in trainable(project, page):
             tell(sum(map(len, lists.values())))
             name = f"{page.name.replace('/', '_')}_{line.place:03d}.png"
-            cut, _ = plan_cut(line.line, (page.page.width, page.page.height), right_to_left(line.text))
+            cut, _ = plan_cut(line.line, (page.page.width, page.page.height), leftwards)
             with whole_file(folder / LINES / name) as temporary:
                 cut_line(project.picture(page), cut, CropOptions()).save(temporary, "PNG", compress_level=COMPRESSION)
             write_whole((folder / LINES / name).with_suffix(".txt"), f"{line.text}\n".encode())

@@ -133,6 +133,7 @@ def page_lines(
 
 def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> Iterator[tuple[str, str, Cut]]:
     """Number within the page, transcription and place of each line with text; what is wrong with one is noted."""
+    leftwards = any(right_to_left(line.text) for line in page.lines)
     for index, line in enumerate(page.lines):
         text, problem, odd, confidence = line.transcription
         if problem:
@@ -142,7 +143,7 @@ def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> It
         if wrong := line.problem or wrong_outline(line.polygon, *plan.size):
             problems.add(where, f"line {line.identifier} {wrong}")
             continue
-        cut, warning = plan_cut(line, plan.size, right_to_left(text))
+        cut, warning = plan_cut(line, plan.size, leftwards)
         uncertain = confidence is not None and confidence < 1
         for kind in (odd, warning, "texts with a confidence, so by a recogniser: were they corrected?" * uncertain):
             if kind:

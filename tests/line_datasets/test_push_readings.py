@@ -62,6 +62,17 @@ def test_lines_are_cut_as_they_were_read(tmp_path, transcribed, crop):
     assert np.any(np.asarray(other) != np.asarray(expected))
 
 
+def test_numbers_on_a_page_of_hebrew_are_cut_as_they_were_read(tmp_path, transcribed):
+    page = transcribed.drawn_page(tmp_path, [["\u05e9\u05dc\u05d5\u05dd", "1 9999"]])
+    left, top, right, _ = page.lines[1].line.box
+    number = page.lines[1]._replace(line=page.lines[1].line._replace(baseline=[(right, top), (left, top)]))
+    KeptPages(tmp_path / "read", {}).write(page._replace(lines=(page.lines[0], number)))
+    lines, _ = push_readings.load_readings(tmp_path / "read")
+    picture = Image.open(page.source.image)
+    expected = cut_line(picture, plan_cut(number.line, picture.size, right_to_left=True)[0], CropOptions())
+    np.testing.assert_array_equal(np.asarray(lines[1]["image"]), np.asarray(expected))
+
+
 def test_a_picture_that_is_gone_is_named(tmp_path, transcribed, capsys):
     page = transcribed.drawn_page(tmp_path, [["a line"]])
     KeptPages(tmp_path / "read", {}).write(page)

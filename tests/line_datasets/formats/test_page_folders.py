@@ -277,3 +277,23 @@ def test_pages_of_two_books_are_not_one_because_they_have_one_name(tmp_path):
         "train": ["one/p", "two/p"],
         "validation": ["three/p"],
     }
+
+
+def test_numbers_and_names_on_a_page_of_hebrew_are_taught_as_they_are_read(tmp_path):
+    """They hang from baselines that are drawn from right to left, too."""
+    line = (
+        '<TextLine id="{0}"><Coords points="100,100 300,100 300,140 100,140"/><Baseline points="{1}"/>'
+        "<TextEquiv><Unicode>{2}</Unicode></TextEquiv></TextLine>"
+    )
+    texts = ("\u05e9\u05dc\u05d5\u05dd", "1948", "London")
+    lines = [line.format(f"l{number}", "300,104 100,104", text) for number, text in enumerate(texts)]
+    xml = PAGE.partition("<ReadingOrder>")[0] + f'<TextRegion id="r">{"".join(lines)}</TextRegion></Page></PcGts>'
+    write_pages(tmp_path, xml)
+    pixels = np.asarray(Image.open(tmp_path / "scan (1).jpg")).copy()
+    pixels[100:140, 200:300] = 200  # Ink on the left only.
+    Image.fromarray(pixels).save(tmp_path / "scan (1).jpg", quality=95)
+    found = load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / "cache")["train"]
+    assert list(found["text"]) == list(texts)
+    for image in found["image"]:
+        grey = np.asarray(image.convert("L"), float)
+        assert grey[:, :90].mean() < 150 < 190 < grey[:, 110:].mean()
