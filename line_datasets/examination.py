@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks at every line for what would spoil a training."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
@@ -21,6 +22,8 @@ from ..processing_htr_convtext import load_image, to_grey
 from .labels import Vocabulary, vocabulary
 
 DIGEST_BYTES = 16
+# Unicode counts signs around numbers, the end of an Arabic verse and the like among the characters that format a text.
+SEEN_FORMATS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
 
 
 class Network(NamedTuple):
@@ -159,7 +162,7 @@ def odd_characters(splits: DatasetDict, characters: Vocabulary) -> list[str]:
     found = [
         f"characters that cannot be seen on a page become classes: {shown(character)}, {number} times"
         for character, number in everywhere.items()
-        if character != " " and not character.isprintable()
+        if character != " " and not can_be_seen(character)
     ]
     if number := sum(map(right_to_left, (text for split in splits.values() for text in split["text"]))):
         found.append(
@@ -167,6 +170,12 @@ def odd_characters(splits: DatasetDict, characters: Vocabulary) -> list[str]:
             "order in which they stand here; text_order=logical is that of reading, visual that on the line"
         )
     return found
+
+
+def can_be_seen(character: str) -> bool:
+    """Whether a font may draw a character: those for private use, as of MUFI, and what is newer than Python, too."""
+    drawn = character.isprintable() or unicodedata.category(character) in ("Co", "Cn")
+    return drawn or character in SEEN_FORMATS
 
 
 def in_two_splits(what: str, where: dict[Any, set[str]]) -> list[str]:

@@ -226,11 +226,13 @@ def test_report_on_a_console_that_lacks_the_characters(tmp_path, monkeypatch):
 def test_report_names_what_cannot_be_seen_and_what_is_read_from_right_to_left(tmp_path, capsys):
     image = Image.new("L", (60, 20), 255)
     image.paste(0, (10, 5, 20, 15))
-    for name, text in (("a", "a\u200bb"), ("b", "\u0645\u06cc\u200c\u062e")):
+    # Neither a letter of MUFI nor the end of a verse is printable to Python, and both are seen.
+    for name, text in (("a", "a\u200bb"), ("b", "\u0645\u06cc\u200c\u062e"), ("c", "\ue8bf \u06dd")):
         image.save(tmp_path / f"{name}.png")
         (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
     assert report.main(["lines", "--data_dir", str(tmp_path), "--output", str(tmp_path / "r.html")]) == 0
     printed = capsys.readouterr().out
     assert "invisible characters left out, U+200B: a" in printed
     assert "cannot be seen on a page become classes: U+200C, 1 times" in printed
+    assert printed.count("cannot be seen") == 1
     assert "1 lines have letters that are read from right to left" in printed
