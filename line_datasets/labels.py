@@ -17,10 +17,13 @@ NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
 LOST = "\ufffd"
 TEXT_ORDERS = ("logical", "visual")
 VOCABULARY_BATCH = 10_000
-# Control characters but white space, soft hyphen, zero width space, word joiner, byte order mark, marks of direction.
-INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+# Control characters but white space, soft hyphen, grapheme joiner, zero width space, word joiner, byte order mark, and
+# marks of direction, which tell in which order the characters stand.
+DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+INVISIBLE_BUT_DIRECTIONS = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb]"
 )
+INVISIBLE = re.compile(f"[{DIRECTIONS}]|{INVISIBLE_BUT_DIRECTIONS.pattern}")
 # Zero width joiners shape the letters of Arabic, Syriac, N'Ko, Mongolian and the scripts of India and its neighbours.
 JOINERS = re.compile("(?<![\u0600-\u0dff\u0f00-\u109f\u1780-\u18af\ufb50-\ufdff\ufe70-\ufefc])[\u200c\u200d]+")
 
@@ -41,7 +44,8 @@ class LabelForm(NamedTuple):
     def label(self, text: str) -> str:
         """The label of a transcription."""
         if self.text_order == "visual" and right_to_left(text):
-            text = visual_order(" ".join(normalize_characters(text, self.normal_form).split()))
+            characters = normalize_characters(text, self.normal_form, INVISIBLE_BUT_DIRECTIONS)
+            text = visual_order(" ".join(characters.split()))
         return normalize_text(text, self.normal_form)
 
 
@@ -49,9 +53,9 @@ def normalize_text(text: str, normal_form: str = "NFC") -> str:
     """
     A transcription with single spaces, none at the ends, and without characters that nobody sees on the page.
 
-    Left out are control characters, the soft hyphen, zero width and word joiners, byte order marks and marks of
-    direction; of the zero width joiner and non-joiner those that do not follow a letter of a script in which they
-    change its shape.
+    Left out are control characters, the soft hyphen, grapheme joiners, zero width and word joiners, byte order marks
+    and marks of direction; of the zero width joiner and non-joiner those that do not follow a letter of a script in
+    which they change its shape.
 
     Args:
         text: Transcription; every run of Unicode white space counts as a space.
@@ -60,20 +64,17 @@ def normalize_text(text: str, normal_form: str = "NFC") -> str:
     Raises:
         ValueError: If there is no such normal form.
     """
-    text = normalize_characters(text, normal_form)
-    if normal_form != "none":
-        text = INVISIBLE.sub("", text)
-    return " ".join(text.split())
+    return " ".join(normalize_characters(text, normal_form, INVISIBLE).split())
 
 
-def normalize_characters(text: str, normal_form: str) -> str:
+def normalize_characters(text: str, normal_form: str, left_out: re.Pattern) -> str:
     if normal_form not in NORMAL_FORMS:
         raise ValueError(f"Unknown normal_form {normal_form!r}. Known: {', '.join(NORMAL_FORMS)}.")
     if normal_form == "none":
         return text
     # An invisible character would keep a letter from its accent.
-    visible = text if right_to_left(text) else INVISIBLE.sub("", text)
-    return JOINERS.sub("", unicodedata.normalize(cast(Literal["NFC", "NFD", "NFKC", "NFKD"], normal_form), visible))
+    visible = JOINERS.sub("", left_out.sub("", text))
+    return unicodedata.normalize(cast(Literal["NFC", "NFD", "NFKC", "NFKD"], normal_form), visible)
 
 
 def visual_order(text: str) -> str:
@@ -91,12 +92,17 @@ def visual_order(text: str) -> str:
     for place in range(len(characters) - 2, -1, -1):
         here, after = characters[place : place + 2]
         # Turning a run around has put its accents before their letters.
-        if unicodedata.combining(here) and unicodedata.bidirectional(after) in RIGHT_TO_LEFT:
+        if is_mark(here) and unicodedata.bidirectional(after) in RIGHT_TO_LEFT:
             end = place + 1
-            while end + 1 < len(characters) and unicodedata.combining(characters[end + 1]):
+            while end + 1 < len(characters) and is_mark(characters[end + 1]):
                 end += 1
             characters.insert(end, characters.pop(place))
     return "".join(characters)
+
+
+def is_mark(character: str) -> bool:
+    """Whether a character stands on the letter before it; the vowels of Thaana do, and have no combining class."""
+    return unicodedata.category(character).startswith("M")
 
 
 def left_out(text: str, label: str) -> list[str]:
