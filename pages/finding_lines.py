@@ -88,12 +88,13 @@ class Box:
         return np.array([self.left - across, self.right - across, self.right + across, self.left + across])
 
 
-def find_lines(picture: Image.Image) -> list[PageLine]:
+def find_lines(picture: Image.Image, leftwards: bool = False) -> list[PageLine]:
     """
     The lines of a page, in reading order; columns are the regions.
 
     Args:
         picture: Image of the page, in grey or RGB.
+        leftwards: Whether the columns are read from right to left.
 
     Returns:
         Lines without text, with an outline and a baseline in pixels of the image.
@@ -107,7 +108,7 @@ def find_lines(picture: Image.Image) -> list[PageLine]:
     boxes = detect_boxes(small)
     ink = ink_of(small)
     boxes = join_pieces([part for box in boxes for part in split_box(box, ink, median_height(boxes))])
-    regions = reading_order(boxes)
+    regions = reading_order(boxes, leftwards)
     boxes = [box for region in regions for box in region]
     names = [f"region_{number}" for number, region in enumerate(regions, 1) for _ in region]
     lines = []
@@ -265,11 +266,11 @@ def join_two(first: Box, second: Box) -> Box:
 # Reading order
 
 
-def reading_order(boxes: Sequence[Box]) -> list[list[Box]]:
+def reading_order(boxes: Sequence[Box], leftwards: bool = False) -> list[list[Box]]:
     """Boxes in reading order, column by column, seen as if the page's lines were level."""
     seen = turn_level(boxes)
     places = {id(box): place for place, box in enumerate(seen)}
-    return [[boxes[places[id(box)]] for box in region] for region in in_columns(seen)]
+    return [[boxes[places[id(box)]] for box in region] for region in in_columns(seen, leftwards)]
 
 
 def turn_level(boxes: Sequence[Box]) -> list[Box]:
@@ -291,23 +292,23 @@ def slope_of(boxes: Sequence[Box]) -> np.ndarray:
     return ordered[int(np.searchsorted(lengths, lengths[-1] / 2))].direction
 
 
-def in_columns(boxes: Sequence[Box]) -> list[list[Box]]:
+def in_columns(boxes: Sequence[Box], leftwards: bool) -> list[list[Box]]:
     """
     Boxes of a level page: a gutter divides those beside it, and lines that cross it divide what is above from what is
     below.
     """
     gutter = find_gutter(boxes)
     if gutter is None:
-        return [in_rows(boxes)] if boxes else []
+        return [in_rows(boxes, leftwards)] if boxes else []
     left = [box for box in boxes if box.bounds[2] <= gutter]
     right = [box for box in boxes if box.bounds[0] >= gutter]
     beside = {id(box) for box in (*left, *right)}
-    crossing = in_rows([box for box in boxes if id(box) not in beside])
+    crossing = in_rows([box for box in boxes if id(box) not in beside], leftwards)
     regions: list[list[Box]] = []
     edges = [-math.inf, *sorted(float(box.centre[1]) for box in crossing), math.inf]
     for place, (above, below) in enumerate(zip(edges, edges[1:], strict=False)):
-        for side in (left, right):
-            regions += in_columns([box for box in side if above <= box.centre[1] < below])
+        for side in (right, left) if leftwards else (left, right):
+            regions += in_columns([box for box in side if above <= box.centre[1] < below], leftwards)
         if place < len(crossing):
             regions.append([crossing[place]])
     return regions
@@ -333,8 +334,8 @@ def find_gutter(boxes: Sequence[Box]) -> float | None:
     return best[2] if best else None
 
 
-def in_rows(boxes: Sequence[Box]) -> list[Box]:
-    """Boxes from top to bottom; those that stand at one height from left to right."""
+def in_rows(boxes: Sequence[Box], leftwards: bool) -> list[Box]:
+    """Boxes from top to bottom; those that stand at one height from left to right, or from right to left."""
     ordered = sorted(boxes, key=lambda box: box.centre[1])
     rows: list[list[Box]] = []
     for box in ordered:
@@ -342,7 +343,7 @@ def in_rows(boxes: Sequence[Box]) -> list[Box]:
             rows[-1].append(box)
         else:
             rows.append([box])
-    return [box for row in rows for box in sorted(row, key=lambda box: box.left[0])]
+    return [box for row in rows for box in sorted(row, key=lambda box: box.left[0], reverse=leftwards)]
 
 
 # Baselines and outlines

@@ -22,7 +22,7 @@ from ..pipeline_htr_convtext import HTRConvTextPipeline, PreparedLine, is_squat_
 from ..processing_htr_convtext import to_grey
 from .cropping import CropOptions, Placement, cut_and_place, plan_cut
 from .finding_lines import find_lines
-from .geometry import Point, right_to_left, wrong_outline
+from .geometry import Point, mainly_right_to_left, right_to_left, wrong_outline
 from .kept_pages import KeptPages
 from .layout import LineText, Page, PageLine
 from .line_readers import LineReaders, Reading
@@ -377,8 +377,10 @@ def lines_of_image(
     """The lines on an image without XML; or the image itself, prepared for the network, if it is one line."""
     if options.images == "lines":
         return recognizer.prepare(picture, is_one_line=True)
+    # Capitals are no more letters: a Hebrew model may know all that foreign names are written with.
+    leftwards = mainly_right_to_left("".join(set(recognizer.processor.tokenizer.alphabet.casefold())))
     if options.images == "pages":
-        return find_lines(picture)
+        return find_lines(picture, leftwards)
     prepared, is_long = None, picture.width >= LINE_ASPECT * picture.height
     with contextlib.suppress(ValueError):  # Several lines, or nothing that could be one.
         prepared = recognizer.prepare(picture)
@@ -386,7 +388,7 @@ def lines_of_image(
         return prepared
     if not is_long and is_squat_line(to_grey(picture)):
         return recognizer.prepare(picture, is_one_line=True)
-    lines = find_lines(picture)
+    lines = find_lines(picture, leftwards)
     heights = [bottom - top for _, top, _, bottom in (line.box for line in lines)]
     is_all = len(lines) == 1 and heights[0] >= WHOLE_IMAGE * picture.height
     return prepared if prepared is not None and is_all else lines

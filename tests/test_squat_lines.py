@@ -73,7 +73,7 @@ def test_words_are_read_without_looking_for_lines(tmp_path, model_folder, monkey
     processor = HTRConvTextProcessor.from_pretrained(model_folder)
     recognizer = HTRConvTextForCTC.from_pretrained(model_folder).as_pipeline(processor)
     looked_at = []
-    monkeypatch.setattr(transcription, "find_lines", lambda picture: looked_at.append(picture.size) or [])
+    monkeypatch.setattr(transcription, "find_lines", lambda picture, leftwards: looked_at.append(picture.size) or [])
     found, words = transcribe(tmp_path, recognizer)
     assert looked_at == [(800, 1000)] and not found.lines
     (line,) = words.lines

@@ -73,6 +73,16 @@ def test_columns_are_read_one_after_the_other():
     assert order(*left[:2], *right[:2], box(0, 310, 700, 350), *below) == ["ab", "cd", "e", "fg", "hi"]
 
 
+def test_columns_of_hebrew_are_read_from_right_to_left():
+    left, right = ([box(x, y, x + 300, y + 40) for y in (100, 160, 220)] for x in (0, 400))
+    title, *below = box(0, 0, 300, 60), box(350, 0, 700, 60), box(0, 300, 700, 340)
+    boxes = (*left, *right, title, *below)
+    names = {id(box): name for box, name in zip(boxes, "abcdefghi", strict=True)}
+    regions = reading_order(boxes, leftwards=True)
+    assert "".join(names[id(box)] for region in regions for box in region) == "hdefgabci"
+    assert spans(reading_order([title, below[0], box(50, 2, 340, 60)], leftwards=True)[0])[0] == (350, 700)
+
+
 def test_lines_that_cross_the_columns_side_by_side_divide_them_once():
     left, right = ([box(x, y, x + 300, y + 40) for y in (100, 160, 220, 400)] for x in (0, 400))
     crossing = [box(250, 290, 390, 330), box(395, 280, 900, 320)]

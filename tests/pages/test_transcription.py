@@ -268,6 +268,20 @@ def test_lines_that_hang_from_a_baseline_from_right_to_left_are_upright_where_th
     assert texts([as_hebrew]) == texts([upright]) != texts([turned])
 
 
+@pytest.mark.parametrize(
+    ("alphabet", "leftwards"), [("abcAB", False), ("abAB\u05d0\u05d1\u05d2", True), ("abc\u05d0", False)]
+)
+def test_columns_are_read_in_the_direction_of_the_models_script(
+    tmp_path, drawn_pages, recognizer, monkeypatch, alphabet, leftwards
+):
+    drawn_pages.draw().save(tmp_path / "1.png")
+    asked = []
+    monkeypatch.setattr(module, "find_lines", lambda picture, leftwards: asked.append(leftwards) or [])
+    monkeypatch.setattr(recognizer.processor.tokenizer, "alphabet", alphabet)
+    next(transcribe(tmp_path, recognizer, ReadingOptions(images="pages")))
+    assert asked == [leftwards]
+
+
 def test_lines_are_prepared_while_the_network_reads(tmp_path, drawn_pages, recognizer, monkeypatch):
     for number in range(30):
         drawn_pages.draw_line(f"line {number}").save(tmp_path / f"{number:02d}.png")
