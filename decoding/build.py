@@ -6,7 +6,8 @@ Builds a character language model for a model's alphabet, from text files, from 
     python -m htr_convtext.decoding.build --model MODEL --data_dir LINES --output MODEL/language_model
     python -m htr_convtext.decoding.build book.txt --model MODEL --data_dir LINES --output DIR --max_megabytes 10
 
-Transcriptions come from the train split. Each line of a text file is a line; those that are longer than
+Transcriptions come from the train split, with the `--dataset_option` that the model was trained with; of those,
+`text_order=visual` is for text files and words, too. Each line of a text file is a line; those that are longer than
 `--line_length` are broken between words. What the alphabet lacks is replaced by a sign like it (another apostrophe,
 quotation mark or dash) if the alphabet has one; no n-gram reaches over the other characters. Written into
 MODEL/language_model, the language model is the model's own, decoder=True; tune its weights next:
@@ -22,7 +23,8 @@ from pathlib import Path
 
 from ..console import print_any_character
 from ..language_model_htr_convtext import HTRConvTextDecoder
-from ..line_datasets.labels import NORMAL_FORMS, normalize_text
+from ..line_datasets.command_line import named_options
+from ..line_datasets.labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm, normalize_text
 from ..processing_htr_convtext import HTRConvTextProcessor
 from .ngrams import estimate, write_arpa
 from .reading import add_data_options, load_split
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse_options(arguments)
     try:
         build(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise SystemExit(str(error)) from error
 
 
@@ -67,6 +69,12 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.text and options.data_dir is None:
         parser.error("There is no text: name text files, or --data_dir of lines, or both.")
+    named = named_options(options.dataset_option)
+    options.text_order = named.pop("text_order", "logical")
+    if options.text_order not in TEXT_ORDERS:
+        parser.error(f"--dataset_option text_order must be {' or '.join(TEXT_ORDERS)}. Got {options.text_order!r}.")
+    if named and options.data_dir is None:
+        parser.error(f"--dataset_option {min(named)} is for transcriptions: name their folders, --data_dir.")
     if options.repeat < 1:
         parser.error(f"--repeat must be at least 1. Got {options.repeat}.")
     if options.repeat > 1 and options.data_dir is None:
@@ -76,16 +84,17 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
 
 def build(options: argparse.Namespace) -> None:
     alphabet = HTRConvTextProcessor.from_pretrained(options.model).tokenizer.alphabet
+    form = LabelForm(options.normal_form, options.text_order)
     lines: list[str] = []
     for path in options.text:
         text = read_text(path, options.normal_form, options.line_length, options.replace)
-        lines += fit(text, alphabet, str(path))
+        lines += fit(map(form.label, text), alphabet, str(path))
     if options.data_dir is not None:
         texts = load_split(options.dataset, options.data_dir, "train", options=options.dataset_option)["text"]
         name = ", ".join(options.data_dir)
         own = fit([normalize_text(text, options.normal_form) for text in texts], alphabet, name)
         lines += own * options.repeat
-    words = read_words(options.words, options.normal_form, alphabet) if options.words else ()
+    words = map(form.label, read_words(options.words, options.normal_form, alphabet)) if options.words else ()
     arpa = arpa_of_size(lines, alphabet, options.order, options.prune, options.max_megabytes)
     decoder = HTRConvTextDecoder(alphabet, arpa, words, normal_form=options.normal_form)
     decoder.save_pretrained(options.output)

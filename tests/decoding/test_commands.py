@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from htr_convtext import HTRConvTextDecoder, HTRConvTextProcessor
+from htr_convtext import (
+    HTRConvTextDecoder,
+    HTRConvTextImageProcessor,
+    HTRConvTextProcessor,
+    HTRConvTextTokenizer,
+)
 from htr_convtext.decoding import build, calibrate, tune
 from htr_convtext.decoding_htr_convtext import LEVELS
 
@@ -170,6 +175,23 @@ def test_text_in_another_normal_form_is_brought_into_the_alphabets(tmp_path):
     path.write_text("e\u0301te\u0301, l'e\u0301t\u00e9", encoding="utf-8")
     (line,) = fit(read_text(path, "NFC", 60, [("'", "\u2019")]), " ,lt\u00e9\u2019", str(path))
     assert line == "\u00e9t\u00e9, l\u2019\u00e9t\u00e9"
+
+
+def test_text_and_lines_are_in_the_order_that_the_model_was_trained_on(lines, tmp_path):
+    """That on the page, for a model of text_order=visual; transcriptions in the order of reading taught nonsense."""
+    tokenizer = HTRConvTextTokenizer.from_alphabet(" \u05d0\u05d1\u05d2\u05d3")
+    HTRConvTextProcessor(HTRConvTextImageProcessor(), tokenizer).save_pretrained(tmp_path / "model")
+    for path in lines.rglob("*.txt"):
+        path.write_text("\u05d0\u05d1 \u05d0\u05d1", encoding="utf-8")
+    for name in ("book", "words"):
+        (tmp_path / f"{name}.txt").write_text("\u05d2\u05d3", encoding="utf-8")
+    arguments = [str(tmp_path / "book.txt"), "--model", str(tmp_path / "model"), "--output", str(tmp_path / "out")]
+    arguments += ["--data_dir", str(lines), "--words", str(tmp_path / "words.txt"), "--order", "2"]
+    build.main([*arguments, "--dataset_option", "text_order=visual"])
+    decoder = HTRConvTextDecoder.from_pretrained(tmp_path / "out")
+    bigrams = gzip.decompress(decoder.arpa).decode().partition("2-grams:")[2]
+    assert all(pair in bigrams for pair in ("\u05d1 \u05d0", "\u05d3 \u05d2", "<s> \u05d1", "<s> \u05d3"))
+    assert "\u05d0 \u05d1" not in bigrams and "\u05d2 \u05d3" not in bigrams and decoder.words == {"\u05d3\u05d2"}
 
 
 def test_what_is_missing_is_named(model, lines, tmp_path, capsys):
