@@ -56,9 +56,10 @@ def add_line_options(parser: argparse.ArgumentParser) -> None:
 def add_data_options(parser: argparse.ArgumentParser, data_dir: str) -> None:
     """Adds the options that say which lines; `data_dir` is the help of one of them."""
     parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
-    parser.add_argument("--data_dir", nargs="+", help=data_dir)
+    parser.add_argument("--data_dir", action="extend", nargs="+", help=data_dir)
     parser.add_argument(
         "--dataset_option",
+        action="extend",
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
