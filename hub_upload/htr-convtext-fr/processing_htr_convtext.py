@@ -896,9 +896,9 @@ class HTRConvTextProcessor(ProcessorMixin):
     """
     Image processor and tokenizer of a line recogniser in one.
 
-    Texts are in logical order: a network trained on right-to-left script in the order of its code points reads it in
-    that order, and the positions of its characters fall from right to left. One trained on the order in which the
-    characters stand on the line reads in that.
+    Texts are in the order of the labels that a network was trained on. CTC emits from left to right, and so rise the
+    positions of characters and words: those of right-to-left script are where they stand only if the labels were in
+    the order in which the characters stand on the line (`text_order="visual"` of `load_lines`).
 
     Args:
         image_processor ([`HTRConvTextImageProcessor`]): Turns line images into `pixel_values`.
