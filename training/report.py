@@ -3,6 +3,7 @@
 """What an evaluation leaves behind: every line's reading, a report to look at, learning curves."""
 
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,7 @@ WORST_LINES = 50
 CONFUSIONS = 40
 LENGTH_STEP = 10
 SHOWN_HEIGHT = 64
+DOTTED_CIRCLE = "\u25cc"
 CHARACTERS_WRONG = "characters wrong"
 # What the curves show: name in the log, what the legend calls it, colour.
 LOSS_CURVES = (("loss", "loss", "C0"), ("ctc_loss", "CTC loss", "C1"), ("tcm_loss", "TCM loss", "C2"))
@@ -66,7 +68,7 @@ over the number in the transcriptions, so it can exceed 100%.</p>
 <div class="line"><b>{{ line.line_id }}</b>: {{ line.edits }} characters wrong, {{ "%.1f" | format(100 * line.cer) }}%
 <img src="{{ picture }}" alt="line {{ line.line_id }}">
 {% for name, chunks in texts.items() %}
-<div class="text"><b>{{ name }}</b><span>
+<div class="text"><b>{{ name }}</b><span dir="auto">
 {%- for wrong, text in chunks %}{% if wrong %}<mark>{{ text }}</mark>{% else %}{{ text }}{% endif %}{% endfor -%}
 </span></div>
 {% endfor %}
@@ -134,10 +136,18 @@ def marked_texts(line: ReadLine) -> dict[str, list[tuple[bool, str]]]:
 
 
 def named(confusion: tuple[str, str, int]) -> tuple[str, str, int]:
-    """A confusion with words for what cannot be seen."""
+    """A confusion with words for what cannot be seen, and code points of what looks alike, or is drawn on nothing."""
     there, read, number = confusion
-    names = {" ": "(space)"}
-    return names.get(there, there) or "(added)", names.get(read, read) or "(missed)", number
+    return shown(there) or "(added)", shown(read) or "(missed)", number
+
+
+def shown(character: str) -> str:
+    if character == " ":
+        return "(space)"
+    if len(character) != 1 or character.isascii():
+        return character
+    on_a_circle = DOTTED_CIRCLE * unicodedata.category(character).startswith("M")
+    return f"{on_a_circle}{character} (U+{ord(character):04X})"
 
 
 def confusions(lines: Iterable[ReadLine]) -> list[tuple[str, str, int]]:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from htr_convtext.training.evaluation import error_rates_by_group, score_line
-from htr_convtext.training.report import confusions, rates_by, write_evaluation, write_learning_curves
+from htr_convtext.training.report import confusions, named, rates_by, write_evaluation, write_learning_curves
 
 from .conftest import TEXTS
 
@@ -41,6 +41,7 @@ def test_predictions_and_report(raw_lines, tmp_path):
     }
     report = (tmp_path / "test_report.html").read_text(encoding="utf-8")
     assert report.count("data:image/jpeg;base64,") == len(TEXTS)
+    assert report.count('<span dir="auto">') == 2 * len(TEXTS)  # Else Hebrew stands in the order of English.
     assert "&lt;b&gt;&amp;" in report and "<b>&" not in report
     assert report.index("line-3") < report.index("line-5")  # The worst line comes first.
 
@@ -48,6 +49,12 @@ def test_predictions_and_report(raw_lines, tmp_path):
 def test_confusions_count_missed_and_added_characters():
     lines = read(["a lino", "of writen", "text, andd", "llama!", *TEXTS[4:]])
     assert sorted(confusions(lines)) == [("", "d", 1), ("e", "o", 1), ("t", "", 1)]
+
+
+def test_confusions_of_what_looks_alike_and_of_marks_can_be_told_apart():
+    assert named(("o", "\u03bf", 2)) == ("o", "\u03bf (U+03BF)", 2)
+    assert named(("\u05b8", " ", 1)) == ("\u25cc\u05b8 (U+05B8)", "(space)", 1)
+    assert named(("", "\ue8bf", 1)) == ("(added)", "\ue8bf (U+E8BF)", 1)
 
 
 def test_rates_of_groups_are_over_characters():
