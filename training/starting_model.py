@@ -10,6 +10,7 @@ from datasets import Dataset, DatasetDict
 from transformers.utils import logging
 
 from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
+from ..line_datasets.command_line import named_options
 from ..line_datasets.loading import take_split
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import (
@@ -21,6 +22,8 @@ from ..processing_htr_convtext import (
 from .arguments import HTRConvTextTrainingArguments
 from .options import DROPOUT_OPTIONS, DataArguments, ModelArguments
 from .vocabulary import extend_vocabulary, load_tcm
+
+PAPERS_FORM = "NFC"
 
 logger = logging.get_logger(__name__)
 
@@ -47,7 +50,8 @@ def load_model(
                 "Nothing is trained and no model is named: a new one has learnt nothing. Name the folder of the model "
                 "that is to read, --model_name_or_path."
             )
-        return new_model(model_args, new_tokenizer(data_args.dataset, train_lines["text"]))
+        form = named_options(data_args.dataset_option).get("normal_form", PAPERS_FORM)
+        return new_model(model_args, new_tokenizer(data_args.dataset, train_lines["text"], form))
     return trained_model(model_args, args, train_lines)
 
 
@@ -70,9 +74,9 @@ def new_image_processor(args: ModelArguments) -> HTRConvTextImageProcessor:
     )
 
 
-def new_tokenizer(dataset: str, texts: list[str]) -> HTRConvTextTokenizer:
-    """The alphabet of one of the paper's datasets, or else of the training lines."""
-    if dataset in ALPHABETS:
+def new_tokenizer(dataset: str, texts: list[str], form: str = PAPERS_FORM) -> HTRConvTextTokenizer:
+    """The alphabet of one of the paper's datasets, or else, as in another normal form, of the training lines."""
+    if dataset in ALPHABETS and form == PAPERS_FORM:
         return HTRConvTextTokenizer.from_alphabet(ALPHABETS[dataset])
     if not texts:
         raise ValueError("There are no training lines to take the alphabet from.")

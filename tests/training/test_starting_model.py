@@ -8,6 +8,7 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict
 
+from htr_convtext import ALPHABETS
 from htr_convtext.training import DataArguments, ModelArguments
 from htr_convtext.training.starting_model import load_model, trained_model, trained_processor
 
@@ -40,6 +41,15 @@ def test_nothing_is_read_with_a_network_that_has_learnt_nothing(dataset):
     lines = DatasetDict(test=Dataset.from_dict({"line_id": ["a"], "text": ["one"]}))
     with pytest.raises(ValueError, match="Name the folder of the model that is to read, --model_name_or_path"):
         load_model(ModelArguments(size="lite"), DataArguments(dataset), SimpleNamespace(do_train=False), lines)
+
+
+def test_lines_of_a_paper_in_another_normal_form_have_an_alphabet_of_their_own():
+    """Such a training stopped at the first line, at a mark that the paper's alphabet does not have."""
+    lines = DatasetDict(train=Dataset.from_dict({"line_id": ["a"], "text": ["Tie\u0302\u0301ng"]}))
+    for option, alphabet in (([], ALPHABETS["vnondb"]), (["normal_form=NFD"], "Tegin\u0301\u0302")):
+        data = DataArguments(dataset="vnondb", dataset_option=option)
+        processor, *_ = load_model(ModelArguments(size="tiny"), data, SimpleNamespace(do_train=True), lines)
+        assert processor.tokenizer.alphabet == alphabet
 
 
 def test_a_model_of_half_precision_is_trained_in_single(make_model, processor, tmp_path):
