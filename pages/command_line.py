@@ -31,6 +31,10 @@ def parse_arguments(description: str | None, arguments: Sequence[str]) -> argpar
     add_reading_options(parser)
     add_running_options(parser)
     options = parser.parse_args(arguments)
+    for name in ("batch_size", "num_workers"):
+        number = getattr(options, name)
+        if number is not None and number < 1:
+            parser.error(f"--{name} must be at least 1. Got {number}.")
     options.mode = "resume" if options.resume else "overwrite" if options.overwrite else "new"
     try:
         options.backend = choose_backend(options.backend, options.model)

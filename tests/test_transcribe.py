@@ -167,6 +167,13 @@ def test_another_backend_than_the_models_is_named(transcribe, letters, model_fol
     assert parsed.backend == "onnx"
 
 
+@pytest.mark.parametrize("option", ["--batch_size", "--num_workers"])
+def test_numbers_of_lines_and_threads_are_at_least_one(tmp_path, capsys, option):
+    with pytest.raises(SystemExit):
+        parse_arguments(None, ["letters", "--model", str(tmp_path), "--output", "out", option, "-1"])
+    assert f"{option} must be at least 1. Got -1." in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_kills_at_any_point_change_nothing(root, letters, model_folder, tmp_path, drawn_pages, monkeypatch, request):
     kills = request.config.getoption("kills")
