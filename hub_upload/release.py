@@ -81,11 +81,11 @@ def release(
 
         images = [image for folder in data_dirs for image in load_split("lines", [folder], "train", lines)["image"]]
         update_bn(batches_of_lines(images, processor), network)
-    if (data_dirs or len(models) > 1) and processor.calibration != (
-        fresh := without_calibration(processor)
-    ).calibration:
-        print("The calibration was fitted to other weights and is gone: python -m htr_convtext.decoding.calibrate")
-        processor = fresh
+    if data_dirs or len(models) > 1:
+        calibration = processor.calibration
+        processor = without_calibration(processor)
+        if processor.calibration != calibration:
+            print("The calibration was fitted to other weights and is gone: python -m htr_convtext.decoding.calibrate")
     for old in output.glob(CODE):  # saving would write through links
         old.unlink()
     network.save_pretrained(output)

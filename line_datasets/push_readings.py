@@ -23,7 +23,7 @@ from datasets.exceptions import DatasetGenerationError
 
 from ..console import print_any_character
 from ..pages import CropOptions, TranscribedLine, TranscribedPage, cut_line, open_source, plan_cut
-from ..pages.geometry import right_to_left
+from ..pages.geometry import any_right_to_left
 from ..pages.kept_pages import FOLDER, crop_of, page_from_json
 from .formats.page_folders import as_png
 from .labels import normalize_text
@@ -105,7 +105,7 @@ def page_rows(page: TranscribedPage, crop: CropOptions) -> Iterator[dict[str, An
         return
     picture = open_source(page.source, page.page)
     size = (page.page.width or picture.width, page.page.height or picture.height)
-    leftwards = any(right_to_left(line.text) for line in page.lines)
+    leftwards = any_right_to_left(line.text for line in page.lines)
     for number, line in lines:
         cut, _ = plan_cut(line.line, size, leftwards)
         yield {

@@ -6,7 +6,7 @@ import functools
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
@@ -128,6 +128,11 @@ def right_to_left(text: str) -> bool:
     return not text.isascii() and any(unicodedata.bidirectional(character) in RIGHT_TO_LEFT for character in text)
 
 
+def any_right_to_left(texts: Iterable[str]) -> bool:
+    """Whether one of a page's texts has such a script: its numbers and foreign names hang from the same baselines."""
+    return any(map(right_to_left, texts))
+
+
 def mainly_right_to_left(text: str) -> bool:
     """Whether a text has more letters of scripts that are read from right to left than of others."""
     directions = [unicodedata.bidirectional(character) for character in text]
@@ -147,8 +152,7 @@ def reading_angle(
     Args:
         baseline: Points of the baseline; unknown if there are less than two.
         outline: Points of the outline.
-        right_to_left: Whether a script of the page is read from right to left: its numbers and foreign names hang
-            from the same baselines.
+        right_to_left: Whether a script of the page is read from right to left, see [`any_right_to_left`].
     """
     if len(baseline) < 2 or baseline[0] == baseline[-1]:
         xs, ys = zip(*outline, strict=True) if outline else ((0.0,), (1.0,))

@@ -101,10 +101,8 @@ class KeptPages:
             source: A page of the document; None for the tables.
             made_of: What else they depend on, beside the pages' readings; see [`made_otherwise`].
         """
-        before, stamps = (
-            self.noted(source),
-            {self.key(path): file_stamp(path) for path in paths if os.path.exists(path)},
-        )
+        before = self.noted(source)
+        stamps = {self.key(path): file_stamp(path) for path in paths if os.path.exists(path)}
         made = before["made_of"] | dict.fromkeys(stamps, made_of)
         content = {"document": document_of(source), "files": before["files"] | stamps, "made_of": made}
         write_whole(self.noted_path(source), json.dumps(content).encode())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..pages import CropOptions, cut_line, plan_cut
-from ..pages.geometry import right_to_left, wrong_outline
+from ..pages.geometry import any_right_to_left, wrong_outline
 from ..pages.whole_files import whole_file, write_whole
 from .project import DONE, PageFiles, Project, ProjectError, WorkLine
 
@@ -107,7 +107,7 @@ def write_lines(
     lists: dict[str, list[str]] = {TRAIN: [], KEPT: []}
     for page in project.pages():
         names = lists[KEPT if page.name in kept else TRAIN]
-        leftwards = any(right_to_left(line.text) for line in project.lines(page))
+        leftwards = any_right_to_left(line.text for line in project.lines(page))
         for line in trainable(project, page):
             tell(sum(map(len, lists.values())))
             name = f"{page.name.replace('/', '_')}_{line.place:03d}.png"

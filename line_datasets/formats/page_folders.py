@@ -23,7 +23,7 @@ from ...pages import (
     read_pages,
 )
 from ...pages.finding_files import files_below
-from ...pages.geometry import right_to_left, wrong_outline
+from ...pages.geometry import any_right_to_left, wrong_outline
 from ...pages.page_files import PAGE_ROOTS, ImageFrame, claim, in_order_of_preference, root_name
 from ...pages.page_images import PageImage
 from ..line import Line, Lines, files_outside, split_folders_or_all
@@ -133,7 +133,7 @@ def page_lines(
 
 def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> Iterator[tuple[str, str, Cut]]:
     """Number within the page, transcription and place of each line with text; what is wrong with one is noted."""
-    leftwards = any(right_to_left(line.text) for line in page.lines)
+    leftwards = any_right_to_left(line.text for line in page.lines)
     for index, line in enumerate(page.lines):
         text, problem, odd, confidence = line.transcription
         if problem:

@@ -30,7 +30,7 @@ from pypdf.generic import (
 )
 
 from ...processing_htr_convtext import pillow_limit
-from ..geometry import RIGHT_TO_LEFT, Point, mainly_right_to_left, reading_angle, right_to_left
+from ..geometry import RIGHT_TO_LEFT, Point, any_right_to_left, mainly_right_to_left, reading_angle
 from ..page_images import go_to_frame, plan_page_image
 from ..page_sources import is_xml, open_source
 from ..transcript import TranscribedLine, TranscribedPage
@@ -162,7 +162,7 @@ def add_layers(
         resources[NameObject("/XObject")] = DictionaryObject({NameObject("/Page"): picture})
         layers.append(f"q {numbers(width, 0, 0, height, 0, 0)} cm /Page Do Q")
     scale = (width / size[0], height / size[1])
-    leftwards = any(right_to_left(line.text) for line in page.lines)
+    leftwards = any_right_to_left(line.text for line in page.lines)
     for number, line in enumerate(page.lines):
         layers.append(text_object(placed_line(line, scale, height, leftwards), number, name, codes))
     content = f"q {numbers(*matrix)} cm\n" + "\n".join(layer for layer in layers if layer) + "\nQ"
