@@ -14,7 +14,9 @@ import argparse
 import datetime
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -27,9 +29,11 @@ from htr_convtext.pages.command_line import parse_arguments, settings_of
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.results import (
     documents_of,
+    may_be_replaced,
     prepare_output,
     problems_of,
     summary,
+    write_as_read,
     write_outputs,
     write_tables,
 )
@@ -46,18 +50,24 @@ def main() -> None:
     accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)])
     try:
         found = find_pages(options.inputs, options.output)
+        documents = documents_of(found.sources)
         kept = KeptPages(options.output, settings_of(options))
         accelerator.wait_for_everyone()  # What tells results from inputs is removed next.
         if accelerator.is_main_process:
-            prepare_output(options.output, documents_of(found.sources), options.format, kept, options.mode)
+            prepare_output(options.output, documents, options.format, kept, options.mode)
         accelerator.wait_for_everyone()
         recognizer = load_recognizer(options, accelerator.device)
         decoder = load_decoder(options.language_model, recognizer)
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(f"transcribe.py: {error}") from error
-    problems = read_share(found.sources, recognizer, decoder, kept, options, accelerator)
+    waits = [must_wait(document, options.output, accelerator.num_processes) for document in documents]
+    early = [document for document, wait in zip(documents, waits, strict=True) if not wait]
+    problems = read_share(found.sources, early, recognizer, decoder, kept, options, accelerator)
     accelerator.wait_for_everyone()
-    problems = gather_object(problems + write_share(found.sources, kept, options, accelerator))
+    problems += write_share(list(compress(documents, waits)), kept, options, accelerator)
+    if accelerator.is_main_process:
+        problems += write_tables(found.sources, options.format, options.output, kept)
+    problems = gather_object(problems)
     if accelerator.is_main_process:
         problems = [*found.problems, *unknown_types(found.sources, options.reading), *problems]
         print(*summary(problems, found.ignored), sep="\n", file=sys.stderr)
@@ -67,30 +77,35 @@ def main() -> None:
     sys.exit(accelerator.is_main_process and any(problem.is_failure for problem in problems))
 
 
+def must_wait(document: Sequence[PageSource], output: Path, processes: int) -> bool:
+    """Whether a document is written once all are read: several processes read it, or its file may be replaced."""
+    return (processes > 1 and len(document) > 1) or may_be_replaced(document, output)
+
+
 def read_share(
     sources: list[PageSource],
+    early: list[list[PageSource]],
     recognizer: HTRConvTextPipeline,
     decoder: HTRConvTextDecoder | None,
     kept: KeptPages,
     options: argparse.Namespace,
     accelerator: Accelerator,
 ) -> list[Problem]:
-    """Reads this process's share of the pages, keeps each as it is read, and says what went wrong."""
+    """Reads and keeps this process's share of the pages, writes documents that it has read, tells what went wrong."""
     share = sources[accelerator.process_index :: accelerator.num_processes]
     running = {"batch_size": options.batch_size, "num_workers": options.num_workers, "model_name": options.model}
     pages = transcribe(share, recognizer, options.reading, decoder=decoder, kept=kept, **running)
-    return [problem for page in with_progress(pages, len(share), accelerator) for problem in problems_of(page)]
+    pages = with_progress(pages, len(share), accelerator)
+    written = write_as_read(pages, early, options.format, options.output, kept)
+    return [problem for page, wrong in written for problem in (*problems_of(page), *wrong)]
 
 
 def write_share(
-    sources: list[PageSource], kept: KeptPages, options: argparse.Namespace, accelerator: Accelerator
+    documents: list[list[PageSource]], kept: KeptPages, options: argparse.Namespace, accelerator: Accelerator
 ) -> list[Problem]:
-    """Writes this process's share of the documents; the first one writes the tables, one file each for all lines."""
-    share = documents_of(sources)[accelerator.process_index :: accelerator.num_processes]
-    wrong = [problem for each in share for problem in write_outputs(each, options.format, options.output, kept)]
-    if accelerator.is_main_process:
-        wrong += write_tables(sources, options.format, options.output, kept)
-    return wrong
+    """Writes this process's share of some documents."""
+    share = documents[accelerator.process_index :: accelerator.num_processes]
+    return [problem for each in share for problem in write_outputs(each, options.format, options.output, kept)]
 
 
 def load_recognizer(options: argparse.Namespace, device: torch.device) -> HTRConvTextPipeline:

@@ -34,7 +34,7 @@ from htr_convtext.pages.geometry import Point
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.line_readers import LineReaders, alike
 from htr_convtext.pages.outputs import write_document
-from htr_convtext.pages.results import documents_of, write_outputs
+from htr_convtext.pages.results import documents_of, write_as_read
 from htr_convtext.pages.transcript import TranscribedLine
 from htr_convtext.pages.transcription import BATCH_SIZE, BATCHES_TO_SORT, prepare_page, transcribe
 from htr_convtext.pipeline_htr_convtext import PreparedLine
@@ -107,14 +107,13 @@ def time_folder(folder: Path, recognizer: HTRConvTextPipeline) -> list[str]:
     sources, output = find_pages([folder]).sources, folder.with_name(f"{folder.name}, read")
     marks = {max(1, round(mark * len(sources))) for mark in MARKS}
     kept, lines, peaks, started = KeptPages(output, {}), 0, [], time.perf_counter()
-    for number, page in enumerate(transcribe(sources, recognizer, LINES, kept=kept), 1):
+    pages = transcribe(sources, recognizer, LINES, kept=kept)
+    written = write_as_read(pages, documents_of(sources), ["page", "txt"], output, kept)
+    for number, (page, problems) in enumerate(written, 1):
+        assert not problems, problems
         lines += len(page.lines)
         if number in marks:
             peaks.append(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
-    problems = [
-        wrong for document in documents_of(sources) for wrong in write_outputs(document, ["page", "txt"], output, kept)
-    ]
-    assert not problems, problems
     seconds = time.perf_counter() - started
     rates = [len(sources) / seconds, lines / seconds, 1e3 * seconds / lines]
     for own in network_seconds(sources, recognizer):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from .finding_files import real_path
 from .kept_pages import KeptPages
 from .outputs import (
     collection_files,
@@ -145,6 +146,43 @@ def write_outputs(
         for page in pages:
             kept.write(page)
             os.utime(kept.path(page.source), ns=(oldest, oldest))
+
+
+def may_be_replaced(document: Sequence[PageSource], folder: Path) -> bool:
+    """Whether the file that came in lies where results are written."""
+    return real_path(document[0].document).is_relative_to(folder.resolve())
+
+
+def write_as_read(
+    pages: Iterable[TranscribedPage],
+    documents: Sequence[Sequence[PageSource]],
+    formats: Sequence[str],
+    folder: Path,
+    kept: KeptPages,
+) -> Iterator[tuple[TranscribedPage, list[Problem]]]:
+    """
+    Passes pages on and, with the last page of a document that was read, writes its outputs.
+
+    Args:
+        pages: The pages as they are read and kept.
+        documents: Those to be written, but for those that [`may_be_replaced`]: a run that goes on after this one reads
+            files that came in once more, as they were.
+        formats: The formats to be written.
+        folder: The folder of the results.
+        kept: Where pages are kept.
+
+    Returns:
+        Each page, and what kept its document from being written if it is the last of one.
+    """
+    unread = {document[0].document_name: len(document) for document in documents}
+    whole = {document[0].document_name: document for document in documents}
+    for page in pages:
+        name, problems = page.source.document_name, []
+        if name in unread:
+            unread[name] -= 1
+            if not unread[name]:
+                problems = list(write_outputs(whole[name], formats, folder, kept))
+        yield page, problems
 
 
 def write_tables(

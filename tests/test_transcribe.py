@@ -11,13 +11,14 @@ import shutil
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from accelerate import Accelerator
 
-from htr_convtext import HTRConvTextDecoder, HTRConvTextTokenizer
+from htr_convtext import HTRConvTextDecoder, HTRConvTextTokenizer, pages
 from htr_convtext.pages.command_line import parse_arguments
 
 KILLS_OF_ONE_RUN = 3
@@ -213,6 +214,25 @@ def test_kills_at_any_point_change_nothing(root, letters, model_folder, tmp_path
         assert not list((tmp_path / output).rglob(".*.part"))
     print(f"{killed} of {len(places)} runs were killed; files that were there then: {sorted(places)}")
     assert killed >= 0.6 * kills and max(places) > 0
+
+
+def test_a_document_is_written_as_soon_as_it_is_read(transcribe, letters, model_folder, tmp_path, monkeypatch):
+    options = (letters, "--model", model_folder, "--format", "page", "txt")
+    read = pages.transcribe
+
+    def stopped(sources, *arguments, **others):
+        yield from islice(read(sources, *arguments, **others), 4)
+        raise SystemExit("stopped")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pages, "transcribe", stopped)
+        assert transcribe(*options, "--output", tmp_path / "out").said.endswith("stopped")
+        early = results(tmp_path / "out")
+        assert {name.partition(".")[0] for name in early} == {"book", "book_0001", "book_0002", "line", "page_0"}
+        assert transcribe(*options, "--output", letters, "--overwrite").said.endswith("stopped")
+        assert "<Unicode>" not in (letters / "page_0.xml").read_text()
+    assert transcribe(*options, "--output", tmp_path / "out", "--resume").status == 0
+    assert early.items() < results(tmp_path / "out").items()
 
 
 @pytest.mark.slow
