@@ -32,14 +32,13 @@ from pypdf.generic import (
 from ...processing_htr_convtext import pillow_limit
 from ..geometry import RIGHT_TO_LEFT, Point, any_right_to_left, mainly_right_to_left, reading_angle
 from ..page_images import go_to_frame, plan_page_image
-from ..page_sources import is_xml, open_source
+from ..page_sources import is_pdf, is_xml, open_source
+from ..pdf_files import POINTS_AN_INCH
 from ..transcript import TranscribedLine, TranscribedPage
 from ..whole_files import whole_file
 from .html_page import page_size
 from .line_content import clean_text, words_or_line
-from .picture_files import PDF
 
-POINTS_PER_INCH = 72
 # A resolution outside these is that of a program which knew none; the page is then as long as A4.
 CREDIBLE_DPI = (100, 1200)
 A4_LENGTH = 842
@@ -104,7 +103,7 @@ def write_pdf(pages: Sequence[TranscribedPage], path: Path, now: datetime.dateti
 
 def copy_of(document: Path) -> PdfWriter | None:
     """A PDF to be written to; None if the document is none, or one that only its picture can be taken of."""
-    if document.suffix.lower() != PDF:
+    if not is_pdf(document):
         return None
     try:
         reader = PdfReader(document)
@@ -124,12 +123,12 @@ def has_text(sheet: PageObject) -> bool:
 def new_sheet(writer: PdfWriter, page: TranscribedPage) -> PageObject:
     """An empty page of the size that the picture had on paper, where that is told."""
     width, height, dpi = page.page.width, page.page.height, 0.0
-    if page.source.image.suffix.lower() != PDF:
+    if not is_pdf(page.source.image):
         with pillow_limit(None), Image.open(page.source.image) as opened:
             seek_page(opened, page)
             width, height = page_size(page.page, opened)
             dpi = float(opened.info.get("dpi", (0, 0))[0] or 0) * max(width, height) / max(opened.size)
-    points = max(width, height) / dpi * POINTS_PER_INCH if CREDIBLE_DPI[0] <= dpi <= CREDIBLE_DPI[1] else A4_LENGTH
+    points = max(width, height) / dpi * POINTS_AN_INCH if CREDIBLE_DPI[0] <= dpi <= CREDIBLE_DPI[1] else A4_LENGTH
     scale = min(points, LONGEST_SIDE) / max(width, height)
     return writer.add_blank_page(width * scale, height * scale)
 
@@ -226,7 +225,7 @@ def add_picture(writer: PdfWriter, page: TranscribedPage) -> tuple[IndirectObjec
 def picture_data(page: TranscribedPage) -> tuple[bytes, Image.Image]:
     """The compressed picture, and an image of its size and mode: a JPEG as it is, black and white without loss."""
     source = page.source
-    if source.image.suffix.lower() != PDF:
+    if not is_pdf(source.image):
         with pillow_limit(None), Image.open(source.image) as opened:
             seek_page(opened, page)
             upright = opened.getexif().get(ExifTags.Base.Orientation, 1) == 1
