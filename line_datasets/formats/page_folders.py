@@ -144,10 +144,11 @@ def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> It
             problems.add(where, f"line {line.identifier} {wrong}")
             continue
         cut, warning = plan_cut(line, plan.size, leftwards)
-        uncertain = confidence is not None and confidence < 1
-        for kind in (odd, warning, "texts with a confidence, so by a recogniser: were they corrected?" * uncertain):
-            if kind:
-                problems.warn(f"{where}, line {line.identifier}", kind)
+        oddities = [kind for kind in (odd, warning) if kind]
+        if confidence is not None and confidence < 1:
+            oddities.append("texts with a confidence, so by a recogniser: were they corrected?")
+        for kind in oddities:
+            problems.warn(f"{where}, line {line.identifier}", kind)
         yield f"{index:03d}", text, cut
 
 
