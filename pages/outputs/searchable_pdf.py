@@ -150,21 +150,15 @@ def add_layers(
     """Puts the picture, unless what is there is kept, and the words on a page."""
     width, height, matrix = shown_page(sheet)
     resources = DictionaryObject(sheet.get("/Resources", DictionaryObject()).get_object() if keep else {})
-    fonts = DictionaryObject(resources.get("/Font", DictionaryObject()).get_object())
-    name = free_name(fonts)
-    fonts[NameObject(name)] = font
-    resources[NameObject("/Font")] = fonts
+    name = name_font(resources, font)
     size = (page.page.width, page.page.height)
     layers = []
     if not keep:
         picture, size = add_picture(writer, page)
         resources[NameObject("/XObject")] = DictionaryObject({NameObject("/Page"): picture})
         layers.append(f"q {numbers(width, 0, 0, height, 0, 0)} cm /Page Do Q")
-    scale = (width / size[0], height / size[1])
-    leftwards = any_right_to_left(line.text for line in page.lines)
-    for number, line in enumerate(page.lines):
-        layers.append(text_object(placed_line(line, scale, height, leftwards), number, name, codes))
-    content = f"q {numbers(*matrix)} cm\n" + "\n".join(layer for layer in layers if layer) + "\nQ"
+    layers += text_objects(page, (width / size[0], height / size[1]), height, name, codes)
+    content = "\n".join([f"q {numbers(*matrix)} cm", *layers, "Q"])
     before = contents(sheet) if keep else []
     # What the page had may leave its graphics state changed.
     guarded = [add_stream(writer, b"q"), *before, add_stream(writer, b"Q")] if before else []
@@ -192,10 +186,14 @@ def contents(sheet: PageObject) -> list[IndirectObject]:
     return list(inner) if isinstance(inner, ArrayObject) else [sheet.raw_get("/Contents")]
 
 
-def free_name(fonts: DictionaryObject) -> str:
+def name_font(resources: DictionaryObject, font: IndirectObject) -> str:
+    """Puts a font among those of a page, under a name that none of them has."""
+    fonts = DictionaryObject(resources.get("/Font", DictionaryObject()).get_object())
     number = 0
     while f"/Words{number}" in fonts:
         number += 1
+    fonts[NameObject(f"/Words{number}")] = font
+    resources[NameObject("/Font")] = fonts
     return f"/Words{number}"
 
 
@@ -241,6 +239,16 @@ def picture_data(page: TranscribedPage) -> tuple[bytes, Image.Image]:
     content = BytesIO()
     image.save(content, "JPEG", quality=JPEG_QUALITY)
     return content.getvalue(), image
+
+
+def text_objects(
+    page: TranscribedPage, scale: tuple[float, float], page_height: float, font: str, codes: dict[str, int]
+) -> list[str]:
+    """The operators that write the words of each line that has any; for the scale see [`placed_line`]."""
+    leftwards = any_right_to_left(line.text for line in page.lines)
+    placed = [placed_line(line, scale, page_height, leftwards) for line in page.lines]
+    written = [text_object(words, number, font, codes) for number, words in enumerate(placed)]
+    return [text for text in written if text]
 
 
 def placed_line(
