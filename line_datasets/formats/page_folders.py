@@ -30,6 +30,7 @@ from ..line import Line, Lines, files_outside, split_folders_or_all
 from ..problems import Problems
 
 PLAIN_FOLDERS = ("Images", "images", "img", "image", "page", "alto")
+# Nothing is lost at any level, and the usual one takes more than twice as long, for a tenth of the bytes.
 PNG_COMPRESSION = 1
 
 
