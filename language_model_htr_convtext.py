@@ -133,16 +133,11 @@ class HTRConvTextDecoder:
         if config_path is None:
             return None
         config = read_config(config_path)
-        arpa, words = (
-            find_file(folder, name, loading, config_path) if config.pop(key) else None
-            for name, key in ((DECODER_ARPA, "has_language_model"), (DECODER_WORDS, "has_words"))
-        )
+        has_arpa, has_words = config.pop("has_language_model"), config.pop("has_words")
+        arpa = find_part(folder, DECODER_ARPA, loading, config_path) if has_arpa else None
+        words = read_words(find_part(folder, DECODER_WORDS, loading, config_path)) if has_words else []
         try:
-            known = Path(words).read_text(encoding="utf-8").split() if words else ()
-        except ValueError as error:
-            raise ValueError(f"{words}: {error}") from error
-        try:
-            decoder = cls(words=known, **config)
+            decoder = cls(words=words, **config)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{config_path}: {error}") from error
         if arpa:
@@ -220,7 +215,7 @@ class HTRConvTextDecoder:
     def _decode_line(self, logits: torch.Tensor, blank_id: int, readings: int) -> list[CTCHypothesis]:
         ranked = self.rank(self.search(logits))[:readings]
         paths = torch.tensor([path for path, *_ in ranked], dtype=torch.long).reshape(len(ranked), len(logits))
-        space_id = self.alphabet.find(" ") + 1 or None
+        space_id = self.alphabet.index(" ") + 1 if " " in self.alphabet else None
         hypotheses = score_paths(logits[None].expand(len(ranked), -1, -1), paths, blank_id, space_id)
         for hypothesis, (_, _, log_score) in zip(hypotheses, ranked, strict=True):
             hypothesis.log_score = log_score
@@ -376,15 +371,8 @@ def load_engine(alphabet: str, arpa: bytes | None) -> tuple[Any, Any]:
             raise ValueError(f"The language model is damaged; KenLM says: {error}") from error
 
 
-def find_file(
-    folder: str | os.PathLike, name: str, loading: Mapping[str, Any], wanted_by: str | None = None
-) -> str | None:
-    """
-    Path of a decoder's file, in the folder itself or, where that is a model's, in `language_model`.
-
-    Raises:
-        ValueError: If there is none, and a decoder's configuration says that there is.
-    """
+def find_file(folder: str | os.PathLike, name: str, loading: Mapping[str, Any]) -> str | None:
+    """Path of a decoder's file, in the folder itself or, where that is a model's, in `language_model`."""
     missing_is_none = {
         "_raise_exceptions_for_missing_entries": False,
         "_raise_exceptions_for_connection_errors": False,
@@ -397,9 +385,20 @@ def find_file(
             path = None
         if path is not None:
             return path
-    if wanted_by is not None:
-        raise ValueError(f"{wanted_by}: {name}, which belongs to it, is missing in {os.fspath(folder)}.")
     return None
+
+
+def find_part(folder: str | os.PathLike, name: str, loading: Mapping[str, Any], config_path: str) -> str:
+    """
+    Path of a file that a decoder's configuration says there is.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    path = find_file(folder, name, loading)
+    if path is None:
+        raise ValueError(f"{config_path}: {name}, which belongs to it, is missing in {os.fspath(folder)}.")
+    return path
 
 
 def or_unreachable(name: str | os.PathLike) -> str:
@@ -416,6 +415,13 @@ def read_config(path: str) -> dict[str, Any]:
     if missing:
         raise ValueError(f"{path}: {', '.join(sorted(missing))} missing; this is no decoder's configuration.")
     return config
+
+
+def read_words(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").split()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -485,8 +491,8 @@ def difference(have: Iterable[str], expected: Iterable[str]) -> str:
     """How two alphabets differ, in words."""
     lacking = sorted(set(expected) - set(have))
     extra = sorted(set(have) - set(expected))
-    parts = [f"it lacks {lacking}"] * bool(lacking) + [f"it has {extra} besides"] * bool(extra)
-    return " and ".join(parts) or "the same characters in another order"
+    parts = [f"it lacks {lacking}" if lacking else "", f"it has {extra} besides" if extra else ""]
+    return " and ".join(filter(None, parts)) or "the same characters in another order"
 
 
 def normalize(text: str, form: str) -> str:

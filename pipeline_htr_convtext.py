@@ -319,7 +319,7 @@ class HTRConvTextPipeline(Pipeline):
 
     def enter_inference_mode(self) -> None:
         with OPTIMIZING:
-            if is_offloaded(self.model):
+            if has_weights_elsewhere(self.model):
                 self.model.eval()
             elif not self.model.is_optimized_for_inference:
                 self.model.optimize_for_inference()
@@ -582,25 +582,32 @@ def bands_of_strip(profile: np.ndarray) -> list[float]:
     ground = percentile(ordered.__getitem__, len(ordered), 2)
     profile, ordered = profile - ground, ordered - ground
     least = BAND * percentile(ordered.__getitem__, len(ordered), 99)
-    edges, is_whole = [0], []
-    is_rising, peak, valley, lowest, before = True, 0.0, 0.0, 0, float(profile[0])
-    for row, value in enumerate(profile.tolist()):
+    peaks, valleys = peaks_and_valleys(profile.tolist(), least)
+    begins = [0, *valleys][: len(peaks)]
+    is_whole = [bool(profile[begin] <= CUT * peak) for begin, peak in zip(begins, peaks, strict=True)]
+    if len(valleys) < len(peaks):  # The image ends before the last band does.
+        is_whole[-1] &= bool(peaks[-1] > 0 and peaks[-1] >= least and profile[-1] <= CUT * peaks[-1])
+    heights = np.add.reduceat(np.minimum(np.maximum(profile, 0), least), begins)
+    return [float(height) for height, whole in zip(heights, is_whole, strict=True) if whole]
+
+
+def peaks_and_valleys(profile: Sequence[float], least: float) -> tuple[list[float], list[int]]:
+    """Heights of the peaks, and the row of the valley behind each; the last may lack one, or be less than `least`."""
+    peaks: list[float] = [0.0]
+    valleys: list[int] = []
+    is_rising = True
+    for row, value in enumerate(profile):
         if is_rising:
-            if value > peak:
-                peak = value
-            elif value < VALLEY * peak and peak >= least:
-                is_whole.append(before <= CUT * peak)
-                is_rising, valley, lowest = False, value, row
-        else:
-            if value < valley:
-                valley, lowest = value, row
-            if value > max(valley / VALLEY, least):
-                is_rising, peak, before = True, value, valley
-                edges.append(lowest)
-    if is_rising and peak > 0 and peak >= least:
-        is_whole.append(max(before, profile[-1]) <= CUT * peak)
-    heights = np.add.reduceat(np.minimum(np.maximum(profile, 0), least), edges)
-    return [float(height) for height, whole in zip(heights, is_whole, strict=False) if whole]
+            peaks[-1] = max(peaks[-1], value)
+            if peaks[-1] >= least and value < VALLEY * peaks[-1]:
+                valleys.append(row)
+                is_rising = False
+        elif value < profile[valleys[-1]]:
+            valleys[-1] = row
+        elif value > max(profile[valleys[-1]] / VALLEY, least):
+            peaks.append(value)
+            is_rising = True
+    return peaks, valleys
 
 
 def smooth(profile: np.ndarray, sigma: float = 2.0, reach: int = 6) -> np.ndarray:
@@ -761,7 +768,7 @@ def without_none(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def is_offloaded(model) -> bool:
+def has_weights_elsewhere(model) -> bool:
     """Whether accelerate keeps weights of the model elsewhere until they are needed, where they cannot be fused."""
     return any(parameter.is_meta for parameter in getattr(model, "parameters", tuple)())
 
@@ -774,7 +781,7 @@ def computing_device_first(model) -> Iterator[None]:
     (`Pipeline.__init__`, 4.57 to 5.24).
     """
     device_map = getattr(model, "hf_device_map", None)
-    if not device_map and not is_offloaded(model):
+    if not device_map and not has_weights_elsewhere(model):
         yield
         return
     computing = [item for item in (device_map or {}).items() if item[1] not in ("disk", "meta")]

@@ -506,30 +506,16 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         # What is said about the steps becomes an attribute, as in transformers; that of one call only does not.
         fixed = {name for name in FIXED_IMAGE_OPTIONS if not name.startswith("do_")}
         super().__init__(**{name: value for name, value in kwargs.items() if name not in fixed})
-        size = {"height": 64, "width": 512} if size is None else size
-        if not isinstance(size, Mapping) or {"height", "width"} != {k for k in size if size[k] is not None}:
-            raise ValueError(f'size must be {{"height": pixels, "width": pixels}}. Got {size!r}.')
-        size = {"height": size["height"], "width": size["width"]}
-        if not all(same_kind(pixels, 1) for pixels in size.values()) or min(size.values()) < 1:
-            raise ValueError(
-                f'size must be {{"height": pixels, "width": pixels}}, both whole and at least 1. Got {size}.'
-            )
         if pad_to_multiple_of < 1:
             raise ValueError(f"pad_to_multiple_of must be at least 1. Got {pad_to_multiple_of}.")
-        cutoff = None if autocontrast_cutoff is None else list(autocontrast_cutoff)
-        if cutoff is not None and (len(cutoff) != 2 or min(cutoff) < 0 or sum(cutoff) >= 100):
-            raise ValueError(
-                "autocontrast_cutoff must be two percentages, of dark and of light pixels, below 100 together. "
-                f"Got {cutoff}."
-            )
-        self.size = size
+        self.size = {"height": 64, "width": 512} if size is None else checked_size(size)
         self.resample = int(resample)
         self.rescale_factor = rescale_factor
         self.padding_value = padding_value
         self.keep_aspect_ratio = keep_aspect_ratio
         self.pad_to_multiple_of = pad_to_multiple_of
         self.frame_stride = frame_stride
-        self.autocontrast_cutoff = cutoff
+        self.autocontrast_cutoff = None if autocontrast_cutoff is None else checked_cutoff(autocontrast_cutoff)
 
     @classmethod
     def from_dict(cls, image_processor_dict: dict[str, Any], **kwargs):
@@ -675,6 +661,34 @@ class HTRConvTextImageProcessor(BaseImageProcessor):
         return np.asarray(resized), self.padded_width(grey.height, grey.width)
 
 
+def checked_size(size: Any) -> dict[str, int]:
+    """
+    Raises:
+        ValueError: If it is not a height and a width in pixels.
+    """
+    if not isinstance(size, Mapping) or {"height", "width"} != {k for k in size if size[k] is not None}:
+        raise ValueError(f'size must be {{"height": pixels, "width": pixels}}. Got {size!r}.')
+    sides = {"height": size["height"], "width": size["width"]}
+    if not all(same_kind(pixels, 1) for pixels in sides.values()) or min(sides.values()) < 1:
+        raise ValueError(
+            f'size must be {{"height": pixels, "width": pixels}}, both whole and at least 1. Got {sides}.'
+        )
+    return sides
+
+
+def checked_cutoff(cutoff: Sequence[float]) -> list[float]:
+    """
+    Raises:
+        ValueError: If it is not the percentages of dark and of light pixels.
+    """
+    if len(cutoff) != 2 or min(cutoff) < 0 or sum(cutoff) >= 100:
+        raise ValueError(
+            "autocontrast_cutoff must be two percentages, of dark and of light pixels, below 100 together. "
+            f"Got {list(cutoff)}."
+        )
+    return list(cutoff)
+
+
 class HTRConvTextTokenizer(PreTrainedTokenizer):
     """
     One token id for each character (Unicode code point), 0 for the CTC blank. Encoding and decoding map characters and
@@ -683,6 +697,7 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
 
     Args:
         vocab_file: JSON file that maps the blank and every character to its class.
+        alphabet: The characters of the classes 1, 2, ..., where there is no such file yet; or those of the file.
 
     Raises:
         ValueError: If the vocabulary's classes are not 0 (the blank), 1, 2, ... or an entry is no single character.
@@ -703,7 +718,8 @@ class HTRConvTextTokenizer(PreTrainedTokenizer):
             alphabet = saved
         if not alphabet:
             raise ValueError("A tokenizer needs a vocabulary: pass vocab_file, or use from_alphabet or from_texts.")
-        self.alphabet = check_alphabet(alphabet)
+        check_alphabet(alphabet)
+        self.alphabet = alphabet
         self._ids = {BLANK_TOKEN: 0, **{character: i for i, character in enumerate(alphabet, start=1)}}
         self._tokens = [BLANK_TOKEN, *alphabet]
         if str(kwargs.get("pad_token") or BLANK_TOKEN) != BLANK_TOKEN:
@@ -879,13 +895,12 @@ def alphabet_of_vocabulary(vocabulary: Any, vocab_file: str) -> str:
     return "".join(tokens[1:])
 
 
-def check_alphabet(alphabet: str) -> str:
+def check_alphabet(alphabet: str) -> None:
     for position, character in enumerate(alphabet):
         if character in alphabet[:position]:
             raise ValueError(
                 f"Character {character!r} ({code_point(character)}) is twice in the alphabet {alphabet!r}."
             )
-    return alphabet
 
 
 def code_point(character: str) -> str:
@@ -983,27 +998,35 @@ class HTRConvTextProcessor(ProcessorMixin):
         if decoder is None or decoder is False:
             return None
         if decoder is True:
-            resolved = self.decoder
-            if resolved is None:
-                del self._decoders[None]  # It may be there the next time: the message says how.
-                source = self._source[0] if self._source else None
-                name, why = ("this processor", "") if source is None else (source, or_unreachable(source))
-                raise ValueError(
-                    f"decoder=True takes the model's own language model, and {name} has none ({DECODER_FOLDER}/)"
-                    f"{why}. Pass the folder of one, or build one: python -m htr_convtext.decoding.build"
-                )
+            resolved = self._own_decoder()
         elif isinstance(decoder, (str, os.PathLike)):
-            name = os.fspath(decoder), last_change(os.path.join(decoder, DECODER_CONFIG))
-            if name not in self._decoders:
-                self._decoders[name] = HTRConvTextDecoder.from_pretrained(name[0])
-            resolved = self._decoders[name]
+            resolved = self._named_decoder(decoder)
         else:
             resolved = decoder
-        if resolved is None or not hasattr(resolved, "check_alphabet"):
+        if not hasattr(resolved, "check_alphabet"):
             raise ValueError(f"decoder must be an HTRConvTextDecoder, its folder, or True. Got {decoder!r}.")
         resolved.check_alphabet(self.tokenizer.alphabet, str(self._source[0]) if self._source else "the model")
-        resolved.engine()
+        resolved.engine()  # What it lacks is found out now, and not at the first line.
         return resolved
+
+    def _own_decoder(self) -> HTRConvTextDecoder:
+        if self.decoder is not None:
+            return self.decoder
+        del self._decoders[None]  # It may be there the next time: the message says how.
+        source = self._source[0] if self._source else None
+        name, why = ("this processor", "") if source is None else (source, or_unreachable(source))
+        raise ValueError(
+            f"decoder=True takes the model's own language model, and {name} has none ({DECODER_FOLDER}/)"
+            f"{why}. Pass the folder of one, or build one: python -m htr_convtext.decoding.build"
+        )
+
+    def _named_decoder(self, name: str | os.PathLike) -> HTRConvTextDecoder:
+        """The decoder of a folder or of the Hub, loaded once; anew if it has been written again."""
+        key = os.fspath(name), last_change(os.path.join(name, DECODER_CONFIG))
+        decoder = self._decoders.get(key)
+        if decoder is None:
+            decoder = self._decoders[key] = HTRConvTextDecoder.from_pretrained(key[0])
+        return decoder
 
     @classmethod
     def for_dataset(cls, name: str) -> "HTRConvTextProcessor":
@@ -1162,8 +1185,10 @@ class HTRConvTextProcessor(ProcessorMixin):
             scale, width = float(stride), float(of_line[0].frames * stride)
             if target_sizes is not None:
                 scale, width = self._image_pixels(stride, *target_sizes[line])
-            described = [self._describe(hypothesis, scale, width, threshold) for hypothesis in of_line]
-            readings.append({**described[0], **({"alternatives": described[1:]} if alternatives else {})})
+            reading, *others = (self._describe(hypothesis, scale, width, threshold) for hypothesis in of_line)
+            if alternatives:
+                reading["alternatives"] = others
+            readings.append(reading)
         return readings
 
     def _describe(self, hypothesis, scale: float, width: float, threshold: float | None) -> dict[str, Any]:
@@ -1203,8 +1228,8 @@ def split_options(
     text_kwargs: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options for images and those for texts, of what is said for either; what neither knows is refused by name."""
-    for_images = {*HTRConvTextImageProcessor.options, *FIXED_IMAGE_OPTIONS, "padding", "input_data_format"}
-    for_images.add("return_tensors")
+    own = {*HTRConvTextImageProcessor.options, *FIXED_IMAGE_OPTIONS}
+    for_images = {"padding", "input_data_format", "return_tensors", *own}
     for_text = {"padding", "max_length", "truncation", "return_tensors", *FIXED_TEXT_OPTIONS}
     unknown = ({*flat, *common_kwargs} - for_images - for_text) | set(images_kwargs) - for_images
     unknown |= set(text_kwargs) - for_text

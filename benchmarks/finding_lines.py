@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from htr_convtext.pages.finding_lines import DETECTOR_SIDE, detect_boxes, find_lines
-from htr_convtext.pages.layout import PageLine
-from htr_convtext.pages.page_sources import find_pages, is_xml, load_page
+from ..pages.finding_lines import DETECTOR_SIDE, detect_boxes, find_lines
+from ..pages.layout import PageLine
+from ..pages.page_sources import find_pages, is_xml, load_page
 
 SAMPLES = 100  # points of a baseline
 # A point of a told baseline is held by the line whose baseline is nearest, no farther than this part of its height.

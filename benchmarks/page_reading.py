@@ -15,8 +15,8 @@ from pathlib import Path
 import jiwer
 from PIL import Image
 
-from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
-from htr_convtext.pages import (
+from .. import HTRConvTextForCTC, HTRConvTextProcessor
+from ..pages import (
     CropOptions,
     ReadingOptions,
     TranscribedPage,

@@ -15,7 +15,6 @@ python -m htr_convtext.benchmarks.pages --model hub_upload/htr-convtext-fr --pag
 """
 
 import argparse
-import resource
 import statistics
 import tempfile
 import time
@@ -25,19 +24,19 @@ import numpy as np
 import torch
 from PIL import Image, ImageFont
 
-from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
-from htr_convtext.benchmarks.runs import ROOT, markdown_table
-from htr_convtext.benchmarks.timing import machine, measure
-from htr_convtext.line_datasets.rendering import FONT_SIZE, HEIGHT, draw_hand, draw_line
-from htr_convtext.pages import LineText, Page, PageLine, PageSource, ReadingOptions, TranscribedPage, find_pages
-from htr_convtext.pages.geometry import Point
-from htr_convtext.pages.kept_pages import KeptPages
-from htr_convtext.pages.line_readers import LineReaders, alike
-from htr_convtext.pages.outputs import write_document
-from htr_convtext.pages.results import documents_of, write_as_read
-from htr_convtext.pages.transcript import TranscribedLine
-from htr_convtext.pages.transcription import BATCH_SIZE, BATCHES_TO_SORT, prepare_page, transcribe
-from htr_convtext.pipeline_htr_convtext import PreparedLine
+from .. import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
+from ..line_datasets.rendering import FONT_SIZE, HEIGHT, draw_hand, draw_line
+from ..pages import LineText, Page, PageLine, PageSource, ReadingOptions, TranscribedPage, find_pages
+from ..pages.geometry import Point
+from ..pages.kept_pages import KeptPages
+from ..pages.line_readers import LineReaders, alike
+from ..pages.outputs import write_document
+from ..pages.results import documents_of, write_as_read
+from ..pages.transcript import TranscribedLine
+from ..pages.transcription import BATCH_SIZE, BATCHES_TO_SORT, prepare_page, transcribe
+from ..pipeline_htr_convtext import PreparedLine
+from .runs import ROOT, markdown_table, peak_memory
+from .timing import machine, measure
 
 LINES_OF_A_PAGE, PITCH, MARGIN = 40, 110, 60
 MARKS = (0.25, 0.5, 1.0)  # of the pages, after which the peak of the memory is told
@@ -113,7 +112,7 @@ def time_folder(folder: Path, recognizer: HTRConvTextPipeline) -> list[str]:
         assert not problems, problems
         lines += len(page.lines)
         if number in marks:
-            peaks.append(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+            peaks.append(f"{peak_memory():.0f}")
     seconds = time.perf_counter() - started
     rates = [len(sources) / seconds, lines / seconds, 1e3 * seconds / lines]
     for own in network_seconds(sources, recognizer):

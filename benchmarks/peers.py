@@ -33,13 +33,12 @@ class CRNN(nn.Module):
 
     Args:
         image_height: Pixels of a line, a multiple of 16.
-        channels: Of the four convolutions.
-        hidden_size: Of the LSTM, in each direction.
     """
 
-    def __init__(self, image_height: int, channels: tuple[int, ...] = (32, 64, 128, 128), hidden_size: int = 256):
+    def __init__(self, image_height: int):
         super().__init__()
-        poolings = ((2, 2), (2, 2), (2, 1), (2, 1))
+        channels, poolings = (32, 64, 128, 128), ((2, 2), (2, 2), (2, 1), (2, 1))
+        hidden_size = 256  # in each direction
         rows = image_height // 16
         layers: list[nn.Module] = []
         for before, after, pooling in zip((1, *channels), channels, poolings, strict=False):
@@ -63,29 +62,21 @@ class ResNetViT(nn.Module):
     Args:
         config: For the ResNet's stem and basic layers, which are HTR-ConvText's.
         longest_width: Pixels of a line; a plain transformer has one learned position for each frame.
-        channels: Of the three stages.
-        num_layers: Of the transformer, as wide as the last stage.
     """
 
-    def __init__(
-        self,
-        config: HTRConvTextConfig,
-        longest_width: int,
-        channels: tuple[int, ...] = (64, 128, 192),
-        num_layers: int = 4,
-    ):
+    def __init__(self, config: HTRConvTextConfig, longest_width: int):
         super().__init__()
-        strides = ((2, 2), (2, 2), (2, 1))
+        channels, strides = (64, 128, 192), ((2, 2), (2, 2), (2, 1))
         layers: list[nn.Module] = [HTRConvTextStem(config)]
         stem = config.backbone_hidden_sizes[0]
         for before, after, stride in zip((stem, *channels), channels, strides, strict=False):
             layers += [HTRConvTextBasicLayer(config, before, after, stride)]
             layers += [HTRConvTextBasicLayer(config, after, after, (1, 1))]
         self.backbone = nn.Sequential(*layers)
-        width = channels[-1]
+        width = channels[-1]  # of the transformer, too
         self.positions = nn.Parameter(0.02 * torch.randn(config.frames(longest_width), width))
         layer = nn.TransformerEncoderLayer(width, 6, 4 * width, activation="gelu", batch_first=True, norm_first=True)
-        self.encoder = nn.TransformerEncoder(layer, num_layers, nn.LayerNorm(width), enable_nested_tensor=False)
+        self.encoder = nn.TransformerEncoder(layer, 4, nn.LayerNorm(width), enable_nested_tensor=False)
         self.output_size = width
 
     def forward(self, pixel_values: torch.Tensor, **kwargs) -> BaseModelOutput:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from htr_convtext import SIZES, HTRConvTextConfig, HTRConvTextForCTC
+from .. import SIZES, HTRConvTextConfig, HTRConvTextForCTC
 
 HEIGHT = 64
 MATRIX_SIDE = 2048

@@ -26,7 +26,7 @@ from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..line_datasets.command_line import named_options
 from ..line_datasets.labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm, normalize_text
 from ..processing_htr_convtext import HTRConvTextProcessor
-from .ngrams import estimate, write_arpa
+from .ngrams import estimate, thresholds_of, write_arpa
 from .reading import add_data_options, load_split
 
 # Signs that stand for each other; the alphabet's first one is taken.
@@ -178,8 +178,7 @@ def arpa_of_size(
     Raises:
         ValueError: If it cannot be made that small.
     """
-    prune = list(prune)
-    prune = (prune + prune[-1:] * order)[:order]
+    prune = thresholds_of(prune, order)
     for _ in range(PRUNING_STEPS):
         model = estimate(lines, alphabet, order, prune)
         arpa = write_arpa(model)

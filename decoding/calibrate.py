@@ -117,7 +117,7 @@ def measure(
         given: The calibration to measure; fitted if `None`.
     """
     alphabet = processor.tokenizer.alphabet
-    readings, shares = read(lines, alphabet, decoder)
+    readings, shares = read(lines, processor, decoder)
     texts = ["".join(alphabet[index - 1] for index in reading.token_ids) for reading in readings]
     read_lines = [line.read_as(text) for line, text in zip(lines, texts, strict=True)]
     numbers = {hand: number for number, hand in enumerate(dict.fromkeys(line.hand for line in read_lines))}
@@ -132,11 +132,11 @@ def measure(
 
 
 def read(
-    lines: Sequence[NetworkLine], alphabet: str, decoder: HTRConvTextDecoder | None
+    lines: Sequence[NetworkLine], processor: HTRConvTextProcessor, decoder: HTRConvTextDecoder | None
 ) -> tuple[list[CTCHypothesis], np.ndarray | None]:
     """Readings without calibration and, of a beam search, each one's share among those that it ended with."""
     if decoder is None:
-        space_id = alphabet.find(" ") + 1 or None
+        space_id = processor.tokenizer.get_vocab().get(" ")
         return [decode_greedily(line.logits[None], 0, space_id)[0] for line in lines], None
     plain = decoder.with_options(calibration=None)
     best, shares = [], []
@@ -177,7 +177,7 @@ def rankings(calibration: Calibration) -> dict[str, np.ndarray]:
 
 def ranking_row(scores: np.ndarray, lines: Sequence[ReadLine]) -> str:
     risks = np.array([min(1.0, line.cer) for line in lines])
-    edits, lengths = (np.array(values, dtype=float) for values in zip(*map(edits_and_length, lines), strict=True))
+    edits, lengths = edits_and_lengths(lines)
     by_chance = len(set(scores.tolist())) == 1
     left = [
         (1 - share) * edits.sum() / lengths.sum() if by_chance else after_checking(scores, edits, lengths, share)
@@ -187,8 +187,9 @@ def ranking_row(scores: np.ndarray, lines: Sequence[ReadLine]) -> str:
     return f"{area:.4f}" + "".join(f"{100 * rate:8.2f}" for rate in left)
 
 
-def edits_and_length(line: ReadLine) -> tuple[int, int]:
-    return line.edits, len(line.reference)
+def edits_and_lengths(lines: Sequence[ReadLine]) -> tuple[np.ndarray, np.ndarray]:
+    """Wrong characters and characters in all of each line, both of shape `(lines,)`."""
+    return np.array([line.edits for line in lines]), np.array([len(line.reference) for line in lines])
 
 
 def plot(calibration: Calibration) -> matplotlib.figure.Figure:
@@ -206,9 +207,7 @@ def plot(calibration: Calibration) -> matplotlib.figure.Figure:
         axis.set(title=level, xlabel="score", ylabel=right, xlim=(0, 1), ylim=(0, 1))
         axis.legend()
     shares = np.linspace(0, 1, 51)
-    edits, lengths = (
-        np.array(values, dtype=float) for values in zip(*map(edits_and_length, calibration.lines), strict=True)
-    )
+    edits, lengths = edits_and_lengths(calibration.lines)
     for name, scores in rankings(calibration).items():
         if name != "by chance":
             left = [100 * after_checking(scores, edits, lengths, share) for share in shares]

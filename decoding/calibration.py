@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ..decoding_htr_convtext import LEVELS, CTCHypothesis, calibrate
-from ..training.metrics import align_characters, align_words, words
+from ..training.metrics import align_characters, align_words, edits, words
 from .reading import NetworkLine
 
 BINS = 10
@@ -79,9 +79,8 @@ def joined(items: Sequence[tuple[Sequence[float], np.ndarray, int]]) -> Scored:
 
 def line_right(text: str, reference: str) -> np.ndarray:
     """Share of a line's characters that are right: 1 - CER, at least 0."""
-    alignment = align_characters([text], [reference])
-    edits = alignment.insertions + alignment.deletions + alignment.substitutions
-    return np.array([max(0.0, 1 - edits / max(len(reference), len(text), 1))])
+    wrong = edits(align_characters([text], [reference]))
+    return np.array([max(0.0, 1 - wrong / max(len(reference), len(text), 1))])
 
 
 def characters_right(text: str, reference: str) -> np.ndarray:

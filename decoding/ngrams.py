@@ -85,9 +85,10 @@ def estimate(lines: Iterable[str], alphabet: str, order: int = 6, prune: Sequenc
 
 
 def thresholds_of(prune: Sequence[int], order: int) -> list[int]:
+    """A threshold for each of the orders 1, 2, ... up to one; the last that is given holds for those after it."""
     given = list(prune) or [0]
     thresholds = (given + given[-1:] * order)[:order]
-    if min(thresholds) < 0 or sorted(thresholds) != thresholds:
+    if min(given) < 0 or sorted(thresholds) != thresholds:
         raise ValueError(f"Pruning thresholds must be at least 0 and must not fall with the order. Got {given}.")
     return thresholds
 

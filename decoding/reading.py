@@ -16,9 +16,10 @@ from datasets import Dataset
 from ..language_model_htr_convtext import DECODER_CONFIG, DECODER_FOLDER
 from ..line_datasets import load_lines
 from ..line_datasets.command_line import named_options
+from ..line_datasets.loading import evenly_spread
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
-from ..training.evaluation import ReadLine, grouped, score_line
+from ..training.evaluation import ReadLine, cer_of, grouped, score_line
 from ..training.metrics import align_words
 
 
@@ -83,10 +84,7 @@ def load_split(
     splits = load_lines(dataset, data_dir, **named_options(list(options)))
     if split not in splits:
         raise SystemExit(f"--split {split}: {' '.join(data_dir or [dataset])} has {', '.join(splits)}.")
-    lines = splits[split]
-    if max_lines is not None and max_lines < len(lines):
-        lines = lines.select([number * len(lines) // max_lines for number in range(max_lines)])
-    return lines
+    return splits[split] if max_lines is None else evenly_spread(splits[split], max_lines)
 
 
 def decoder_folder(folder: Path) -> Path:
@@ -129,17 +127,12 @@ def read_texts(lines: Sequence[NetworkLine], processor: HTRConvTextProcessor, **
 
 def mean_over_hands(lines: Iterable[ReadLine]) -> dict[str, float]:
     """`{"cer", "wer"}`, each the mean over the writers, who count alike however much they wrote."""
-    hands = grouped(lines, lambda line: line.hand)
-    rates = [
-        (
-            sum(line.edits for line in own) / max(sum(len(line.reference) for line in own), 1),
-            float(align_words([line.prediction for line in own], [line.reference for line in own]).wer),
-        )
-        for own in hands.values()
-    ]
-    return {
-        name: sum(column) / len(rates) for name, column in zip(("cer", "wer"), zip(*rates, strict=True), strict=True)
-    }
+    hands = grouped(lines, lambda line: line.hand).values()
+    return {name: sum(map(rate, hands)) / len(hands) for name, rate in (("cer", cer_of), ("wer", wer_of))}
+
+
+def wer_of(lines: Sequence[ReadLine]) -> float:
+    return float(align_words([line.prediction for line in lines], [line.reference for line in lines]).wer)
 
 
 __all__ = [

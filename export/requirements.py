@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Loaded = TypeVar("Loaded")
+WRITTEN_BY = {
+    "--model": "Name the folder of a model, such as hub_upload/htr-convtext-fr or the --output_dir of a training.",
+    "--exported": "Name a folder that python -m htr_convtext.export.convert --output wrote.",
+}
 
 
 def load_or_exit(option: str, name: str, load: Callable[[str], Loaded]) -> Loaded:
@@ -33,15 +37,15 @@ def load_or_exit(option: str, name: str, load: Callable[[str], Loaded]) -> Loade
         raise SystemExit(f"{option} {name}: {found}. {WRITTEN_BY[option]}") from error
 
 
-def load_split_or_exit(folder: str, split: str) -> "Dataset":
+def load_split_or_exit(folder: str, split: str, max_lines: int | None = None) -> "Dataset":
     """
-    A split of a folder of lines.
+    Lines of a split of a folder, evenly spread if not all.
 
     Raises:
         SystemExit: If the folder cannot be loaded or has no such split.
     """
     with needing("Lines", "train,export"):
-        from ..line_datasets import load_lines
+        from ..line_datasets.loading import evenly_spread, load_lines
 
     try:
         splits = load_lines("lines", data_dir=folder)
@@ -49,10 +53,4 @@ def load_split_or_exit(folder: str, split: str) -> "Dataset":
         raise SystemExit(f"--data_dir {error}") from error
     if split not in splits:
         raise SystemExit(f"--data_dir {folder}: there is no split {split!r}; there are {', '.join(splits)}.")
-    return splits[split]
-
-
-WRITTEN_BY = {
-    "--model": "Name the folder of a model, such as hub_upload/htr-convtext-fr or the --output_dir of a training.",
-    "--exported": "Name a folder that python -m htr_convtext.export.convert --output wrote.",
-}
+    return splits[split] if max_lines is None else evenly_spread(splits[split], max_lines)

@@ -16,7 +16,7 @@ from transformers.dynamic_module_utils import get_relative_import_files
 from ..console import print_any_character
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELING = "modeling_htr_convtext.py"
+MODELING = ROOT / "modeling_htr_convtext.py"
 CODE = "*_htr_convtext.py"
 
 
@@ -35,9 +35,9 @@ def released_folders() -> list[Path]:
     return sorted(path.parent for path in Path(__file__).parent.glob("*/config.json"))
 
 
-def code_files(modeling: Path = ROOT / MODELING) -> list[Path]:
+def code_files() -> list[Path]:
     """The files that a model needs, sorted by name: its modeling file and all that its relative imports lead to."""
-    return sorted({modeling, *map(Path, get_relative_import_files(modeling))})
+    return sorted({MODELING, *map(Path, get_relative_import_files(MODELING))})
 
 
 def copy_code(folder: Path) -> None:

@@ -14,7 +14,7 @@ USAGE = """\
 ```python
 from transformers import pipeline
 
-read = pipeline("image-to-text", model="{model}", trust_remote_code=True, revision="{revision}")
+read = pipeline("image-to-text", model="{model}", trust_remote_code=True, revision="COMMIT_HASH")
 read("line.png")  # [{{"generated_text": "...", "score": 0.97}}]
 ```
 
@@ -84,8 +84,6 @@ def model_card(
     license: str | None,
     results: list[EvalResult],
     sections: dict[str, str],
-    model: str | None = None,
-    tags: tuple[str, ...] = (),
     base_model: str | None = None,
 ) -> ModelCard:
     """
@@ -98,8 +96,6 @@ def model_card(
         license: Licence identifier of the weights as the Hub spells it; `other` needs a section that explains it.
         results: Error rates, from `error_rates`.
         sections: Headings and texts between the usage and the citation, in order: data, figures, limits.
-        model: Hub name or folder in the usage example; `name` where it is not given.
-        tags: Hub tags beyond those of every model of this kind.
         base_model: Hub name of the model that it was fine-tuned from.
 
     Returns:
@@ -110,12 +106,12 @@ def model_card(
         license=license,
         library_name="transformers",
         pipeline_tag="image-to-text",
-        tags=["htr", "handwriting", "ocr", "ctc", "htr_convtext", "custom_code", *tags],
+        tags=["htr", "handwriting", "ocr", "ctc", "htr_convtext", "custom_code"],
         model_name=name,
         eval_results=results,
         base_model=base_model,
     )
-    usage = USAGE.format(model=model or name, revision="COMMIT_HASH")
+    usage = USAGE.format(model=name)
     texts = [f"## {heading}\n\n{text.strip()}\n" for heading, text in sections.items()]
     body = "\n".join([f"# {name}\n\n{summary.strip()}\n", usage, *texts, CITATION])
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}")

@@ -22,8 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import update_bn
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
-
+from .. import HTRConvTextForCTC, HTRConvTextProcessor
 from ..console import errors_as_sentences, print_any_character
 from .copy_code import CODE, copy_code
 

@@ -5,7 +5,6 @@
 import dataclasses
 import hashlib
 import json
-import logging
 import os
 import pickle
 import tempfile
@@ -21,8 +20,6 @@ from datasets.utils import tqdm
 from .labels import LabelForm, oddities_of
 from .line import FEATURES, SPLITS, Line, Lines
 from .problems import LineDataError, Problems
-
-logger = logging.getLogger(__name__)
 
 # Part of every cache key. Raise it whenever the same files and options give other lines than before.
 CACHE_VERSION = 6
@@ -52,11 +49,6 @@ class LineBuilderConfig(datasets.BuilderConfig):
     options: Any = None
     form: LabelForm = LabelForm()
     on_error: str = "raise"
-
-    def end(self, problems: Problems) -> None:
-        """Logs what was left out and what is odd; LineDataError if anything is wrong and `on_error` is "raise"."""
-        for message in problems.end(self.on_error):
-            logger.warning("%s", message)
 
 
 class LineBuilder(datasets.GeneratorBasedBuilder):
@@ -89,7 +81,7 @@ class LineBuilder(datasets.GeneratorBasedBuilder):
                         "writer": line.writer,
                     },
                 )
-        self.config.end(problems)
+        problems.end(self.config.on_error)
 
 
 class SharedFolder(tempfile.TemporaryDirectory):
@@ -121,7 +113,7 @@ def read_splits(config: LineBuilderConfig, folder: Path) -> dict[str, list["Chun
     """
     problems = Problems(config.root)
     splits = {split: list(write_chunks(lines, folder / split)) for split, lines in found_lines(config, problems)}
-    config.end(problems)
+    problems.end(config.on_error)
     splits = {split: chunks for split, chunks in splits.items() if chunks}
     if not splits:
         raise LineDataError(config.root, problems.found or [f"{config.root}: no lines", *problems.warnings()])

@@ -114,7 +114,9 @@ def left_out(text: str, label: str) -> list[str]:
 def oddities_of(text: str, label: str) -> list[str]:
     """What is odd about a transcription that becomes a label all the same, in the plural."""
     found = [f"invisible characters left out, U+{ord(character):04X}" for character in left_out(text, label)]
-    return found + [f"letters that a conversion has lost, {LOST} (U+FFFD)"] * (LOST in label)
+    if LOST in label:
+        found.append(f"letters that a conversion has lost, {LOST} (U+FFFD)")
+    return found
 
 
 class Vocabulary(NamedTuple):

@@ -261,6 +261,12 @@ def take_split(splits: DatasetDict, name: str) -> Dataset:
     return splits[name]
 
 
+def evenly_spread(lines: Dataset, number: int) -> Dataset:
+    """So many of the lines, in their order; all if there are no more."""
+    number = min(number, len(lines))
+    return lines.select([place * len(lines) // number for place in range(number)])
+
+
 def load_folder(location: str, request: Request) -> DatasetDict | IterableDatasetDict:
     if location.startswith(HUB_PREFIX):
         return load_rows(location, request)

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that is wrong or odd in the files of a dataset, told at once."""
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 SHOWN_PROBLEMS = 20
 
@@ -81,9 +84,9 @@ class Problems:
         if self.found:
             raise LineDataError(self.root, self.found)
 
-    def end(self, on_error: str) -> Iterator[str]:
+    def end(self, on_error: str) -> None:
         """
-        Gives what is to be logged at the end of the reading: what was left out, and what is odd.
+        Logs at the end of the reading what was left out, and what is odd.
 
         Raises:
             LineDataError: If anything is wrong and `on_error` is "raise".
@@ -91,7 +94,7 @@ class Problems:
         if on_error == "raise":
             self.raise_if_any()
         if self.found:
-            yield f"Left out: {LineDataError(self.root, self.found)}"
+            logger.warning("Left out: %s", LineDataError(self.root, self.found))
         if self.odd:
             listed = "".join(f"\n  {warning}" for warning in self.warnings())
-            yield f"{self.root}: read, but look at:{listed}"
+            logger.warning("%s: read, but look at:%s", self.root, listed)

@@ -17,7 +17,9 @@ from typing import Any
 
 from datasets import DatasetDict
 
+from ..configuration_htr_convtext import HTRConvTextConfig
 from ..console import errors_as_sentences, print_any_character
+from ..processing_htr_convtext import HTRConvTextImageProcessor, HTRConvTextProcessor
 from .command_line import add_source_arguments, source_arguments
 from .examination import Findings, Network, examine, shown
 from .loading import load_lines, oddities
@@ -87,9 +89,6 @@ def load_what_can_be(options: argparse.Namespace) -> tuple[DatasetDict, list[str
 
 def network(options: argparse.Namespace) -> Network:
     """What the model of `--model`, or a new one of the other options, can read."""
-    from ..configuration_htr_convtext import HTRConvTextConfig
-    from ..processing_htr_convtext import HTRConvTextImageProcessor, HTRConvTextProcessor
-
     if options.model:
         processor = HTRConvTextProcessor.from_pretrained(options.model)
         frames = HTRConvTextConfig.from_pretrained(options.model).frames

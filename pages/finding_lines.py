@@ -76,6 +76,11 @@ class Box:
         return (self.right - self.left) / max(self.length, 1e-6)
 
     @property
+    def across(self) -> np.ndarray:
+        """Unit vector from the upper to the lower edge."""
+        return np.array([-self.direction[1], self.direction[0]])
+
+    @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Left, top, right and bottom."""
         corners = self.corners
@@ -84,8 +89,8 @@ class Box:
     @property
     def corners(self) -> np.ndarray:
         """Upper left, upper right, lower right, lower left, of shape `(4, 2)`."""
-        across = np.array([-self.direction[1], self.direction[0]]) * self.height / 2
-        return np.array([self.left - across, self.right - across, self.right + across, self.left + across])
+        half = self.across * self.height / 2
+        return np.array([self.left - half, self.right - half, self.right + half, self.left + half])
 
 
 def find_lines(picture: Image.Image, leftwards: bool = False) -> list[PageLine]:
@@ -189,9 +194,8 @@ def profile_of(box: Box, ink: np.ndarray, above: float = 0.0, below: float = 0.0
     import cv2
 
     columns, rows = max(1, round(box.length)), max(1, round(box.height + above + below))
-    across = np.array([-box.direction[1], box.direction[0]])
-    corner = box.left - across * (box.height / 2 + above)
-    forward = np.column_stack([box.direction, across, corner])  # from the level box to the page
+    corner = box.left - box.across * (box.height / 2 + above)
+    forward = np.column_stack([box.direction, box.across, corner])  # from the level box to the page
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(ink, forward, (columns, rows), flags=flags).astype(np.float32)
 
@@ -208,10 +212,9 @@ def split_box(box: Box, ink: np.ndarray, usual: float) -> list[Box]:
     cut = min(inner, key=lambda row: rows[row])
     if rows[cut] > VALLEY * min(rows[:cut].max(), rows[cut:].max()):
         return [box]
-    across = np.array([-box.direction[1], box.direction[0]])
     parts = []
     for begin, end in ((0, cut), (cut, len(rows))):
-        shift = across * ((begin + end) / 2 - box.height / 2)
+        shift = box.across * ((begin + end) / 2 - box.height / 2)
         parts += split_box(Box(box.left + shift, box.right + shift, float(end - begin)), ink, usual)
     return parts
 
@@ -257,9 +260,8 @@ def continues(first: Box, second: Box) -> bool:
 def join_two(first: Box, second: Box) -> Box:
     """The box around two that follow each other."""
     whole = Box(first.left, second.right, 1.0)
-    across = np.array([-whole.direction[1], whole.direction[0]])
-    offsets = (np.concatenate([first.corners, second.corners]) - whole.centre) @ across
-    shift = across * (offsets.max() + offsets.min()) / 2
+    offsets = (np.concatenate([first.corners, second.corners]) - whole.centre) @ whole.across
+    shift = whole.across * (offsets.max() + offsets.min()) / 2
     return Box(first.left + shift, second.right + shift, float(np.ptp(offsets)))
 
 
@@ -375,8 +377,7 @@ class Strip:
         grown = GROWTH * box.height
         self.ink = profile_of(box, ink, grown, grown)
         self.first, self.last = round(grown), min(len(self.ink), round(grown + box.height))
-        self.across = np.array([-box.direction[1], box.direction[0]])
-        self.corner = box.left - self.across * (box.height / 2 + grown)
+        self.corner = box.left - box.across * (box.height / 2 + grown)
         number = max(1, round(box.length / (STRETCH * box.height)))
         self.centres = (np.arange(number) + 0.5) * box.length / number
         self.stretches = np.array([smooth(part.sum(axis=1)) for part in np.array_split(self.ink, number, axis=1)])
@@ -397,12 +398,12 @@ class Strip:
         return self.to_page(along, [self.feet[0], *self.feet, self.feet[-1]])
 
     def to_page(self, along: Sequence[float] | np.ndarray, down: Sequence[float] | np.ndarray) -> np.ndarray:
-        return self.corner + np.outer(along, self.box.direction) + np.outer(down, self.across)
+        return self.corner + np.outer(along, self.box.direction) + np.outer(down, self.box.across)
 
     def rows_of(self, points: np.ndarray) -> np.ndarray:
         """The row at the middle of each stretch where a polyline of the page passes; NaN where it does not."""
         offsets = points - self.corner
-        along, down = offsets @ self.box.direction, offsets @ self.across
+        along, down = offsets @ self.box.direction, offsets @ self.box.across
         order = np.argsort(along)
         return np.interp(self.centres, along[order], down[order], left=np.nan, right=np.nan)
 

@@ -224,6 +224,10 @@ def is_xml(source: PageSource) -> bool:
     return source.document.suffix.lower() == XML_SUFFIX
 
 
+def is_pdf(path: Path) -> bool:
+    return path.suffix.lower() == PDF_SUFFIX
+
+
 @lru_cache(maxsize=4)
 def parsed_pages(path: Path, changed: int) -> list[Page]:
     return read_pages(path)
@@ -246,7 +250,7 @@ def load_page(source: PageSource, dpi: float) -> tuple[Page, Image.Image, str]:
         plan = plan_page_image(source.image, page)
         page = page._replace(width=plan.size[0], height=plan.size[1])
         return page, open_page_image(source.image, plan), plan.warning
-    if source.image.suffix.lower() == PDF_SUFFIX:
+    if is_pdf(source.image):
         picture = render_pdf_page(source.image, source.frame, dpi)
     else:
         picture = bare_picture(source)
@@ -267,6 +271,6 @@ def open_source(source: PageSource, page: Page) -> Image.Image:
     """
     if is_xml(source):
         return open_page_image(source.image, plan_page_image(source.image, page))
-    if source.image.suffix.lower() == PDF_SUFFIX:
+    if is_pdf(source.image):
         return render_pdf_page(source.image, source.frame, 0, width=page.width)
     return bare_picture(source)

@@ -195,7 +195,6 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
                 f"--optim {self.optim.value} steps during the backward pass, which --sam_rho {self.sam_rho} needs "
                 "twice for one step. Set --sam_rho 0 or choose another optimiser."
             )
-
         if self.muon and not self.optim.value.startswith("adamw_torch"):
             raise ValueError(f"--muon goes with AdamW, not with --optim {self.optim.value}. Leave one of them out.")
 

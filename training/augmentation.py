@@ -110,11 +110,7 @@ class LineAugmentation:
     def warp(self, pixel_values: torch.Tensor, dice: "Dice") -> torch.Tensor:
         """Projective transform, slant, rise, size and elastic distortion in one resampling, filled with white."""
         size = pixel_values.new_tensor([pixel_values.shape[-1], pixel_values.shape[-2]]) / 2
-        projective = dice.chance(self.probability)
-        along_x = dice.chance(0.5)
-        axis = torch.stack([along_x, ~along_x], dim=-1).to(size.dtype)[:, None]
-        shift = dice.uniform(-self.corner_shift, self.corner_shift, 4, 1) * axis / size
-        shift = shift * projective[:, None, None]
+        projective, shift = self.shift_corners(size, dice)
         slanted = dice.chance(self.probability if self.slant else 0.0)
         slant = dice.uniform(-self.slant, self.slant, 1) * slanted[:, None]
         distorted = dice.chance(self.probability if self.elastic else 0.0)
@@ -136,6 +132,17 @@ class LineAugmentation:
         # The border is white, which is 0 in the image of the ink.
         warped = 1 - nn.functional.grid_sample(1 - lines, grid.to(lines.dtype), align_corners=False)
         return pixel_values.index_copy(0, moved, warped)
+
+    def shift_corners(self, size: torch.Tensor, dice: "Dice") -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Whether each line's corners move, of shape `(batch_size,)`, and by how much, `(batch_size, 4, 2)`, in the units
+        of the sampling grid: shares of `size`, half the lines' width and height.
+        """
+        moves = dice.chance(self.probability)
+        along_x = dice.chance(0.5)
+        axis = torch.stack([along_x, ~along_x], dim=-1).to(size.dtype)[:, None]
+        shift = dice.uniform(-self.corner_shift, self.corner_shift, 4, 1) * axis / size
+        return moves, shift * moves[:, None, None]
 
     def place(self, sources: torch.Tensor, dice: "Dice") -> torch.Tensor:
         """Heights that a small, rising line is read from at its corners, `(batch_size, 4)`; it stays inside."""

@@ -84,12 +84,13 @@ def replace_folder(source: Path, target: Path) -> None:
 
 def checkpoints(output_dir: str | os.PathLike) -> list[Path]:
     """Whole checkpoints of a run, oldest first."""
-    found = {
-        int(match[1]): path
-        for path in Path(output_dir).glob("checkpoint-*")
-        if (match := CHECKPOINT_NAME.fullmatch(path.name)) and not missing_files(path)
-    }
-    return [found[step] for step in sorted(found)]
+    return [path for _, path in numbered_checkpoints(output_dir) if not missing_files(path)]
+
+
+def numbered_checkpoints(output_dir: str | os.PathLike) -> list[tuple[int, Path]]:
+    """What is called a checkpoint in a run's folder, whole or not, with the step that it is named by, oldest first."""
+    paths = Path(output_dir).glob("checkpoint-*")
+    return sorted((int(match[1]), path) for path in paths if (match := CHECKPOINT_NAME.fullmatch(path.name)))
 
 
 def missing_files(checkpoint: Path) -> list[str]:
@@ -164,11 +165,7 @@ def leave_later_checkpoints(checkpoint: str | os.PathLike, output_dir: str | os.
     """
     with damage_as_a_sentence(checkpoint):
         step = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["global_step"]
-    later = [
-        path
-        for path in sorted(Path(output_dir).glob("checkpoint-*"))
-        if (match := CHECKPOINT_NAME.fullmatch(path.name)) and int(match[1]) > step
-    ]
+    later = [path for number, path in numbered_checkpoints(output_dir) if number > step]
     for path in later:
         replace_folder(path, path.with_name(LEFT_PREFIX + path.name))
     return [path.name for path in later]

@@ -43,6 +43,21 @@ PAGE = r"(.+)_\d+"
 
 
 def main(arguments: list[str] | None = None) -> None:
+    options = parse_options(arguments)
+    print_any_character()
+    lines = read_predictions(options.predictions)
+    if options.against:
+        lines = paired(lines, read_predictions(options.against))
+    named_rows = list(rows(lines, options.together))
+    names = header(options)
+    print(f"| {' | '.join(names)} |\n{'|---' * len(names)}|")
+    for name, members in named_rows:
+        groups = numbered(writers(members) if options.by == "writer" else pages(members, options.page))
+        figures = [str(len(members)), str(groups.max() + 1), *cells(members, groups, options)]
+        print(f"| {name} | {' | '.join(figures)} |")
+
+
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("predictions", type=Path, nargs="+", help="validation_ or test_predictions.json")
     parser.add_argument("--page", help="regular expression with the page in a line's id as its first group")
@@ -57,28 +72,14 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--page finds the pages that are drawn; with --by writer, writers are.")
     if without := next((name for name, *sources in options.together if not sources), None):
         parser.error(f"--together {without}: name its sources, too.")
-    print_any_character()
-    lines = read_predictions(options.predictions)
-    if options.against:
-        lines = paired(lines, read_predictions(options.against))
-    named_rows = list(rows(lines, options.together))
+    return options
+
+
+def header(options: argparse.Namespace) -> list[str]:
+    unit = "percentage points" if options.against else "percent"
     cer, *others = RATES
-    by = options.by
-    spread = f"of one {by}: lowest, median, highest"
-    header = [
-        f"{'percentage points' if options.against else 'percent'} (95 % interval)",
-        "lines",
-        f"{by}s",
-        cer,
-        f"its mean over {by}s",
-        spread,
-        *others,
-    ]
-    print(f"| {' | '.join(header)} |\n{'|---' * len(header)}|")
-    for name, members in named_rows:
-        groups = numbered(writers(members) if options.by == "writer" else pages(members, options.page))
-        figures = [str(len(members)), str(groups.max() + 1), *cells(members, groups, options)]
-        print(f"| {name} | {' | '.join(figures)} |")
+    spread = (f"its mean over {options.by}s", f"of one {options.by}: lowest, median, highest")
+    return [f"{unit} (95 % interval)", "lines", f"{options.by}s", cer, *spread, *others]
 
 
 def read_predictions(files: Iterable[Path]) -> list[dict]:

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from ..pages.html_layout import plural
 from .dataset import Offer, corrected_lines, offer_pages
 from .project import ORDERS, LineChanged, Project, ProjectError
 from .reading import Reader
@@ -20,7 +21,7 @@ from .same_origin import SameOrigin
 from .takeaway import FORMATS, pack_lines, pack_model, pack_pages
 from .teaching import PREPARING, ROUNDS, SCORED, TRAINING, Teaching
 from .uploads import KINDS, MAX_BYTES, add_uploads, unread_pages
-from .views import counts, line_payload, page_html, plural, reading_html, teaching_html
+from .views import counts, line_payload, page_html, reading_html, teaching_html
 
 HERE = Path(__file__).resolve().parent
 SECONDS = 1.5  # Between two looks at what is going on.
@@ -182,7 +183,7 @@ def read_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer, tab: gr.T
         # All that was dropped is opened for it, so not after each line that is accepted.
         unread = workbench.lately(unread_pages, Project.stamp_of_names)
         names = workbench.lately(page_names)
-        problems = [*said, *unread.problems, *workbench.lately(page_problems)]
+        problems = [*said, *unread.problems, *workbench.lately(Project.problems)]
         return reading_html(state, len(unread.sources), len(names), problems)
 
     def start(said: list[str], keep_texts: bool) -> tuple[list[str], str]:
@@ -317,10 +318,6 @@ def teach_tab(workbench: Workbench, blocks: gr.Blocks, timer: gr.Timer) -> None:
 
 def page_names(project: Project) -> list[str]:
     return [page.name for page in project.pages()]
-
-
-def page_problems(project: Project) -> list[str]:
-    return project.problems()
 
 
 def last_run(teaching: Teaching) -> Path:

@@ -41,7 +41,9 @@ from .corrected_xml import with_transcription
 from .records import Journal, read_json, write_durably, write_json
 
 VERSION = 1
-SETTINGS, JOURNAL, LOCK = "project.json", "journal.jsonl", ".workbench.lock"
+SETTINGS, JOURNAL = "project.json", "journal.jsonl"
+# The lock of the process that has the project open, and which process that is.
+LOCK, OWNER = ".workbench.lock", ".workbench.json"
 # Of a page's file: one that was made here, one that came in.
 XML_ENDINGS = (".page.xml", ".xml")
 FOLDERS = ("originals", "pages", "teaching", "models", "takeaway")
@@ -267,20 +269,17 @@ class Project:
         text, confidence = clean_text(line.text), line.transcription.confidence
         key = (page.name, line.number or 0)
         is_accepted = confidence is None and self.is_accepted(key, text)
-        # A text that came in and was kept is among the readings, too, without a confidence.
-        read = reading if reading is not None and reading.confidence is not None else None
-        if read is not None and clean_text(read.text) != text:
-            read = None
+        read = reading if reading is not None and was_read_as(reading, text) else None
         if read is not None and not is_accepted and not page.keeps_confidences:
             confidence = read.confidence
-        is_reading = confidence is not None and read is not None
+        words = read.words if read is not None and confidence is not None else ()
         # Other programs write 1 for what people wrote; the model's own reading is none, however sure it is.
-        given = confidence is None or (confidence >= 1 and not is_reading)
+        given = confidence is None or (confidence >= 1 and read is None)
         by_people = is_accepted or bool(text and given)
-        state = SKIPPED if self.is_skipped(key, text) else ACCEPTED if is_accepted else GIVEN if by_people else READ
-        return WorkLine(
-            page.name, place, line, text, confidence, read.words if is_reading and read else (), state, by_people
-        )
+        state = ACCEPTED if is_accepted else GIVEN if by_people else READ
+        if self.is_skipped(key, text):
+            state = SKIPPED
+        return WorkLine(page.name, place, line, text, confidence, words, state, by_people)
 
     # The file wins over the journal where somebody else has changed it.
 
@@ -502,7 +501,7 @@ def check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ProjectError(f"{folder} is a file. Give a folder, which may be new.")
     if folder.is_dir() and not (folder / SETTINGS).is_file():
-        others = [path.name for path in folder.iterdir() if path.name not in (*FOLDERS, LOCK, JOURNAL)]
+        others = [path.name for path in folder.iterdir() if path.name not in (*FOLDERS, JOURNAL, LOCK, OWNER)]
         if others:
             raise ProjectError(
                 f"{folder} is no project of the workbench, and holds other files ({', '.join(sorted(others)[:3])}). "
@@ -519,13 +518,13 @@ def lock_folder(folder: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        owner = read_json(folder / ".workbench.json")
+        owner = read_json(folder / OWNER)
         where = f" (process {owner['process']})" if owner else ""
         raise ProjectError(
             f"{folder} is open in another workbench{where}. Use that one, or end it first, so that neither loses what "
             "the other writes."
         ) from None
-    write_json(folder / ".workbench.json", {"process": os.getpid()})
+    write_json(folder / OWNER, {"process": os.getpid()})
     return lock
 
 
@@ -536,6 +535,11 @@ def page_name(path: str) -> str:
 def name_of_source(source: PageSource) -> str:
     """What a page will be called here. Its file tells, by which foo.page.xml that came in is the page foo."""
     return page_name(xml_file(source, "page", Path()).as_posix())
+
+
+def was_read_as(reading: TranscribedLine, text: str) -> bool:
+    """Whether a text is the model's; one that came in and was kept is among the readings, without a confidence."""
+    return reading.confidence is not None and clean_text(reading.text) == text
 
 
 def of_lines(page: Page, reading: TranscribedPage) -> TranscribedPage:

@@ -54,24 +54,20 @@ def pack_pages(project: Project, formats: Sequence[str]) -> Path:
         pages = [(page.document, project.transcribed(page)) for page in project.pages()]
     if not pages:
         raise ProjectError("There are no pages yet. Read some in the tab Read first.")
+    of_page, of_document = ([name for name in names if name in known] for names in (OF_PAGE, OF_DOCUMENT))
     folder = project.folder / "takeaway" / "pages"
     with whole_folder(folder) as staging:
         for _, page in pages:
-            chosen = [name for name in OF_PAGE if name in known]
-            write_document([page], [*chosen, "image"] if chosen else [], staging, now())
+            write_document([page], [*of_page, "image"] if of_page else [], staging, now())
         # Another document's page may stand between two of one, for pages are sorted by their own names.
         for document, group in groupby(sorted(pages, key=itemgetter(0)), itemgetter(0)):
-            numbered = [of_document(page, document, number) for number, (_, page) in enumerate(group)]
-            write_document(numbered, documents_of(known), staging, now())
+            numbered = [page_of_document(page, document, number) for number, (_, page) in enumerate(group)]
+            write_document(numbered, of_document, staging, now())
         write_collection((page for _, page in pages), known, staging)
     return pack(folder)
 
 
-def documents_of(formats: Sequence[str]) -> list[str]:
-    return [name for name in OF_DOCUMENT if name in formats]
-
-
-def of_document(page: TranscribedPage, document: str, number: int) -> TranscribedPage:
+def page_of_document(page: TranscribedPage, document: str, number: int) -> TranscribedPage:
     return page._replace(source=page.source._replace(document_name=document, number=number))
 
 

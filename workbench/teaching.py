@@ -164,11 +164,11 @@ class Teaching:
             raise Stopped
 
     def launch(self, run: Path) -> None:
-        resumed = bool(checkpoints(run / "run"))
-        if not resumed:
+        command = [sys.executable, str(SCRIPT), *self.options(run, self.state(run))]
+        if checkpoints(run / "run"):
+            command.append("--resume_from_checkpoint")
+        else:
             shutil.rmtree(run / "run", ignore_errors=True)
-        state = self.state(run)
-        command = [sys.executable, str(SCRIPT), *self.options(run, state), *(["--resume_from_checkpoint"] * resumed)]
         path = os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)])
         environment = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         with (run / "log.txt").open("ab") as log:
@@ -182,25 +182,20 @@ class Teaching:
     def options(self, run: Path, state: dict[str, Any]) -> list[str]:
         steps = state["steps"]
         check = steps_of_check(steps)
-        numbers = {
+        options = {
+            "data_dir": run / DATA,
+            "output_dir": run / "run",
+            "disable_tqdm": "true",
+            "model_name_or_path": path_of_model(self.project, state["model"]),
+            "report_to": "none",
             "max_steps": steps,
             "warmup_steps": max(1, steps // 10),
             "eval_steps": check,
             "save_steps": check,
             "logging_steps": steps_of_point(steps),
         }
-        options = [
-            str(RECIPE),
-            "--data_dir",
-            str(run / DATA),
-            "--output_dir",
-            str(run / "run"),
-            "--disable_tqdm",
-            "true",
-        ]
-        options += ["--model_name_or_path", path_of_model(self.project, state["model"]), "--report_to", "none"]
-        options += [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
-        return options + self.extra
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        return [str(RECIPE), *words, *self.extra]
 
     def stop(self) -> None:
         """Ends the training; what it has learnt up to its last check is scored, and it can go on later."""

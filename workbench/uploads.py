@@ -36,21 +36,20 @@ class Added(NamedTuple):
     problems: list[str]
 
 
-def add_uploads(project: Project, paths: Iterable[Path], max_bytes: int = MAX_BYTES) -> Added:
+def add_uploads(project: Project, paths: Iterable[Path]) -> Added:
     """
     Copies files into the originals of a project. One that is refused costs no other.
 
     Args:
         project: The project.
         paths: Files as the browser brought them.
-        max_bytes: Most bytes of one.
     """
     names, problems = [], []
     with project.lock:
         for path in paths:
             name = safe_name(path.name)
             try:
-                check_upload(path, max_bytes)
+                check_upload(path)
                 target = free_place(project, name, path)
                 write_durably(target, path.read_bytes())
                 names.append(name)
@@ -67,7 +66,7 @@ def safe_name(name: str) -> str:
     return f"_{name}" if not name or RESERVED.match(name) else name
 
 
-def check_upload(path: Path, max_bytes: int) -> None:
+def check_upload(path: Path) -> None:
     """
     Raises:
         ValueError: If it is of no kind that can be read, whatever it is called, or too large.
@@ -75,9 +74,9 @@ def check_upload(path: Path, max_bytes: int) -> None:
     suffix = path.suffix.lower()
     if suffix not in KINDS:
         raise ValueError("drop pictures, PDFs, PAGE XML or ALTO.")
-    if path.stat().st_size > max_bytes:
+    if path.stat().st_size > MAX_BYTES:
         raise ValueError(
-            f"it has {path.stat().st_size / MEGABYTE:.0f} MB, and {max_bytes / MEGABYTE:.0f} are the most. Save it "
+            f"it has {path.stat().st_size / MEGABYTE:.0f} MB, and {MAX_BYTES / MEGABYTE:.0f} are the most. Save it "
             "smaller, as JPEG for example."
         )
     if suffix == XML_SUFFIX:

@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the browser shows of a project, as HTML and as what its scripts ask for. Every text is escaped."""
 
-import base64
 from collections.abc import Sequence
-from io import BytesIO
 from itertools import groupby
 from typing import Any
 
 from PIL import Image
 
-from ..pages.html_layout import PAGES, picture
+from ..pages.html_layout import PAGES, jpeg_uri, picture, plural, shown_words
 from .project import ACCEPTED, DONE, GIVEN, SKIPPED, PageFiles, Project, WorkLine
 from .teaching import BUSY, FAILED, INTERRUPTED, PREPARING, SCORED, TRAINED, TRAINING
 
@@ -125,15 +123,8 @@ def shown_line(line: WorkLine) -> dict[str, Any]:
         "points": " ".join(f"{x:g},{y:g}" for x, y in line.line.polygon),
         "text": line.text,
         "told": told,
-        "words": shown_words(line),
+        "words": shown_words(line.words),
     }
-
-
-def shown_words(line: WorkLine) -> list[dict[str, str]]:
-    return [
-        {"text": word.text, "doubt": f"{1 - word.confidence:.2f}", "told": f"confidence {word.confidence:.0%}"}
-        for word in line.words
-    ]
 
 
 def line_payload(project: Project, line: WorkLine) -> dict[str, Any]:
@@ -149,7 +140,7 @@ def line_payload(project: Project, line: WorkLine) -> dict[str, Any]:
         "confidence": line.confidence,
         "state": line.state,
         "version": line.version,
-        "words": shown_words(line),
+        "words": shown_words(line.words),
         "problem": line.line.problem,
         "picture": image,
         "points": points,
@@ -183,19 +174,12 @@ def jpeg(image: Image.Image) -> dict[str, Any]:
     if image.width > LINE_WIDTH:
         size = (LINE_WIDTH, max(1, round(image.height * LINE_WIDTH / image.width)))
         image = image.resize(size, Image.Resampling.LANCZOS)
-    content = BytesIO()
-    image.save(content, "JPEG", quality=LINE_QUALITY)
-    uri = "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")
-    return {"uri": uri, "width": image.width, "height": image.height}
+    return {"uri": jpeg_uri(image, LINE_QUALITY), "width": image.width, "height": image.height}
 
 
 def counts(project: Project) -> dict[str, int]:
     lines = project.all_lines()
     return {"done": sum(line.state in DONE for line in lines), "total": len(lines)}
-
-
-def plural(number: int, name: str) -> str:
-    return f"{number} {name}" + "s" * (number != 1)
 
 
 # Reading
@@ -245,7 +229,7 @@ def reading_sentence(status: dict[str, Any], unread: int, pages: int) -> str:
 
 
 def waiting(unread: int) -> str:
-    return f"{plural(unread, 'page')} wait{'s' * (unread == 1)} to be read"
+    return f"{plural(unread, 'page')} {'waits' if unread == 1 else 'wait'} to be read"
 
 
 # Teaching

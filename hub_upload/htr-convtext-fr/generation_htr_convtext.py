@@ -225,7 +225,8 @@ def configured_options(*configs: GenerationConfig | None) -> dict[str, Any]:
     """What generation configurations ask for; later ones win."""
     options: dict[str, Any] = {}
     for config in configs:
-        options |= {} if config is None else config.to_diff_dict()
+        if config is not None:
+            options |= config.to_diff_dict()
     return options
 
 

@@ -142,8 +142,7 @@ def data_files(root: Path, on_error: str) -> dict[str, list[str]]:
     problems = Problems(root)
     for path in files.pop("", []):
         problems.add(path, f"no word of its name tells its split, as with other files: {', '.join(SPLIT_NAMES)}")
-    for message in problems.end(on_error):
-        logger.warning("%s", message)
+    problems.end(on_error)
     # Else `datasets` takes a folder's brackets for a pattern.
     return {split: [glob.escape(str(path)) for path in paths] for split, paths in files.items()}
 
@@ -251,8 +250,7 @@ class RowReader(NamedTuple):
         """
         problems = Problems(self.source)
         made = list(self.lines(batch, indices, problems))
-        for message in problems.end(self.on_error):
-            logger.warning("%s", message)
+        problems.end(self.on_error)
         return {name: [line[name] for line in made] for name in FEATURES}
 
     def lines(self, batch: dict[str, list[Any]], indices: list[int], problems: Problems) -> Iterator[Row]:

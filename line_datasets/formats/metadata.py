@@ -55,20 +55,27 @@ def read_metadata(root: Path, problems: Problems, encoding: str = "utf-8") -> Li
         path, *others = metadata_files(folder)
         for other in others:
             problems.warn(other, f"metadata beside {path.name}, which is taken")
-        named: set[Path] = set()
-        text = read_text(path, problems, encoding) or ""
-        rows = csv_rows(path, text, problems) if path.suffix == ".csv" else json_rows(path, text, problems)
-        for number, row in rows:
-            image = named_file(folder, str(row["file_name"])) if row.get("file_name") else None
-            if image and image in named:
-                problems.add(path, f"{row['file_name']} has a row already", number)
-            elif line := metadata_line(path, number, row, image, problems):
-                lines.setdefault(split_of(path, number, row, split, problems), []).append(line)
-            named |= {image} if image else set()
-        for image in files_below(folder, *IMAGE_SUFFIXES):
-            if image not in named:
-                problems.add(image, f"not named in {path.name}, so without transcription")
+        for own_split, line in folder_lines(path, split, problems, encoding):
+            lines.setdefault(own_split, []).append(line)
     return lines
+
+
+def folder_lines(path: Path, split: str, problems: Problems, encoding: str) -> Iterator[tuple[str, Line]]:
+    """The lines that a file with metadata names, each with its split: by default that of the file's folder."""
+    text = read_text(path, problems, encoding) or ""
+    rows = csv_rows(path, text, problems) if path.suffix == ".csv" else json_rows(path, text, problems)
+    named: set[Path] = set()
+    for number, row in rows:
+        image = named_file(path.parent, str(row["file_name"])) if row.get("file_name") else None
+        if image and image in named:
+            problems.add(path, f"{row['file_name']} has a row already", number)
+        elif line := metadata_line(path, number, row, image, problems):
+            yield split_of(path, number, row, split, problems), line
+        if image:
+            named.add(image)
+    for image in files_below(path.parent, *IMAGE_SUFFIXES):
+        if image not in named:
+            problems.add(image, f"not named in {path.name}, so without transcription")
 
 
 def split_of(path: Path, number: int, row: Row, default: str, problems: Problems) -> str:

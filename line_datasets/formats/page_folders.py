@@ -30,6 +30,7 @@ from ..line import Line, Lines, files_outside, split_folders_or_all
 from ..problems import Problems
 
 PLAIN_FOLDERS = ("Images", "images", "img", "image", "page", "alto")
+# Nothing is lost at any level, and the usual one takes more than twice as long, for a tenth of the bytes.
 PNG_COMPRESSION = 1
 
 
@@ -144,10 +145,11 @@ def cut_lines(page: Page, plan: PageImage, problems: Problems, where: str) -> It
             problems.add(where, f"line {line.identifier} {wrong}")
             continue
         cut, warning = plan_cut(line, plan.size, leftwards)
-        uncertain = confidence is not None and confidence < 1
-        for kind in (odd, warning, "texts with a confidence, so by a recogniser: were they corrected?" * uncertain):
-            if kind:
-                problems.warn(f"{where}, line {line.identifier}", kind)
+        oddities = [kind for kind in (odd, warning) if kind]
+        if confidence is not None and confidence < 1:
+            oddities.append("texts with a confidence, so by a recogniser: were they corrected?")
+        for kind in oddities:
+            problems.warn(f"{where}, line {line.identifier}", kind)
         yield f"{index:03d}", text, cut
 
 

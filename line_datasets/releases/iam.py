@@ -121,21 +121,36 @@ def form(line_id: str) -> str:
 
 def find_lists(root: Path, kind: str, problems: Problems) -> dict[str, list[Path]]:
     """Lists of a split by name, the shallowest of each name, anywhere below the folder."""
-    names = LARGE_WRITER_INDEPENDENT
-    if kind == "aachen":
-        names = {split: tuple(stem + end for stem in LIST_STEMS[split] for end in LIST_SUFFIXES) for split in SPLITS}
     paths = sorted(files_below(root, *LIST_SUFFIXES), key=lambda path: (len(path.parts), path))
-    found: dict[str, list[Path]] = {}
-    for split, wanted in names.items():
-        matches = [next((path for path in paths if path.name == name), None) for name in wanted]
-        present = [path for path in matches if path]
-        for other in present[1:] if kind == "aachen" else ():
+    shallowest = {path.name: path for path in reversed(paths)}
+    if kind == "aachen":
+        return one_list_each(shallowest, problems)
+    return whole_lists(root, shallowest, problems)
+
+
+def one_list_each(lists: dict[str, Path], problems: Problems) -> dict[str, list[Path]]:
+    """The first of the names that a split's list may have."""
+    found = {}
+    for split, stems in LIST_STEMS.items():
+        names = [stem + suffix for stem in stems for suffix in LIST_SUFFIXES]
+        present = [lists[name] for name in names if name in lists]
+        for other in present[1:]:
             if other.read_bytes() != present[0].read_bytes():
                 problems.warn(other, f"lists of the {split} split beside {present[0]}, which is taken")
-        for name in sorted({*wanted} - {path.name for path in present}) if present and kind != "aachen" else ():
-            problems.add(root, f"no {name}, which is a part of the {split} split beside {present[0].name}")
         if present:
-            found[split] = present if kind != "aachen" else present[:1]
+            found[split] = present[:1]
+    return found
+
+
+def whole_lists(root: Path, lists: dict[str, Path], problems: Problems) -> dict[str, list[Path]]:
+    """All lists of each of the large writer independent splits."""
+    found = {}
+    for split, names in LARGE_WRITER_INDEPENDENT.items():
+        present = [lists[name] for name in names if name in lists]
+        if present:
+            found[split] = present
+            for name in sorted(set(names) - set(lists)):
+                problems.add(root, f"no {name}, which is a part of the {split} split beside {present[0].name}")
     return found
 
 

@@ -11,6 +11,7 @@ from lxml import etree
 
 DECLARATION = re.compile(r"\ufeff?(?:<\?xml\s.*?\?>\s*)?", re.DOTALL)
 STEP = "  "
+SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 def parse_for_editing(content: bytes) -> etree._ElementTree:

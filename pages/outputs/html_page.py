@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..html_layout import page_template, picture
+from ..html_layout import page_template, picture, plural, shown_words
 from ..layout import Page
 from ..page_sources import open_source
 from ..transcript import TranscribedLine, TranscribedPage
@@ -136,13 +136,9 @@ def summary(pages: Sequence[TranscribedPage], now: datetime.datetime) -> str:
     lines = [line for page in pages for line in page.lines]
     doubtful = sum(line.doubtful for line in lines)
     return (
-        f"{count(len(pages), 'page')}, {count(len(lines), 'line')}, {doubtful} doubtful. "
+        f"{plural(len(pages), 'page')}, {plural(len(lines), 'line')}, {doubtful} doubtful. "
         f"Read by {pages[0].software}, {now.date().isoformat()}."
     )
-
-
-def count(number: int, name: str) -> str:
-    return f"{number} {name}" + "s" * (number != 1)
 
 
 def shown_pages(pages: Sequence[TranscribedPage]) -> Iterator[dict[str, Any]]:
@@ -176,8 +172,5 @@ def shown_line(line: TranscribedLine, place: int, page_number: int, page: Page) 
         "points": " ".join(f"{x},{y}" for x, y in line_outline(line, page)),
         "text": text or unread,
         "told": "" if confidence is None else f"confidence {confidence:.0%}",
-        "words": [
-            {"text": word.text, "doubt": f"{1 - word.confidence:.2f}", "told": f"confidence {word.confidence:.0%}"}
-            for word in placed_words(line)
-        ],
+        "words": shown_words(placed_words(line)),
     }

@@ -5,6 +5,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +32,11 @@ def writable_name(name: str) -> str:
 def was_read(line: TranscribedLine) -> bool:
     """Whether the text is a reading, rather than the file's own or none."""
     return line.confidence is not None
+
+
+def regions_of(page: TranscribedPage) -> list[list[TranscribedLine]]:
+    """The lines of each region; of one that is left and comes back in the reading order, twice."""
+    return [list(lines) for _, lines in groupby(page.lines, lambda line: line.line.region)]
 
 
 def lines_to_write(

@@ -37,13 +37,15 @@ def write_collection(pages: Iterable[TranscribedPage], formats: Sequence[str], f
         formats: "csv", "jsonl" or both; other formats are none of its business.
         folder: Where to.
     """
-    chosen = [name for name in COLLECTION_FORMATS if name in formats]
     paths = collection_files(formats, folder)
+    if not paths:
+        return []
     with ExitStack() as stack:
-        writers = [WRITERS[name](open_table(path, stack)) for name, path in zip(chosen, paths, strict=True)]
-        for row in (row for page in pages for row in line_rows(page)) if writers else ():
-            for write in writers:
-                write(row)
+        writers = [WRITERS[path.suffix](open_table(path, stack)) for path in paths]
+        for page in pages:
+            for row in line_rows(page):
+                for write in writers:
+                    write(row)
     return paths
 
 
@@ -69,7 +71,7 @@ def csv_writer(file):
     return lambda row: table.writerow([csv_cell(row[name]) for name in COLUMNS])
 
 
-WRITERS = {"csv": csv_writer, "jsonl": json_writer}
+WRITERS = {".csv": csv_writer, ".jsonl": json_writer}
 
 
 def csv_cell(value: Any) -> Any:

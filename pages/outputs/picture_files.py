@@ -10,18 +10,17 @@ from PIL import ExifTags, Image
 
 from ...processing_htr_convtext import pillow_limit
 from ..page_images import UNDO_EXIF
-from ..page_sources import open_source
+from ..page_sources import is_pdf, open_source
 from ..transcript import PageSource, TranscribedPage
 from ..whole_files import whole_file
 
 JPEG_QUALITY = 95
-PDF = ".pdf"
 
 
 def is_part_of_a_file(source: PageSource) -> bool:
     """Whether a page is one of a PDF, or of an image with several frames, so that its picture is no file by itself."""
     several = source.name != source.document_name
-    return source.image == source.document and (several or source.image.suffix.lower() == PDF)
+    return source.image == source.document and (several or is_pdf(source.image))
 
 
 def needs_own_picture(source: PageSource) -> bool:
@@ -47,7 +46,7 @@ def picture_file(source: PageSource, folder: Path) -> Path:
         folder: Folder of the outputs.
     """
     if source.image == source.document:
-        made = ".jpg" if source.image.suffix.lower() == PDF else ".png"
+        made = ".jpg" if is_pdf(source.image) else ".png"
         return folder / f"{source.name}{made if is_part_of_a_file(source) else source.image.suffix}"
     if not is_renamed(source, folder):
         return mirrored(source, folder)

@@ -3,10 +3,9 @@
 """Plain text: one line a line in reading order, an empty line between regions, a form feed between pages."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from ..transcript import TranscribedPage
-from .line_content import clean_text
+from .line_content import clean_text, regions_of
 
 PAGE_BREAK = "\f"  # As pdftotext and Tesseract have it.
 
@@ -22,7 +21,7 @@ def plain_text(pages: Sequence[TranscribedPage]) -> str:
 def page_text(page: TranscribedPage) -> str:
     """The text of a page. Lines that say nothing are left out, for an empty line is the end of a region."""
     regions = []
-    for _, lines in groupby(page.lines, lambda line: line.line.region):
+    for lines in regions_of(page):
         texts = [text for line in lines if (text := clean_text(line.text))]
         if texts:
             regions.append("".join(f"{text}\n" for text in texts))

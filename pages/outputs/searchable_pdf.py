@@ -32,14 +32,13 @@ from pypdf.generic import (
 from ...processing_htr_convtext import pillow_limit
 from ..geometry import RIGHT_TO_LEFT, Point, any_right_to_left, mainly_right_to_left, reading_angle
 from ..page_images import go_to_frame, plan_page_image
-from ..page_sources import is_xml, open_source
+from ..page_sources import is_pdf, is_xml, open_source
+from ..pdf_files import POINTS_AN_INCH
 from ..transcript import TranscribedLine, TranscribedPage
 from ..whole_files import whole_file
 from .html_page import page_size
 from .line_content import clean_text, words_or_line
-from .picture_files import PDF
 
-POINTS_PER_INCH = 72
 # A resolution outside these is that of a program which knew none; the page is then as long as A4.
 CREDIBLE_DPI = (100, 1200)
 A4_LENGTH = 842
@@ -104,7 +103,7 @@ def write_pdf(pages: Sequence[TranscribedPage], path: Path, now: datetime.dateti
 
 def copy_of(document: Path) -> PdfWriter | None:
     """A PDF to be written to; None if the document is none, or one that only its picture can be taken of."""
-    if document.suffix.lower() != PDF:
+    if not is_pdf(document):
         return None
     try:
         reader = PdfReader(document)
@@ -124,12 +123,12 @@ def has_text(sheet: PageObject) -> bool:
 def new_sheet(writer: PdfWriter, page: TranscribedPage) -> PageObject:
     """An empty page of the size that the picture had on paper, where that is told."""
     width, height, dpi = page.page.width, page.page.height, 0.0
-    if page.source.image.suffix.lower() != PDF:
+    if not is_pdf(page.source.image):
         with pillow_limit(None), Image.open(page.source.image) as opened:
             seek_page(opened, page)
             width, height = page_size(page.page, opened)
             dpi = float(opened.info.get("dpi", (0, 0))[0] or 0) * max(width, height) / max(opened.size)
-    points = max(width, height) / dpi * POINTS_PER_INCH if CREDIBLE_DPI[0] <= dpi <= CREDIBLE_DPI[1] else A4_LENGTH
+    points = max(width, height) / dpi * POINTS_AN_INCH if CREDIBLE_DPI[0] <= dpi <= CREDIBLE_DPI[1] else A4_LENGTH
     scale = min(points, LONGEST_SIDE) / max(width, height)
     return writer.add_blank_page(width * scale, height * scale)
 
@@ -151,21 +150,15 @@ def add_layers(
     """Puts the picture, unless what is there is kept, and the words on a page."""
     width, height, matrix = shown_page(sheet)
     resources = DictionaryObject(sheet.get("/Resources", DictionaryObject()).get_object() if keep else {})
-    fonts = DictionaryObject(resources.get("/Font", DictionaryObject()).get_object())
-    name = free_name(fonts)
-    fonts[NameObject(name)] = font
-    resources[NameObject("/Font")] = fonts
+    name = name_font(resources, font)
     size = (page.page.width, page.page.height)
     layers = []
     if not keep:
         picture, size = add_picture(writer, page)
         resources[NameObject("/XObject")] = DictionaryObject({NameObject("/Page"): picture})
         layers.append(f"q {numbers(width, 0, 0, height, 0, 0)} cm /Page Do Q")
-    scale = (width / size[0], height / size[1])
-    leftwards = any_right_to_left(line.text for line in page.lines)
-    for number, line in enumerate(page.lines):
-        layers.append(text_object(placed_line(line, scale, height, leftwards), number, name, codes))
-    content = f"q {numbers(*matrix)} cm\n" + "\n".join(layer for layer in layers if layer) + "\nQ"
+    layers += text_objects(page, (width / size[0], height / size[1]), height, name, codes)
+    content = "\n".join([f"q {numbers(*matrix)} cm", *layers, "Q"])
     before = contents(sheet) if keep else []
     # What the page had may leave its graphics state changed.
     guarded = [add_stream(writer, b"q"), *before, add_stream(writer, b"Q")] if before else []
@@ -193,10 +186,14 @@ def contents(sheet: PageObject) -> list[IndirectObject]:
     return list(inner) if isinstance(inner, ArrayObject) else [sheet.raw_get("/Contents")]
 
 
-def free_name(fonts: DictionaryObject) -> str:
+def name_font(resources: DictionaryObject, font: IndirectObject) -> str:
+    """Puts a font among those of a page, under a name that none of them has."""
+    fonts = DictionaryObject(resources.get("/Font", DictionaryObject()).get_object())
     number = 0
     while f"/Words{number}" in fonts:
         number += 1
+    fonts[NameObject(f"/Words{number}")] = font
+    resources[NameObject("/Font")] = fonts
     return f"/Words{number}"
 
 
@@ -226,7 +223,7 @@ def add_picture(writer: PdfWriter, page: TranscribedPage) -> tuple[IndirectObjec
 def picture_data(page: TranscribedPage) -> tuple[bytes, Image.Image]:
     """The compressed picture, and an image of its size and mode: a JPEG as it is, black and white without loss."""
     source = page.source
-    if source.image.suffix.lower() != PDF:
+    if not is_pdf(source.image):
         with pillow_limit(None), Image.open(source.image) as opened:
             seek_page(opened, page)
             upright = opened.getexif().get(ExifTags.Base.Orientation, 1) == 1
@@ -242,6 +239,16 @@ def picture_data(page: TranscribedPage) -> tuple[bytes, Image.Image]:
     content = BytesIO()
     image.save(content, "JPEG", quality=JPEG_QUALITY)
     return content.getvalue(), image
+
+
+def text_objects(
+    page: TranscribedPage, scale: tuple[float, float], page_height: float, font: str, codes: dict[str, int]
+) -> list[str]:
+    """The operators that write the words of each line that has any; for the scale see [`placed_line`]."""
+    leftwards = any_right_to_left(line.text for line in page.lines)
+    placed = [placed_line(line, scale, page_height, leftwards) for line in page.lines]
+    written = [text_object(words, number, font, codes) for number, words in enumerate(placed)]
+    return [text for text in written if text]
 
 
 def placed_line(

@@ -5,13 +5,13 @@
 import datetime
 import re
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
 from lxml import etree
 
 from ..layout import Page
 from ..transcript import TranscribedLine, TranscribedPage, Word
 from .editing_xml import (
+    SCHEMA_INSTANCE,
     Identifiers,
     child,
     detached,
@@ -29,6 +29,7 @@ from .line_content import (
     line_outline,
     lines_to_write,
     outline_box,
+    regions_of,
     was_read,
     whole_points,
     words_or_line,
@@ -37,7 +38,6 @@ from .line_content import (
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 SCHEMA = "http://www.loc.gov/standards/alto/v4/alto-4-4.xsd"
-SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 VERSION = 4
 FIRST_WITH_WORD_SHAPES = 3
 TEXT = ("String", "SP", "HYP")
@@ -85,8 +85,9 @@ def rename_alto_images(content: bytes, names: Mapping[int, str]) -> bytes:
     """
     tree = parse_for_editing(content)
     elements = tree.getroot().findall(".//{*}sourceImageInformation/{*}fileName")
-    for number, name in names.items() if elements else ():
-        elements[min(number, len(elements) - 1)].text = name
+    if elements:
+        for number, name in names.items():
+            elements[min(number, len(elements) - 1)].text = name
     return serialize(tree, content)
 
 
@@ -215,7 +216,7 @@ def new_alto(page: TranscribedPage, image_name: str, now: datetime.datetime) -> 
     child(child(description, "sourceImageInformation"), "fileName", image_name)
     step = child(description, "Processing", ID=identifiers.new("text_recognition"))
     add_step(step, page.software, now, VERSION)
-    blocks = [list(lines) for _, lines in groupby(page.lines, lambda line: line.line.region)]
+    blocks = regions_of(page)
     names = [identifiers.new(lines[0].line.region) for lines in blocks]
     if names:
         order = child(child(root, "ReadingOrder"), "OrderedGroup", ID=identifiers.new("reading_order"))

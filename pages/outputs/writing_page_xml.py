@@ -5,7 +5,6 @@
 import datetime
 import re
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
 from lxml import etree
 
@@ -13,6 +12,7 @@ from ..layout import Page, in_reading_order
 from ..page_xml import parse_line
 from ..transcript import TranscribedLine, TranscribedPage
 from .editing_xml import (
+    SCHEMA_INSTANCE,
     Identifiers,
     child,
     detached,
@@ -32,6 +32,7 @@ from .line_content import (
     lines_to_write,
     outline_box,
     placed_words,
+    regions_of,
     was_read,
     whole_points,
     written_confidence,
@@ -39,12 +40,10 @@ from .line_content import (
 
 VERSION = "2019-07-15"
 NAMESPACE = f"http://schema.primaresearch.org/PAGE/gts/pagecontent/{VERSION}"
-SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
-# What the schema's sequences have behind a line's words, and behind the texts of a line or region.
-AFTER_TEXTS = ("TextStyle", "UserDefined", "Labels")
+# What the schema's sequences have behind a line's words; of a line or region, the first place for a text, too.
+AFTER_WORDS = ("TextEquiv", "TextStyle", "UserDefined", "Labels")
 # What `custom` tells of some characters of a text, as Transkribus writes it: unclear {offset:3; length:5;}
 TAG_OF_CHARACTERS = re.compile(r"[^\s{}]+\s*\{[^{}]*\boffset\s*:[^{}]*\}\s*")
-AFTER_WORDS = ("TextEquiv", *AFTER_TEXTS)
 # The first versions with points as an attribute and with confidences, and with MetadataItem.
 FIRST_WITH_POINTS, FIRST_WITH_ITEMS = "2013", "2018"
 
@@ -244,7 +243,7 @@ def new_page_xml(page: TranscribedPage, image_name: str, now: datetime.datetime)
     size = {"imageWidth": str(page.page.width), "imageHeight": str(page.page.height)}
     element = child(root, "Page", imageFilename=image_name, **size)
     identifiers = Identifiers()
-    regions = [list(lines) for _, lines in groupby(page.lines, lambda line: line.line.region)]
+    regions = regions_of(page)
     names = [identifiers.new(lines[0].line.region) for lines in regions]
     if names:
         order = child(child(element, "ReadingOrder"), "OrderedGroup", id=identifiers.new("reading_order"))

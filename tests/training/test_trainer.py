@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import EarlyStoppingCallback, TrainerCallback, TrainerState
+from transformers import EarlyStoppingCallback, TrainerState
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextImageProcessor, HTRConvTextProcessor, HTRConvTextTCM
 from htr_convtext.training import all_error_rates, find_checkpoint, line_trainer, made_fast, prepare_lines
@@ -25,17 +25,6 @@ def weights(trainer) -> dict[str, torch.Tensor]:
 
 def losses(trainer) -> list[dict]:
     return [entry for entry in trainer.state.log_history if "loss" in entry]
-
-
-class Recorder(TrainerCallback):
-    """Keeps what `record` returns after every step."""
-
-    def __init__(self, record):
-        self.record = record
-        self.records = []
-
-    def on_step_end(self, args, state, control, **kwargs):
-        self.records.append(self.record())
 
 
 def test_both_losses_are_logged_and_add_up(make_trainer):

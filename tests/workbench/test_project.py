@@ -253,6 +253,16 @@ def test_folders_of_something_else_are_refused(tmp_path, model_folder):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.jpg"]
 
 
+def test_a_new_project_on_a_full_disk_can_be_opened_once_there_is_room(tmp_path, monkeypatch):
+    def full(*args, **settings):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
+        patch.setattr(Project, "change_settings", full)
+        Project(tmp_path / "new", "model")
+    Project(tmp_path / "new", "model").close()
+
+
 def test_an_xml_whose_picture_lies_elsewhere_is_no_page(project, drawn_pages, tmp_path):
     secret = tmp_path / "elsewhere" / "secret.png"
     secret.parent.mkdir()

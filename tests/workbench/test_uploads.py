@@ -54,8 +54,9 @@ def test_each_kind_is_looked_into_and_one_that_is_refused_costs_no_other(empty, 
         (folder / name).write_bytes(content)
     Image.new("1", (3000, 2000)).save(folder / "large.png")
     monkeypatch.setattr(uploads, "MAX_PIXELS", 5_000_000)
+    monkeypatch.setattr(uploads, "MAX_BYTES", 200_000)
     (folder / "heavy.jpg").write_bytes(bytes(300_000))
-    names, problems = add_uploads(empty, sorted(folder.iterdir()), max_bytes=200_000)
+    names, problems = add_uploads(empty, sorted(folder.iterdir()))
     assert names == ["good.png", "good.xml"]
     said = "\n".join(problems)
     for name, words in {
