@@ -111,7 +111,7 @@ class LineTrainer(Trainer):
     def evaluation_loop(self, dataloader, *args, **kwargs):
         """As Trainer's, in every process with what the first one would save: averaged weights where there are any."""
         self.scorer.dataset = dataloader.dataset
-        with self.averaged_weights(), self.statistics_of_first_process():
+        with self.averaged_weights(), self.statistics_of_first_process(), self.weights_as_they_are():
             return super().evaluation_loop(dataloader, *args, **kwargs)
 
     def averaged_weights(self):
@@ -133,6 +133,22 @@ class LineTrainer(Trainer):
             yield
         finally:
             copy_tensors(buffers, own)
+
+    @contextmanager
+    def weights_as_they_are(self) -> Iterator[None]:
+        """
+        Context after which the weights are those of before: for `--bf16_full_eval` and `--fp16_full_eval`, Trainer
+        rounds the model itself, and would go on with it and save it.
+        """
+        parameters = [(parameter, parameter.data) for parameter in self.model.parameters()]
+        buffers = [(module, dict(module._buffers)) for module in self.model.modules()]
+        try:
+            yield
+        finally:
+            for parameter, own in parameters:
+                parameter.data = own
+            for module, own in buffers:
+                module._buffers.update(own)
 
     @torch.no_grad()
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
