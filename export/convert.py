@@ -17,7 +17,7 @@ import argparse
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.export import Dim
@@ -25,7 +25,7 @@ from torch.export import Dim
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
 from ..console import print_any_character
 from ..extras import needing
-from .requirements import load_or_exit, load_split_or_exit
+from .requirements import add_dataset_options, check_dataset_options, load_or_exit, load_split_or_exit
 
 with needing("Exporting", "export"):
     import openvino
@@ -47,6 +47,9 @@ with needing("Exporting", "export"):
 
     from .runner import width_multiple
 
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 FORMATS = ("onnx", "openvino")
 # What the network is traced at; neither size may be 1, which tracing takes for a constant.
 TRACED_BATCH_SIZE = 2
@@ -63,6 +66,7 @@ def main() -> None:
     parser.add_argument(
         "--data_dir", action="extend", nargs="+", default=[], help="line folders whose training splits calibrate int8"
     )
+    add_dataset_options(parser)
     parser.add_argument("--calibration_lines", type=int, default=300, help="from each folder, at most")
     options = parser.parse_args()
     if options.int8 and not options.data_dir:
@@ -71,13 +75,16 @@ def main() -> None:
         parser.error(f"--calibration_lines must be at least 1. Got {options.calibration_lines}.")
     if options.data_dir and not options.int8:
         parser.error("--data_dir is for --int8, which it calibrates; without it, the network stays in float32")
+    check_dataset_options(parser, options)
 
     model = load_or_exit("--model", options.model, partial(HTRConvTextForCTC.from_pretrained, dtype=torch.float32))
     processor = load_or_exit("--model", options.model, HTRConvTextProcessor.from_pretrained)
     lines = None
     if options.int8:
-        number = options.calibration_lines
-        lines = [line for folder in options.data_dir for line in calibration_lines(folder, processor, number)]
+        splits = [
+            load_split_or_exit(options.dataset, folder, "train", options.dataset_option) for folder in options.data_dir
+        ]
+        lines = [line for split in splits for line in calibration_lines(split, processor, options.calibration_lines)]
     export_model(model, options.format, lines).save_pretrained(options.output)
     processor.save_pretrained(options.output)
     print(f"{options.output}: {options.format}, {'int8' if options.int8 else 'float32'}")
@@ -164,9 +171,9 @@ def onnx_int8() -> OnnxRuntimeStaticConfig:
     return OnnxRuntimeStaticConfig(per_channel=True, op_types_to_quantize=["Conv", "Gemm", "MatMul"])
 
 
-def calibration_lines(data_dir: str, processor: HTRConvTextProcessor, number: int) -> Iterator[torch.Tensor]:
-    """Lines of a line folder's training split, evenly spread, each of shape (1, channels, height, width)."""
-    for line in load_split_or_exit(data_dir, "train", number):
+def calibration_lines(lines: "Dataset", processor: HTRConvTextProcessor, number: int) -> Iterator[torch.Tensor]:
+    """Lines spread evenly over a split, each of shape (1, channels, height, width)."""
+    for line in evenly_spread(lines, number):
         yield processor(images=line["image"], return_tensors="pt").pixel_values
 
 

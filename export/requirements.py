@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands need and may lack, said in one sentence: folders of models and of lines."""
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,20 +38,43 @@ def load_or_exit(option: str, name: str, load: Callable[[str], Loaded]) -> Loade
         raise SystemExit(f"{option} {name}: {found}. {WRITTEN_BY[option]}") from error
 
 
-def load_split_or_exit(folder: str, split: str, max_lines: int | None = None) -> "Dataset":
+def add_dataset_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say what the folders of `--data_dir` hold, by the names that training has for them."""
+    parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
+    parser.add_argument(
+        "--dataset_option",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="those that the model was trained with, such as normal_form=NFD",
+    )
+
+
+def check_dataset_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Ends the command if they are given without lines."""
+    for name in ("dataset", "dataset_option"):
+        if getattr(options, name) != parser.get_default(name) and not options.data_dir:
+            parser.error(f"--{name} says how the lines of --data_dir are read. Name their folder, too.")
+
+
+def load_split_or_exit(dataset: str, folder: str, split: str, options: Sequence[str] = ()) -> "Dataset":
     """
-    Lines of a split of a folder, evenly spread if not all.
+    A split of a dataset's folder, read with the "NAME=VALUE" options of a training's `--dataset_option`.
 
     Raises:
         SystemExit: If the folder cannot be loaded or has no such split.
     """
     with needing("Lines", "train,export"):
-        from ..line_datasets.loading import evenly_spread, load_lines
+        from ..line_datasets import LineDataError, load_lines
+        from ..line_datasets.command_line import named_options
 
     try:
-        splits = load_lines("lines", data_dir=folder)
-    except (FileNotFoundError, ValueError) as error:
+        splits = load_lines(dataset, data_dir=folder, **named_options(list(options)))
+    except (FileNotFoundError, LineDataError) as error:
         raise SystemExit(f"--data_dir {error}") from error
+    except ValueError as error:
+        raise SystemExit(f"--dataset {dataset}: {error}") from error
     if split not in splits:
         raise SystemExit(f"--data_dir {folder}: there is no split {split!r}; there are {', '.join(splits)}.")
-    return splits[split] if max_lines is None else evenly_spread(splits[split], max_lines)
+    return splits[split]

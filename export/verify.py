@@ -25,7 +25,7 @@ import torch
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
 from ..console import print_any_character
 from ..extras import needing
-from .requirements import load_or_exit, load_split_or_exit
+from .requirements import add_dataset_options, check_dataset_options, load_or_exit, load_split_or_exit
 from .runner import ExportedHTRConvText
 
 with needing("Verifying", "train,export"):
@@ -68,6 +68,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument("--approximate", action="store_true", help="judge by the error rate, as for int8")
     parser.add_argument("--data_dir", action="extend", nargs="+", default=[], help="line folders")
+    add_dataset_options(parser)
     parser.add_argument("--split", default="validation")
     parser.add_argument("--max_lines", type=int, help="of each folder")
     parser.add_argument("--batch_size", type=int, default=8)
@@ -76,6 +77,7 @@ def parse_options() -> argparse.Namespace:
     options = parser.parse_args()
     if (options.approximate or options.dtype != "float32") and not options.data_dir:
         parser.error("What is approximate is judged by its error rate, which needs --data_dir.")
+    check_dataset_options(parser, options)
     return options
 
 
@@ -92,7 +94,10 @@ def load_contender(options: argparse.Namespace) -> Callable:
 
 
 def load_first_lines(options: argparse.Namespace) -> Dataset:
-    splits = [load_split_or_exit(folder, options.split) for folder in options.data_dir]
+    splits = [
+        load_split_or_exit(options.dataset, folder, options.split, options.dataset_option)
+        for folder in options.data_dir
+    ]
     return concatenate_datasets([split.take(min(options.max_lines or len(split), len(split))) for split in splits])
 
 

@@ -5,12 +5,9 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from datasets import Dataset, DatasetDict
-from datasets import Image as ImageFeature
+from datasets import DatasetDict
 from datasets.utils import tqdm
 from PIL import Image
 
@@ -20,8 +17,8 @@ from ..pages.page_images import in_grey_or_rgb
 from ..pipeline_htr_convtext import PAGE_ASPECT, PreparedLine, check_line
 from ..processing_htr_convtext import load_image, to_grey
 from .labels import Vocabulary, vocabulary
+from .shared_images import shared_images, undecoded
 
-DIGEST_BYTES = 16
 # Unicode counts signs around numbers, the end of an Arabic verse and the like among the characters that format a text.
 SEEN_FORMATS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
 
@@ -72,13 +69,10 @@ def examine(
     findings = Findings(
         {name: len(split) for name, split in splits.items()}, [], [], characters, list(errors), list(warnings), []
     )
-    images: dict[bytes, set[str]] = {}
     pages: dict[tuple[str, str], set[str]] = {}
     for name, split in splits.items():
         for row in tqdm(undecoded(split), desc=f"Looking at {name}", unit=" lines"):
             examine_line(name, row, reader, findings)
-            content = row["image"]["bytes"] or Path(row["image"]["path"]).read_bytes()
-            images.setdefault(blake2b(content, digest_size=DIGEST_BYTES).digest(), set()).add(name)
             if row["page"]:
                 pages.setdefault((row["source"], row["page"]), set()).add(name)
         note_unknown_characters(name, reader, findings)
@@ -89,7 +83,7 @@ def examine(
         )
     findings.warnings.extend(odd_characters(splits, characters))
     findings.warnings.extend(no_single_lines(findings.no_lines))
-    findings.warnings.extend([*in_two_splits("images", images), *in_two_splits("pages", pages)])
+    findings.warnings.extend([*shared_images(splits), *pages_in_two_splits(pages)])
     return findings
 
 
@@ -100,10 +94,6 @@ def note_unknown_characters(split: str, reader: Network, findings: Findings) -> 
         found = findings.errors if split == "train" else findings.warnings  # Training stops at its own split only.
         known = "among the characters of train" if reader.alphabet is None else "in the vocabulary"
         found.append(f"{split}: not {known}: {' '.join(map(shown, missing))}")
-
-
-def undecoded(split: Dataset) -> Dataset:
-    return split.cast_column("image", ImageFeature(decode=False))
 
 
 def examine_line(split: str, row: dict[str, Any], reader: Network, findings: Findings) -> None:
@@ -178,10 +168,10 @@ def can_be_seen(character: str) -> bool:
     return drawn or character in SEEN_FORMATS
 
 
-def in_two_splits(what: str, where: dict[Any, set[str]]) -> list[str]:
-    """One sentence for each combination of splits that share images (equal bytes) or pages."""
+def pages_in_two_splits(where: dict[Any, set[str]]) -> list[str]:
+    """One sentence for each combination of splits that share pages."""
     counted = Counter(tuple(sorted(names)) for names in where.values() if len(names) > 1)
-    return [f"{number} {what} lie in {' and '.join(names)}" for names, number in counted.items()]
+    return [f"{number} pages lie in {' and '.join(names)}" for names, number in counted.items()]
 
 
 def shown(character: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from datasets import DatasetDict
 
 from ..pages.html_layout import page_template, picture
-from .examination import Findings, decode, undecoded
+from .examination import Findings, decode
+from .shared_images import undecoded
 
 BINS = 12
 SHOWN_LINES = 24

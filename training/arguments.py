@@ -122,8 +122,12 @@ class HTRConvTextTrainingArguments(AugmentationArguments, TrainingArguments):
     augment: bool = field(default=True, metadata={"help": "Whether training lines are augmented."})
 
     eval_strategy: str = field(default="steps", metadata={"help": "When to evaluate."})
-    eval_steps: float | None = field(default=1000, metadata={"help": "Steps between evaluations."})
-    save_steps: float = field(default=1000, metadata={"help": "Steps between checkpoints."})
+    eval_steps: float | None = field(
+        default=1000, metadata={"help": "Steps between evaluations; below 1 a share of the training."}
+    )
+    save_steps: float = field(
+        default=1000, metadata={"help": "Steps between checkpoints; below 1 a share of the training."}
+    )
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept; the best models are extra."})
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "A loss that is not finite ends the run."})
     train_sampling_strategy: str = field(

@@ -41,6 +41,8 @@ from .evaluation import LineScorer, rate_names
 logger = logging.get_logger(__name__)
 
 SCORES_FILE = "scores.json"
+# Error rates by which the best models are kept.
+BEST_BY = ("cer", "wer")
 STAGING_DIR = ".incomplete"
 # Options of torch's optimisers that say how a step is computed and not what it is; versions of torch add to them.
 IMPLEMENTATION_OPTIONS = {"foreach", "fused", "maximize", "capturable", "differentiable", "decoupled_weight_decay"}
@@ -55,7 +57,8 @@ class LineTrainer(Trainer):
         args: Options.
         processing_class ([`HTRConvTextProcessor`]): The recogniser's processor, saved with it.
         **kwargs: Passed to Trainer. Datasets come from [`prepare_lines`]; of several evaluation datasets (a
-            dictionary) the mean of their error rates counts.
+            dictionary) the mean of their error rates counts. A `compute_metrics` of your own gives `cer` or `wer`, by
+            which the best models are kept; by another metric, `metric_for_best_model` keeps the best checkpoint.
 
     Attributes:
         ema: The average of the weights, which evaluation and saving use, or `None`.
@@ -108,7 +111,7 @@ class LineTrainer(Trainer):
     def evaluation_loop(self, dataloader, *args, **kwargs):
         """As Trainer's, in every process with what the first one would save: averaged weights where there are any."""
         self.scorer.dataset = dataloader.dataset
-        with self.averaged_weights(), self.statistics_of_first_process():
+        with self.averaged_weights(), self.statistics_of_first_process(), self.weights_as_they_are():
             return super().evaluation_loop(dataloader, *args, **kwargs)
 
     def averaged_weights(self):
@@ -130,6 +133,22 @@ class LineTrainer(Trainer):
             yield
         finally:
             copy_tensors(buffers, own)
+
+    @contextmanager
+    def weights_as_they_are(self) -> Iterator[None]:
+        """
+        Context after which the weights are those of before: for `--bf16_full_eval` and `--fp16_full_eval`, Trainer
+        rounds the model itself, and would go on with it and save it.
+        """
+        parameters = [(parameter, parameter.data) for parameter in self.model.parameters()]
+        buffers = [(module, dict(module._buffers)) for module in self.model.modules()]
+        try:
+            yield
+        finally:
+            for parameter, own in parameters:
+                parameter.data = own
+            for module, own in buffers:
+                module._buffers.update(own)
 
     @torch.no_grad()
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
@@ -173,7 +192,8 @@ class LineTrainer(Trainer):
         if isinstance(datasets, dict):
             metrics |= self.log_means(metrics, list(datasets), metric_key_prefix)
         if self.is_in_train and metric_key_prefix == "eval":
-            for name in ("cer", "wer"):
+            self.warn_without_best(metrics)
+            for name in BEST_BY:
                 self.keep_best(name, metrics)
         return metrics
 
@@ -191,6 +211,15 @@ class LineTrainer(Trainer):
         self.log(dict(means))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics | means)
         return means
+
+    def warn_without_best(self, metrics: dict[str, float]) -> None:
+        """Says once that the user's own `compute_metrics` gives nothing by which a model would be the best."""
+        known = any(f"eval_{name}" in metrics for name in BEST_BY)
+        if not known and self.args.metric_for_best_model is None and self.args.should_save:
+            logger.warning_once(
+                f"compute_metrics gives no {' and no '.join(BEST_BY)}, and no best model is kept. Let it give one of "
+                "them, or name another metric as metric_for_best_model, by which the best checkpoint is kept."
+            )
 
     def keep_best(self, name: str, metrics: dict[str, float]) -> None:
         """

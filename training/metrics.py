@@ -2,15 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Character and word error rates of the paper."""
 
-import re
+import functools
+import unicodedata
 from collections.abc import Callable
 
 import jiwer
 
 # A word is what stands between blanks once each of these is a word of its own (paper's protocol); U+20AC is the euro
-# sign, U+00B0 the degree sign, U+2014 the em dash.
+# sign, U+00B0 the degree sign, U+2014 the em dash. Other marks of Latin texts, such as guillemets, are part of words.
 PUNCTUATION = "[]{}/()\"'&+*=<>?.;:,!-_\u20ac#%\u00b0\u2014"
-SPACED_PUNCTUATION = re.compile("([" + re.escape(PUNCTUATION) + "])")
+# Where Unicode has marks of all scripts and of Latin alone, with which the paper's list is done.
+FIRST_OF_OTHER_SCRIPTS = "\u0370"
+OF_ALL_SCRIPTS = (("\u2000", "\u2bff"), ("\u2e00", "\u2e7f"))
+
+
+@functools.cache
+def is_mark(character: str) -> bool:
+    """Whether it is a word of its own: one of the paper's marks, or of those of scripts that its datasets lack."""
+    if character < FIRST_OF_OTHER_SCRIPTS or any(first <= character <= last for first, last in OF_ALL_SCRIPTS):
+        return character in PUNCTUATION
+    return unicodedata.category(character).startswith("P")
 
 
 def words(text: str) -> list[str]:
@@ -20,7 +31,7 @@ def words(text: str) -> list[str]:
     >>> words('"Well," he said')
     ['"', 'Well', ',', '"', 'he', 'said']
     """
-    return SPACED_PUNCTUATION.sub(r" \1 ", text).split() or [""]
+    return "".join(f" {character} " if is_mark(character) else character for character in text).split() or [""]
 
 
 def whitespace_words(text: str) -> list[str]:
@@ -35,7 +46,7 @@ def whitespace_words(text: str) -> list[str]:
 
 def without_punctuation(text: str) -> str:
     """`text` without punctuation marks, its blanks collapsed."""
-    return " ".join(SPACED_PUNCTUATION.sub("", text).split())
+    return " ".join("".join(character for character in text if not is_mark(character)).split())
 
 
 class Split(jiwer.AbstractTransform):
@@ -89,7 +100,8 @@ def all_error_rates(predictions: list[str], references: list[str]) -> dict[str, 
 
     Returns:
         `cer`: Edits over characters of the references, both summed over all lines.
-        `wer`: The same over words, where punctuation marks are words (the paper's protocol).
+        `wer`: The same over words, where punctuation marks are words: those of the paper's protocol, which are not all
+            of Latin texts, and of other scripts all.
         `wer_whitespace`: The WER of most other tools, over words as white space parts them.
         `cer_lower`, `wer_lower`: Of both texts in lower case.
         `cer_no_punctuation`, `wer_no_punctuation`: Without punctuation marks, blanks collapsed.

@@ -10,6 +10,7 @@ from ..configuration_htr_convtext import HTRConvTextConfig
 from ..line_datasets import load_lines
 from ..line_datasets.command_line import named_options
 from ..line_datasets.loading import take_split
+from ..line_datasets.shared_images import shared_images
 from ..processing_htr_convtext import HTRConvTextProcessor
 from .arguments import HTRConvTextTrainingArguments
 from .held_out import hold_out
@@ -51,6 +52,12 @@ def settle_validation(lines: DatasetDict, args: HTRConvTextTrainingArguments) ->
         args.do_eval, args.eval_strategy, args.eval_on_start = False, "no", False
 
 
+def warn_of_shared_images(lines: DatasetDict) -> None:
+    """Says which images would be learnt and measured on, too, such as one photo under two names."""
+    for found in shared_images(lines):
+        logger.warning("%s. Error rates on them look better than on new lines: leave them out of one split.", found)
+
+
 def prepare_splits(
     lines: DatasetDict,
     processor: HTRConvTextProcessor,
@@ -69,6 +76,8 @@ def prepare_splits(
         "validation": args.do_eval or (args.do_train and args.eval_strategy != "no"),
         "test": args.do_predict,
     }
+    if args.do_train and args.should_log:
+        warn_of_shared_images(lines)
     prepared = {}
     with args.main_process_first(desc="preparing lines"):
         for name in (name for name, needed in wanted.items() if needed):

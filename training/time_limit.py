@@ -17,6 +17,9 @@ logger = logging.get_logger(__name__)
 # What the limit counts: the clock's time, or that of all threads of the first process.
 CLOCKS = {"wall": time.monotonic, "cpu": time.process_time}
 TIME_FILE = "training_time.json"
+ROUNDING = 1e-9
+# What Trainer does every so many steps, and what asks it to.
+TURNS = {"logging": "should_log", "eval": "should_evaluate", "save": "should_save"}
 
 
 class TimeLimitCallback(TrainerCallback):
@@ -34,6 +37,8 @@ class TimeLimitCallback(TrainerCallback):
     Attributes:
         seconds: Time used as of the last step, earlier parts of the run included, the same on all processes.
         has_ended_run: Whether the run was ended by time.
+        shares: Of what is done at shares of the training, such as "eval": the share.
+        turns: How many of its shares were over as of the last step.
     """
 
     def __init__(self, accelerator: Accelerator, minutes: float, clock: str):
@@ -43,6 +48,8 @@ class TimeLimitCallback(TrainerCallback):
         self.started = self.clock()
         self.seconds = 0.0
         self.has_ended_run = False
+        self.shares: dict[str, float] = {}
+        self.turns: dict[str, int] = {}
 
     def start(self, checkpoint: str | None = None) -> None:
         """Counts from now on, or on from where a checkpoint was written."""
@@ -62,6 +69,21 @@ class TimeLimitCallback(TrainerCallback):
         """Share of the limit that is used up, 1 at most; 0 without a limit."""
         return min(self.seconds / (60 * self.minutes), 1.0) if self.minutes else 0.0
 
+    def take_shares(self, args, state: TrainerState) -> None:
+        """Takes over what is asked for at shares of a training: Trainer's are of steps for which there is no time."""
+        self.shares = {}
+        for what in TURNS if self.minutes else ():
+            share = getattr(args, f"{what}_steps")
+            if getattr(args, f"{what}_strategy") == IntervalStrategy.STEPS and 0 < share < 1:
+                self.shares[what] = share
+                setattr(state, f"{what}_steps", state.max_steps)  # At the end alone, of Trainer's own.
+        self.turns = self.turns_of(state)
+
+    def turns_of(self, state: TrainerState) -> dict[str, int]:
+        """How many of its shares of the training are over, for all that is done at such: of the time, or the steps."""
+        progress = max(self.share_used(), state.global_step / state.max_steps)
+        return {what: int(progress / share + ROUNDING) for what, share in self.shares.items()}
+
     def save(self, checkpoint: Path) -> None:
         """Writes the time used until now."""
         content = json.dumps({"seconds": round(self.clock() - self.started, 3)})
@@ -72,8 +94,18 @@ class TimeLimitCallback(TrainerCallback):
         if self.minutes:
             self.measure()
 
+    def on_evaluate(self, args, state, control, **kwargs):
+        """Shares that went by during an evaluation ask for no other one."""
+        if self.shares:
+            self.measure()
+            self.turns = self.turns_of(state)
+
     def on_step_end(self, args, state, control, **kwargs):
         if self.share_used() < 1.0:
+            before, self.turns = self.turns, self.turns_of(state)
+            for what in (what for what, turn in self.turns.items() if turn > before[what]):
+                if what != "eval" or args.eval_delay <= state.global_step:
+                    setattr(control, TURNS[what], True)
             return
         self.has_ended_run = state.global_step < state.max_steps
         control.should_training_stop = control.should_log = True

@@ -217,6 +217,12 @@ class HTRConvTextTrainer(LineTrainer):
         super().save_training_state(folder)
         self.time_limit.save(folder)
 
+    def _init_training_state(self, max_steps, *args, **kwargs):
+        """As Trainer's, but shares of a training that time is to end are of its time, too."""
+        progress = super()._init_training_state(max_steps, *args, **kwargs)
+        self.time_limit.take_shares(self.args, self.state)
+        return progress
+
     def _run_epoch(self, *args, **kwargs):
         """As Trainer's, which would take one step more in a run that has had its time when it is resumed."""
         if self.time_limit.share_used() < 1.0:

@@ -6,6 +6,7 @@ import copy
 import itertools
 import runpy
 import sys
+from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -26,6 +27,7 @@ from htr_convtext import (  # noqa: E402
 )
 from htr_convtext.decoding.ngrams import estimate, write_arpa  # noqa: E402
 from htr_convtext.export import ExportedHTRConvText, convert, export_model, verify  # noqa: E402
+from htr_convtext.export.requirements import load_split_or_exit  # noqa: E402
 from htr_convtext.export.verify import SHAPES  # noqa: E402
 
 TOLERANCE = 1e-3  # of the logits
@@ -156,8 +158,23 @@ def test_lines_that_calibrate_are_spread_over_the_split(tmp_path, number, widths
     (tmp_path / "train.tsv").write_text("".join(f"{width:02}.png\ta\n" for width in range(8, 48, 8)))
     processor = HTRConvTextProcessor.for_dataset("iam")
     processor.image_processor = HTRConvTextImageProcessor(keep_aspect_ratio=True, pad_to_multiple_of=8)
-    lines = convert.calibration_lines(str(tmp_path), processor, number)
+    split = load_split_or_exit("lines", str(tmp_path), "train")
+    lines = convert.calibration_lines(split, processor, number)
     assert [line.shape[-1] for line in lines] == widths
+
+
+def test_lines_are_read_with_the_options_of_a_training(tmp_path, monkeypatch, capsys):
+    Image.new("L", (80, 64), 255).save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("e\u0301", encoding="utf-8")
+    options = Namespace(dataset="lines", data_dir=[str(tmp_path)], split="train", max_lines=None)
+    options.dataset_option = ["normal_form=NFD"]
+    assert verify.load_first_lines(options)["text"] == ["e\u0301"]
+    with pytest.raises(SystemExit, match="--dataset lines: lines: unknown options normal_from"):
+        load_split_or_exit("lines", str(tmp_path), "train", ["normal_from=NFD"])
+    for command, needed in ((verify, ()), (convert, ("--format", "onnx", "--output", "out"))):
+        for option in (("--dataset_option", "normal_form=NFD"), ("--dataset", "iam")):
+            assert run(monkeypatch, command, "--model", "m", *needed, *option) == "2"
+            assert f"{option[0]} says how the lines of --data_dir are read" in capsys.readouterr().err
 
 
 @pytest.mark.slow

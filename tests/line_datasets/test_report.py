@@ -132,7 +132,7 @@ def test_duplicates_across_splits_are_a_warning(tmp_path, capsys):
     for split in ("train", "test"):
         write_line(tmp_path / "lines" / split, "a", "ab")
     assert report.main(["lines", "--data_dir", str(tmp_path / "lines"), "--output", str(tmp_path / "r.html")]) == 0
-    assert "warning: 1 images lie in test and train" in capsys.readouterr().out
+    assert "warning: 1 images lie in test and train: a (train) is a (test)\n" in capsys.readouterr().out
 
 
 def test_image_cut_short_is_an_error(tmp_path, capsys):

@@ -5,9 +5,15 @@
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, Features, Image, Value
+from datasets import Dataset, DatasetDict, Features, Image, Value
 
-from htr_convtext.training import LineCollator, prepare_lines
+from htr_convtext.training import (
+    DataArguments,
+    HTRConvTextTrainingArguments,
+    LineCollator,
+    prepare_lines,
+    prepare_splits,
+)
 from htr_convtext.training.sampler import LineSampler, line_weights
 
 from .conftest import TEXTS, draw_line
@@ -47,6 +53,21 @@ def test_collator_takes_images_and_texts_as_well(lines, raw_lines, processor):
 def test_labels_that_cannot_be_trained_are_refused_by_line(processor, make_model, text, message):
     with pytest.raises(ValueError, match=message):
         prepare_lines(dataset_of(draw_line("word"), text), processor, make_model().config)
+
+
+@pytest.mark.parametrize("do_train", [True, False])
+def test_images_that_are_learnt_and_measured_on_are_named(
+    raw_lines, processor, make_model, tmp_path, caplog, do_train
+):
+    copies = raw_lines.select(range(5, 10)).remove_columns("line_id")
+    lines = DatasetDict(
+        train=raw_lines.select(range(6)), validation=copies.add_column("line_id", [f"copy-{i}" for i in range(5, 10)])
+    )
+    args = HTRConvTextTrainingArguments(str(tmp_path), do_train=do_train, do_eval=True, use_cpu=True)
+    prepared = prepare_splits(lines, processor, make_model().config, DataArguments(), args)
+    assert len(prepared["validation"]) == 5
+    said = "1 images lie in train and validation: line-5 (train) is copy-5 (validation). Error rates on them look"
+    assert (said in caplog.text) == do_train
 
 
 def test_equal_neighbours_need_a_frame_between_them(processor, make_model):

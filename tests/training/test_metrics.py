@@ -70,6 +70,29 @@ def test_variants_forgive_case_and_punctuation():
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\u0645\u0646\u060c \u0623\u064a\u0646\u061f", ["\u0645\u0646", "\u060c", "\u0623\u064a\u0646", "\u061f"]),
+        ("\u05d1\u05b5\u05bc\u05d9\u05ea\u05be\u05d0", ["\u05d1\u05b5\u05bc\u05d9\u05ea", "\u05be", "\u05d0"]),
+        ("\u0561\u0575\u0578\u0589", ["\u0561\u0575\u0578", "\u0589"]),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940\u0964", ["\u0939\u093f\u0928\u094d\u0926\u0940", "\u0964"]),
+        ("\u4ed6\u3002\u300c\u6211\u300d", ["\u4ed6", "\u3002", "\u300c", "\u6211", "\u300d"]),
+        ("\u00abl\u2019\u00e9t\u00e9\u2026\u00bb", ["\u00abl\u2019\u00e9t\u00e9\u2026\u00bb"]),
+    ],
+)
+def test_marks_of_other_scripts_are_words_as_those_of_the_papers_list_are(text, expected):
+    assert metrics.words(text) == expected
+    letters = "".join(word for word in expected if not metrics.is_mark(word[0]))
+    assert metrics.without_punctuation(text).replace(" ", "") == letters
+
+
+def test_the_papers_datasets_have_no_marks_but_those_of_its_list(golden):
+    alphabets = json.loads((golden / "alphabets.json").read_text(encoding="utf-8"))
+    characters = {character for alphabet in alphabets.values() for character in alphabet}
+    assert {character for character in characters if metrics.is_mark(character)} <= set(metrics.PUNCTUATION)
+
+
+@pytest.mark.parametrize(
     ("prediction", "reference", "paper", "whitespace"),
     [
         ("Well he said.", "Well, he said.", 1 / 5, 1 / 3),

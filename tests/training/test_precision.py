@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Precision, compilation and checkpointed activations in training, each against plain float32 with SAM and TCM on."""
 
+import copy
+
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -59,6 +61,17 @@ def test_bf16_autocast_trains_as_float32_does(train):
     for name in ("ctc_loss", "tcm_loss"):
         assert losses(trainer, name) == pytest.approx(losses(exact, name), rel=0.01)
     assert torch.nn.functional.cosine_similarity(step, exact_step, dim=0) > 0.98
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_evaluation_in_bfloat16_rounds_no_weights_that_are_trained_or_saved(make_trainer, ema_decay):
+    trainer = make_trainer(bf16_full_eval=True, ema_decay=ema_decay, max_steps=1, sam_rho=0.0)
+    trainer.train()
+    own, read_with = copy.deepcopy(trainer.model.state_dict()), []
+    trainer.recognizer.register_forward_pre_hook(lambda model, inputs: read_with.append(model.dtype))
+    trainer.evaluate()
+    assert set(read_with) == {torch.bfloat16}
+    torch.testing.assert_close(trainer.model.state_dict(), own, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(("unit", "warned"), [("avx512_bf16", False), ("amx_bf16", False), ("avx2", True)])

@@ -5,6 +5,7 @@
 import shutil
 
 import pytest
+from transformers import TrainerCallback
 
 from htr_convtext.training.schedule import learning_rate
 from htr_convtext.training.time_limit import TIME_FILE
@@ -48,6 +49,55 @@ def test_a_warmup_is_a_share_of_the_time_or_said_to_be_too_long(make_timed, capl
     assert ("no more steps than --warmup_steps 5" in caplog.text) == said
     # After a fifth of the time, which are a tenth of the fifty steps.
     assert (rates(trainer)[1] == pytest.approx(1e-3)) == (warmup < 1)
+
+
+class Turns(TrainerCallback):
+    """The steps after which a run was evaluated and saved."""
+
+    def __init__(self):
+        self.evaluated, self.saved = [], []
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        self.evaluated.append(state.global_step)
+
+    def on_save(self, args, state, control, **kwargs):
+        self.saved.append(state.global_step)
+
+
+SHARES = {"eval_strategy": "steps", "eval_steps": 0.4, "save_steps": 0.2, "logging_steps": 0.2, "sam_rho": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "options", "evaluated", "saved", "logged"),
+    [
+        (6.0, {}, [4, 8, 10], [2, 4, 6, 8, 10], [2, 4, 6, 8, 10]),
+        (6.0, {"eval_delay": 5}, [8, 10], [2, 4, 6, 8, 10], [2, 4, 6, 8, 10]),
+        # Steps end it, long before the time does.
+        (1.0, {"max_steps": 5}, [2, 4, 5], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
+        (6.0, {"save_steps": 3, "logging_steps": 1}, [4, 8, 10], [3, 6, 9, 10], list(range(1, 11))),
+    ],
+)
+def test_shares_are_of_the_time_where_it_ends_the_run(make_timed, seconds, options, evaluated, saved, logged):
+    trainer = make_timed(seconds, **{**SHARES, **options})
+    turns = Turns()
+    trainer.add_callback(turns)
+    trainer.train()
+    assert (turns.evaluated, turns.saved) == (evaluated, saved)
+    assert [entry["step"] for entry in trainer.state.log_history if "loss" in entry] == logged
+
+
+def test_a_long_evaluation_is_not_followed_by_the_next(make_timed, monkeypatch):
+    """It begins after a fifth of the time and takes a quarter, so that the next one comes after three fifths."""
+    trainer = make_timed(3.0, **SHARES | {"eval_steps": 0.2, "save_strategy": "no"})
+    turns, in_evaluations, clock = Turns(), [], trainer.time_limit.clock
+    trainer.add_callback(turns)
+    trainer.time_limit.clock = lambda: clock() + sum(in_evaluations)
+    loop = trainer.evaluation_loop
+    monkeypatch.setattr(
+        trainer, "evaluation_loop", lambda *args, **kwargs: in_evaluations.append(15.0) or loop(*args, **kwargs)
+    )
+    trainer.train()
+    assert turns.evaluated[:2] == [4, 7]
 
 
 def test_a_resumed_run_counts_the_time_before_it_was_stopped(make_timed, tmp_path):

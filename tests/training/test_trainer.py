@@ -261,6 +261,25 @@ def test_a_rate_that_the_lines_do_not_have_is_refused_before_the_first_step(make
             make_trainer(metric_for_best_model=metric, trainer_options=options)
 
 
+@pytest.mark.parametrize(
+    ("rates", "options", "said"),
+    [
+        ({"accuracy": 0.5}, {}, True),
+        ({"cer": 0.5}, {}, False),
+        ({"accuracy": 0.5}, {"metric_for_best_model": "accuracy"}, False),
+    ],
+)
+def test_metrics_by_which_no_model_is_the_best_are_said_once(make_trainer, caplog, rates, options, said):
+    line_trainer.logger.warning_once.cache_clear()
+    trainer = make_trainer(
+        trainer_options={"compute_metrics": lambda prediction: rates}, eval_strategy="steps", eval_steps=1,
+        max_steps=2, sam_rho=0.0, **options,
+    )  # fmt: skip
+    trainer.train()
+    assert caplog.text.count("compute_metrics gives no cer and no wer, and no best model is kept") == said
+    assert (Path(trainer.args.output_dir) / "best_cer").exists() == ("cer" in rates)
+
+
 def test_early_stopping_stops_when_the_error_rate_no_longer_falls(make_trainer, lines):
     for sets, rates in ((lines, [0.5, 0.3, 0.4, 0.35]), ({"a": lines}, [0.5, 0.3, 0.4, 0.35])):
         trainer = make_trainer(
