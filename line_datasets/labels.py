@@ -12,8 +12,10 @@ from datasets import Dataset
 
 from ..extras import needing
 from ..pages.geometry import RIGHT_TO_LEFT, right_to_left
+from ..processing_htr_convtext import ALPHABETS
 
 NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
+PAPERS_FORM = "NFC"
 LOST = "\ufffd"
 TEXT_ORDERS = ("logical", "visual")
 VOCABULARY_BATCH = 10_000
@@ -26,6 +28,11 @@ INVISIBLE_BUT_DIRECTIONS = re.compile(
 INVISIBLE = re.compile(f"[{DIRECTIONS}]|{INVISIBLE_BUT_DIRECTIONS.pattern}")
 # Zero width joiners shape the letters of Arabic, Syriac, N'Ko, Mongolian and the scripts of India and its neighbours.
 JOINERS = re.compile("(?<![\u0600-\u0dff\u0f00-\u109f\u1780-\u18af\ufb50-\ufdff\ufe70-\ufefc])[\u200c\u200d]+")
+
+
+def published_alphabet(dataset: str, normal_form: str = PAPERS_FORM) -> str | None:
+    """Characters that a new model of one of the paper's datasets knows; `None` where they are those of its lines."""
+    return ALPHABETS.get(dataset) if normal_form == PAPERS_FORM else None
 
 
 class LabelForm(NamedTuple):

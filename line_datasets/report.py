@@ -22,6 +22,7 @@ from ..console import errors_as_sentences, print_any_character
 from ..processing_htr_convtext import HTRConvTextImageProcessor, HTRConvTextProcessor
 from .command_line import add_source_arguments, source_arguments
 from .examination import Findings, Network, examine, shown
+from .labels import PAPERS_FORM, published_alphabet
 from .loading import load_lines, oddities
 from .problems import LineDataError
 from .report_html import as_html
@@ -61,7 +62,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add_source_arguments(parser)
     parser.add_argument("--output", type=Path, default=Path("line_report.html"), help="the page")
     parser.add_argument("--model", help="folder or name of a model to train further: its vocabulary and input size")
-    parser.add_argument("--alphabet", help="characters that the model knows; default: those of the train split")
+    parser.add_argument(
+        "--alphabet",
+        help="characters that the model knows; default: the paper's for its datasets, else those of the train split",
+    )
     parser.add_argument("--image_width", type=int, default=512, help="width of the network's input, pixels")
     parser.add_argument("--keep_aspect_ratio", action="store_true", help="lines keep their own width, up to that")
     parser.add_argument("--pad_to_multiple_of", type=int, default=64, help="with --keep_aspect_ratio, pixels")
@@ -98,7 +102,9 @@ def network(options: argparse.Namespace) -> Network:
         keep_aspect_ratio=options.keep_aspect_ratio,
         pad_to_multiple_of=options.pad_to_multiple_of,
     )
-    return Network(options.alphabet, scaling.padded_width, HTRConvTextConfig().frames)
+    form = source_arguments(options).get("normal_form", PAPERS_FORM)
+    alphabet = options.alphabet or published_alphabet(options.name, form)
+    return Network(alphabet, scaling.padded_width, HTRConvTextConfig().frames)
 
 
 def as_text(findings: Findings) -> str:

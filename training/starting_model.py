@@ -11,19 +11,13 @@ from transformers.utils import logging
 
 from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
 from ..line_datasets.command_line import named_options
+from ..line_datasets.labels import PAPERS_FORM, published_alphabet
 from ..line_datasets.loading import take_split
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
-from ..processing_htr_convtext import (
-    ALPHABETS,
-    HTRConvTextImageProcessor,
-    HTRConvTextProcessor,
-    HTRConvTextTokenizer,
-)
+from ..processing_htr_convtext import HTRConvTextImageProcessor, HTRConvTextProcessor, HTRConvTextTokenizer
 from .arguments import HTRConvTextTrainingArguments
 from .options import DROPOUT_OPTIONS, DataArguments, ModelArguments
 from .vocabulary import extend_vocabulary, load_tcm
-
-PAPERS_FORM = "NFC"
 
 logger = logging.get_logger(__name__)
 
@@ -76,8 +70,8 @@ def new_image_processor(args: ModelArguments) -> HTRConvTextImageProcessor:
 
 def new_tokenizer(dataset: str, texts: list[str], form: str = PAPERS_FORM) -> HTRConvTextTokenizer:
     """The alphabet of one of the paper's datasets, or else, as in another normal form, of the training lines."""
-    if dataset in ALPHABETS and form == PAPERS_FORM:
-        return HTRConvTextTokenizer.from_alphabet(ALPHABETS[dataset])
+    if alphabet := published_alphabet(dataset, form):
+        return HTRConvTextTokenizer.from_alphabet(alphabet)
     if not texts:
         raise ValueError("There are no training lines to take the alphabet from.")
     return HTRConvTextTokenizer.from_texts(texts)

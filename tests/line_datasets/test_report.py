@@ -99,6 +99,15 @@ def test_characters_outside_the_vocabulary_are_errors_in_train_and_warnings_else
     assert "error: train: not in the vocabulary: 'a' (U+0061)" in capsys.readouterr().out
 
 
+def test_a_dataset_of_the_paper_is_judged_by_the_alphabet_that_its_training_has(tmp_path, capsys):
+    write_line(tmp_path / "vnondb" / "lines", "a", "T\u1ebft \u0153")
+    (tmp_path / "vnondb" / "train.ln").write_text("a.png\n", encoding="utf-8")
+    arguments = ["vnondb", "--data_dir", str(tmp_path / "vnondb"), "--output", str(tmp_path / "r.html")]
+    assert report.main(arguments) == 1
+    assert "error: train: not in the vocabulary: '\u0153' (U+0153)" in capsys.readouterr().out
+    assert report.main([*arguments, "--option", "normal_form=NFD"]) == 0
+
+
 def test_bad_files_are_on_the_page_beside_the_good_lines(tmp_path, capsys):
     write_line(tmp_path / "lines" / "train", "a", "good")
     write_line(tmp_path / "lines" / "train", "b", "lost")
