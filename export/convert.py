@@ -173,6 +173,8 @@ def onnx_int8() -> OnnxRuntimeStaticConfig:
 
 def calibration_lines(lines: "Dataset", processor: HTRConvTextProcessor, number: int) -> Iterator[torch.Tensor]:
     """Lines spread evenly over a split, each of shape (1, channels, height, width)."""
+    from ..line_datasets.loading import evenly_spread  # The extra [train], without which there are no lines.
+
     for line in evenly_spread(lines, number):
         yield processor(images=line["image"], return_tensors="pt").pixel_values
 
