@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-IN_CHECKOUT = (Path(__file__).resolve().parent / "setup.cfg").is_file()
+PACKAGE = Path(__file__).resolve().parent
+IN_CHECKOUT = (PACKAGE / "setup.cfg").is_file()
 
 
 class MissingExtraError(ImportError):
@@ -56,9 +57,11 @@ def missing_extra(what: str, error: ImportError, extras: str = "pages") -> Missi
 
 
 def is_command(words: list[str]) -> bool:
-    """Whether with these words Python runs a module of this package: python -m htr_convtext.export.convert."""
-    module = words[words.index("-m") + 1 :][:1] if "-m" in words else []
-    return [name.split(".")[0] for name in module] == [__package__]
+    """Whether with these words Python runs a command of this package: a module (python -m) or a script at its root."""
+    if "-m" in words:
+        return [name.split(".")[0] for name in words[words.index("-m") + 1 :][:1]] == [__package__]
+    scripts = [word for word in words if word.endswith(".py")]
+    return bool(scripts) and Path(scripts[0]).resolve().parent == PACKAGE
 
 
 def say_what_is_missing(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

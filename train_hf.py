@@ -16,28 +16,32 @@ import sys
 from pathlib import Path
 
 import transformers
-from datasets import Dataset
 from transformers import set_seed
 
 from htr_convtext.console import print_any_character
-from htr_convtext.hub_upload.draft_card import write_draft_cards
-from htr_convtext.training import (
-    DataArguments,
-    HTRConvTextTrainer,
-    HTRConvTextTrainingArguments,
-    ModelArguments,
-    check_output_dir,
-    ending_with_a_sentence,
-    keep_freed_memory,
-    load_model,
-    load_splits,
-    parse_arguments,
-    prepare_splits,
-    settle_validation,
-    taken,
-    write_evaluation,
-    write_learning_curves,
-)
+from htr_convtext.extras import needing
+
+with needing("train_hf.py", "train"):
+    from datasets import Dataset
+
+    from htr_convtext.hub_upload.draft_card import write_draft_cards
+    from htr_convtext.training import (
+        DataArguments,
+        HTRConvTextTrainer,
+        HTRConvTextTrainingArguments,
+        ModelArguments,
+        check_output_dir,
+        ending_with_a_sentence,
+        keep_freed_memory,
+        load_model,
+        load_splits,
+        parse_arguments,
+        prepare_splits,
+        settle_validation,
+        taken,
+        write_evaluation,
+        write_learning_curves,
+    )
 
 
 def main() -> None:

@@ -19,26 +19,30 @@ from itertools import compress
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs, gather_object
-from tqdm import tqdm
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
-from htr_convtext.pages import PageSource, TranscribedPage, find_pages, transcribe
-from htr_convtext.pages.command_line import parse_arguments, settings_of
-from htr_convtext.pages.kept_pages import KeptPages
-from htr_convtext.pages.results import (
-    documents_of,
-    may_be_replaced,
-    prepare_output,
-    problems_of,
-    summary,
-    write_as_read,
-    write_outputs,
-    write_tables,
-)
-from htr_convtext.pages.transcript import Problem
-from htr_convtext.pages.transcription import unknown_types
+from htr_convtext.extras import needing
+
+with needing("transcribe.py"):
+    from accelerate import Accelerator
+    from accelerate.utils import InitProcessGroupKwargs, gather_object
+    from tqdm import tqdm
+
+    from htr_convtext.pages import PageSource, TranscribedPage, find_pages, transcribe
+    from htr_convtext.pages.command_line import parse_arguments, settings_of
+    from htr_convtext.pages.kept_pages import KeptPages
+    from htr_convtext.pages.results import (
+        documents_of,
+        may_be_replaced,
+        prepare_output,
+        problems_of,
+        summary,
+        write_as_read,
+        write_outputs,
+        write_tables,
+    )
+    from htr_convtext.pages.transcript import Problem
+    from htr_convtext.pages.transcription import unknown_types
 
 # Of one process for another that still reads, or writes the PDF of a book. PyTorch's own are 10 and 30 minutes, which
 # end the run.

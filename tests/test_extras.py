@@ -4,6 +4,7 @@
 
 import importlib
 import re
+import runpy
 import subprocess
 import sys
 
@@ -49,11 +50,15 @@ def test_an_installed_package_has_no_checkout(monkeypatch):
         (["python", "-m", "htr_convtext.export.convert", "--help"], True),
         (["python", "-X", "utf8", "-m", "htr_convtext", "train"], True),
         (["python", "-m", "pytest", "htr_convtext"], False),
-        (["python", "train_hf.py"], False),
+        (["python", "train_hf.py"], True),
+        (["python", "-u", "../htr_convtext/transcribe.py", "examples"], True),
+        (["python", "examples/train_hf.py"], False),
         (["python", "-m"], False),
     ],
 )
-def test_commands_of_the_package_are_known(words, expected):
+def test_commands_of_the_package_are_known(monkeypatch, root, words, expected):
+    monkeypatch.chdir(root)
+    words = [word.replace("../htr_convtext", f"../{root.name}") for word in words]
     assert extras.is_command(words) == expected
 
 
@@ -63,6 +68,13 @@ def test_a_command_says_what_is_missing_and_nothing_else(capsys):
     said = capsys.readouterr().err
     assert said.startswith("Something needs x, which is not installed: pip install")
     assert "ValueError: of the program" in said and "MissingExtraError" not in said
+
+
+@pytest.mark.parametrize(("script", "extra"), [("transcribe.py", "pages"), ("train_hf.py", "train")])
+def test_scripts_name_the_extra_that_they_need(script, extra, root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "accelerate" if extra == "pages" else "datasets", None)
+    with pytest.raises(MissingExtraError, match=f"^{script} " + SENTENCE.format(r"\w+", extra)):
+        runpy.run_path(str(root / script))
 
 
 def test_the_core_alone_has_the_command_and_every_room_says_what_it_lacks():
