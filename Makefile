@@ -12,10 +12,12 @@ OLDEST := transformers==4.57.6 huggingface_hub==0.36.2 tokenizers==0.22.2
 # It ships the official schema of PAGE, which the tests ask; nothing of it is ever imported.
 PAGE_SCHEMA := ocrd==3.13.3
 
-.PHONY: read test lint types tests format
+.PHONY: read install test lint types tests format
 
 read: $(VENV)/read.stamp
 	$(BIN)/python examples/read.py
+
+install: $(VENV)/test.stamp
 
 test: lint types tests
 

@@ -148,6 +148,23 @@ def oldest_transformers() -> Path:
 
 
 @pytest.fixture(scope="session")
+def run_without_package(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Callable]:
+    """Runs a script where the package and most others are not installed, as `WithoutPackage.run` does."""
+    module = load_module(TESTS / "without_package.py")
+    started = {}
+
+    def run(script: str | Path, *arguments: object, folder: Path, oldest: bool = False) -> str:
+        if oldest not in started:
+            path = request.getfixturevalue("oldest_transformers") if oldest else None
+            started[oldest] = module.WithoutPackage(tmp_path_factory.mktemp("without_package"), path)
+        return started[oldest].run(script, *arguments, folder=folder)
+
+    yield run
+    for processes in started.values():
+        processes.close()
+
+
+@pytest.fixture(scope="session")
 def line_images(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """
     Paths of 32 line images, narrower and wider than 512 pixels at height 64: real handwriting where it is at hand,
@@ -196,11 +213,20 @@ def model_folder(line_images: list[str], made_once) -> Path:
     return made_once("tiny", partial(write_model, line_images=line_images, num_hidden_layers=3))
 
 
+SHALLOW = {"num_hidden_layers": 2, "backbone_depths": (1, 1, 1), "backbone_mobilevit": (False, False, True)}
+
+
 @pytest.fixture(scope="session")
 def shallow_folder(line_images: list[str], made_once) -> Path:
     """The same with one layer of each kind: an export takes its time for every layer."""
-    sizes = {"num_hidden_layers": 2, "backbone_depths": (1, 1, 1), "backbone_mobilevit": (False, False, True)}
-    return made_once("shallow", partial(write_model, line_images=line_images, **sizes))
+    return made_once("shallow", partial(write_model, line_images=line_images, **SHALLOW))
+
+
+@pytest.fixture(scope="session")
+def quick_folder(line_images: list[str], made_once) -> Path:
+    """The same, and wide enough to read each of the lines differently in either mode."""
+    sizes = {"hidden_size": 32, "backbone_head_dim": 8}
+    return made_once("quick", partial(write_model, line_images=line_images, **SHALLOW, **sizes))
 
 
 def write_model(folder: Path, line_images: list[str], **options) -> None:

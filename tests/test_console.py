@@ -3,9 +3,8 @@
 """Commands on consoles that lack characters, as cp1252 lacks most."""
 
 import ast
-import os
+import io
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from htr_convtext.console import hub_errors
+from htr_convtext.hub_upload import copy_code
 from htr_convtext.hub_upload import push as push_model
 from htr_convtext.line_datasets import push as push_lines
 
@@ -42,15 +42,15 @@ def test_every_command_that_prints_can_print_any_character():
     assert [path.name for path in printing if "print_any_character" not in calls(path)] == []
 
 
-def test_names_that_the_console_lacks_are_printed_all_the_same(tmp_path):
+def test_names_that_the_console_lacks_are_printed_all_the_same(monkeypatch, tmp_path):
     name = "\u041f\u0438\u0441\u044c\u043c\u043e e\u0301tude \u2042 \U0001f58b"
     folder = tmp_path / name
     folder.mkdir()
-    words = [sys.executable, "-m", "htr_convtext.hub_upload.copy_code", str(folder)]
-    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
-    ended = subprocess.run(words, env=environment, capture_output=True)
-    assert ended.returncode == 0, ended.stderr.decode("cp1252")[-2000:]
-    assert name.encode("cp1252", "backslashreplace") in ended.stdout
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    copy_code.main([str(folder)])
+    console.flush()
+    assert name.encode("cp1252", "backslashreplace") in console.buffer.getvalue()
     assert (folder / "modeling_htr_convtext.py").is_file()
 
 

@@ -77,39 +77,43 @@ def test_scripts_name_the_extra_that_they_need(script, extra, root, monkeypatch)
         runpy.run_path(str(root / script))
 
 
-def test_the_core_alone_has_the_command_and_every_room_says_what_it_lacks():
-    """In a process of its own, where nothing that an extra brings can be imported."""
-    script = (
-        "import importlib, sys\n"
-        "for name in ('defusedxml', 'jiwer', 'lxml'):\n"
-        "    sys.modules[name] = None\n"
-        "from htr_convtext import __main__ as command\n"
-        "print(command.describe_commands())\n"
-        "for room in ('pages', 'line_datasets', 'training'):\n"
-        "    try:\n"
-        "        importlib.import_module(f'htr_convtext.{room}')\n"
-        "    except ImportError as error:\n"
-        "        print(room, '|', error)\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    said = dict(line.split(" | ") for line in ended.stdout.splitlines() if " | " in line)
-    assert "transcribe" in ended.stdout
+WITHOUT_EXTRAS = """
+import importlib, sys
+sys.modules.update(dict.fromkeys(("defusedxml", "jiwer", "lxml")))
+from htr_convtext import __main__ as command
+print(command.describe_commands())
+for room in ("pages", "line_datasets", "training"):
+    try:
+        importlib.import_module(f"htr_convtext.{room}")
+    except ImportError as error:
+        print(room, "|", error)
+
+del sys.modules["defusedxml"], sys.modules["jiwer"]
+sys.modules.update(dict.fromkeys(("pypdf", "pypdfium2", "rapidocr")))
+import htr_convtext.line_datasets, htr_convtext.training as training
+assert "evaluate" not in sys.modules and training.HTRConvTextErrorRates and "evaluate" in sys.modules
+sys.modules["fontTools.fontBuilder"] = None  # Drawing curves needs the rest of fontTools.
+import htr_convtext.pages.outputs
+"""
+
+
+@pytest.fixture(scope="module")
+def without_extras(root):
+    """What a process says where first nothing that an extra brings can be imported, and then nothing of pages only."""
+    return subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS], cwd=root.parent, capture_output=True, text=True)
+
+
+def test_the_core_alone_has_the_command_and_every_room_says_what_it_lacks(without_extras):
+    said = dict(line.split(" | ") for line in without_extras.stdout.splitlines() if " | " in line)
+    assert "transcribe" in without_extras.stdout
     for room, extra in (("pages", "pages"), ("line_datasets", "train"), ("training", "train")):
         assert re.search(SENTENCE.format(r"\w+", extra), said[room])
 
 
-def test_without_pages_lines_load_and_train_and_writing_names_the_extra(root):
-    """In a process of its own. Nor does training import evaluate, until its metric is asked for."""
-    script = (
-        "import sys\nfor name in ('lxml', 'pypdf', 'pypdfium2', 'rapidocr'): sys.modules[name] = None\n"
-        "import htr_convtext.line_datasets, htr_convtext.training as training\n"
-        "assert 'evaluate' not in sys.modules and training.HTRConvTextErrorRates and 'evaluate' in sys.modules\n"
-        "sys.modules['fontTools.fontBuilder'] = None  # Drawing curves needs the rest of fontTools.\n"
-        "import htr_convtext.pages.outputs"
-    )
-    ended = subprocess.run([sys.executable, "-c", script], cwd=root.parent, capture_output=True, text=True)
-    assert ended.returncode == 1
-    last = ended.stderr.strip().splitlines()[-1]
+def test_without_pages_lines_load_and_train_and_writing_names_the_extra(without_extras):
+    """Nor does training import evaluate, until its metric is asked for."""
+    assert without_extras.returncode == 1
+    last = without_extras.stderr.strip().splitlines()[-1]
     assert re.search("Writing transcribed pages " + SENTENCE.format(r"fontTools\.fontBuilder", "pages"), last)
 
 

@@ -11,7 +11,6 @@ import os
 import pickle
 import re
 import shutil
-import subprocess
 import sys
 import threading
 import unicodedata
@@ -473,18 +472,14 @@ def folder_with_language_model(model_folder, tmp_path_factory):
 
 
 def test_remote_code_of_both_transformers_reads_the_same(
-    folder_with_language_model, line_images, tmp_path, oldest_transformers
+    run_without_package, folder_with_language_model, line_images, tmp_path
 ):
     answers = []
-    for path in ((), (str(oldest_transformers),)):
+    for oldest in (False, True):
         answer = tmp_path / f"{len(answers)}.json"
-        command = [sys.executable, str(Path(__file__).with_name("language_model_reader.py"))]
-        subprocess.run(
-            [*command, str(folder_with_language_model), str(answer), *line_images[:6]],
-            check=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "HF_MODULES_CACHE": str(tmp_path / "modules")},
-            cwd=tmp_path,
-        )
+        script = Path(__file__).with_name("language_model_reader.py")
+        words = script, folder_with_language_model, answer, *line_images[:6]
+        run_without_package(*words, folder=tmp_path, oldest=oldest)
         answers.append(json.loads(answer.read_text(encoding="utf-8")))
     newest, oldest = answers
     assert (newest["transformers"][0], oldest["transformers"][0]) == ("5", "4")

@@ -38,16 +38,6 @@ def released(root) -> Path:
     return root / "hub_upload" / "htr-convtext-fr"
 
 
-def run_in_a_process_of_its_own(command: list[str], workplace: Path, python_path: str = "") -> str:
-    # With a module cache of its own, and without the package, whose classes would win over the folder's.
-    environment = {**os.environ, "HF_MODULES_CACHE": str(workplace / "modules"), "PYTHONPATH": python_path}
-    result = subprocess.run(
-        [sys.executable, "-P", *command], cwd=workplace, env=environment, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
-
-
 @pytest.fixture(scope="module")
 def try_ways(root, released, tmp_path_factory):
     def run(names: list[str], python_path: str = "") -> dict[str, str]:
@@ -56,8 +46,11 @@ def try_ways(root, released, tmp_path_factory):
         line = root / "examples" / "lettre_3.jpg"
         # torchao slows and litters every import of transformers, so it may be kept in a folder of its own.
         extra = python_path or os.environ.get("HTR_EXTRA_PACKAGES", "")
-        command = [str(script), str(released), str(line), "answer.json", *names]
-        run_in_a_process_of_its_own(command, workplace, python_path=extra)
+        command = [sys.executable, "-P", str(script), str(released), str(line), "answer.json", *names]
+        # With a module cache of its own, and without the package, whose classes would win over the folder's.
+        environment = {**os.environ, "HF_MODULES_CACHE": str(workplace / "modules"), "PYTHONPATH": extra}
+        ended = subprocess.run(command, cwd=workplace, env=environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr[-3000:]
         return json.loads((workplace / "answer.json").read_text(encoding="utf-8"))
 
     return run
@@ -100,25 +93,24 @@ FIRST = {
 }
 
 
-def load_first(first: str, released: Path, workplace: Path, python_path: str = "") -> None:
+@pytest.fixture
+def load_first(run_without_package, released, tmp_path):
     """Loads this first, with an empty module cache, and all the rest after it."""
-    order = [FIRST[first], *FIRST.values()]
-    script = f"import transformers\nfrom transformers import {', '.join(FIRST)}\nfolder = {str(released)!r}\n"
-    script += "\n".join(order) + "\nprint(transformers.__version__)"
-    run_in_a_process_of_its_own(["-c", script], workplace, python_path)
+
+    def load(first: str, oldest: bool) -> None:
+        order = [FIRST[first], *FIRST.values()]
+        script = f"from transformers import {', '.join(FIRST)}\nfolder = {str(released)!r}\n" + "\n".join(order)
+        run_without_package(script, folder=tmp_path, oldest=oldest)
+
+    return load
 
 
-def test_the_model_loads_first_on_the_oldest_transformers(released, oldest_transformers, tmp_path):
-    load_first("AutoModel", released, tmp_path, str(oldest_transformers))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("first", FIRST)
-def test_anything_loads_first(released, tmp_path, first):
-    load_first(first, released, tmp_path)
+def test_the_model_loads_first_on_the_oldest_transformers(load_first):
+    load_first("AutoModel", oldest=True)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("oldest", [False, True])
 @pytest.mark.parametrize("first", FIRST)
-def test_anything_loads_first_on_the_oldest_transformers(released, oldest_transformers, tmp_path, first):
-    load_first(first, released, tmp_path, str(oldest_transformers))
+def test_anything_loads_first(load_first, first, oldest):
+    load_first(first, oldest)

@@ -6,16 +6,11 @@ import importlib.metadata
 import json
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
 from huggingface_hub import HfApi
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from transformers import AutoProcessor, Trainer, TrainingArguments, pipeline
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
@@ -76,67 +71,18 @@ def link_code(root: Path, source: Path, target: Path) -> None:
         (target / name).symlink_to(os.path.relpath(root / name, target))
 
 
-def link_distributions(distributions: Iterable[importlib.metadata.Distribution], folder: Path) -> Path:
-    """Links these distributions, and what they require of what is installed, into a folder for PYTHONPATH."""
-    folder.mkdir()
-    waiting = list(distributions)
-    seen = {canonicalize_name(distribution.name) for distribution in waiting}
-    for distribution in waiting:
-        for file in {file.parts[0] for file in distribution.files or () if file.parts[0] != ".."}:
-            path = Path(str(distribution.locate_file(file)))
-            if path.exists() and not (folder / file).exists():
-                (folder / file).symlink_to(path)
-        for requirement in map(Requirement, distribution.requires or ()):
-            name = canonicalize_name(requirement.name)
-            if name not in seen and (not requirement.marker or requirement.marker.evaluate({"extra": ""})):
-                seen.add(name)
-                waiting.append(importlib.metadata.distribution(name))
-    return folder
-
-
-def needed(*names: str) -> list[importlib.metadata.Distribution]:
-    return [importlib.metadata.distribution(name) for name in names]
-
-
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory) -> Path:
-    """All that a user of a saved model has installed."""
-    distributions = needed("torch", "transformers", "numpy", "pillow")
-    return link_distributions(distributions, tmp_path_factory.mktemp("newest") / "packages")
+def read_remotely(run_without_package, lines, folders, tmp_path_factory):
+    """Runs remote_reader.py with a cache of its own."""
 
-
-@pytest.fixture(scope="module")
-def oldest_packages(oldest_transformers, tmp_path_factory) -> Path:
-    """The same with the oldest transformers."""
-    oldest = importlib.metadata.distributions(path=[str(oldest_transformers)])
-    distributions = [*oldest, *needed("torch", "numpy", "pillow")]
-    return link_distributions(distributions, tmp_path_factory.mktemp("oldest") / "packages")
-
-
-@pytest.fixture(scope="module")
-def read_remotely(lines, folders, tmp_path_factory):
-    """Runs remote_reader.py in a process of its own, with a cache of its own and these packages only."""
-
-    def run(packages: Path, **request):
+    def run(oldest: bool = False, **request):
         workplace = tmp_path_factory.mktemp("elsewhere")
         empty: dict[str, dict] = {"model_only": {}, "pipelines": {}, "save_again": {}, "save_pipeline_again": {}}
         constant = {"lines": lines, "texts": TEXTS, "absent": ABSENT, "processor": folders["saved"]}
         (workplace / "request.json").write_text(json.dumps({**empty, **constant, **request}))
         hub_cache(Path(folders["saved"]), workplace / "home" / "hub")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(workplace),
-            "HF_HOME": str(workplace / "home"),
-            "HF_MODULES_CACHE": str(workplace / "modules"),
-            "HF_HUB_OFFLINE": "1",
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(packages),
-        }
         script = Path(__file__).with_name("remote_reader.py")
-        # -S leaves the environment's own packages out, -P the folder of the script.
-        command = [sys.executable, "-S", "-P", str(script), "request.json", "answer.json"]
-        result = subprocess.run(command, cwd=workplace, env=environment, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
+        run_without_package(script, "request.json", "answer.json", folder=workplace, oldest=oldest)
         return json.loads((workplace / "answer.json").read_text())
 
     return run
@@ -160,10 +106,9 @@ def again(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answer(read_remotely, packages, folders, again):
+def answer(read_remotely, folders, again):
     """What a process without the package reads, having all folders; it also saves some of them again."""
     return read_remotely(
-        packages,
         complete={name: folders.get(name, name) for name in COMPLETE},
         model_only={"model_only": folders["model_only"]},
         pipelines={"aspect": folders["aspect"]},
@@ -173,15 +118,15 @@ def answer(read_remotely, packages, folders, again):
 
 
 @pytest.fixture(scope="module")
-def answer_again(answer, read_remotely, packages, again):
+def answer_again(answer, read_remotely, again):
     """What another process reads with folders that were saved by remote code."""
-    return read_remotely(packages, complete={folder.name: str(folder) for folder in again.iterdir()})
+    return read_remotely(complete={folder.name: str(folder) for folder in again.iterdir()})
 
 
 @pytest.fixture(scope="module")
-def answer_oldest(read_remotely, oldest_packages, folders):
+def answer_oldest(read_remotely, folders):
     return read_remotely(
-        oldest_packages,
+        oldest=True,
         complete={name: folders[name] for name in ("saved", "linked")},
         pipelines={"aspect": folders["aspect"]},
     )

@@ -5,8 +5,6 @@
 import csv
 import json
 import random
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -169,9 +167,8 @@ assert set(read(golden + "/images/line.jpg")[0]) >= {"generated_text", "score"}
 """
 
 
-def test_the_folder_loads_without_the_package(converted, forward, golden, tmp_path):
-    command = [sys.executable, "-c", REMOTE_CODE, converted.folder, golden, tmp_path / "logits.npy"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+def test_the_folder_loads_without_the_package(run_without_package, converted, forward, golden, tmp_path):
+    run_without_package(REMOTE_CODE, converted.folder, golden, "logits.npy", folder=tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), forward.expected["logits"], rtol=0, atol=1e-4)
 
 

@@ -3,10 +3,8 @@
 """The released folders hold the checkout's code as real files, and load wherever they are copied to."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,16 +25,17 @@ print(json.dumps({
 """
 
 
-def read_elsewhere(folder: Path, image: Path, workplace: Path) -> dict:
-    """What a fresh process reads, in a folder with nothing else and with an empty cache of remote code."""
-    workplace.mkdir()
-    removed = ("PYTHONPATH",)
-    environment = {name: value for name, value in os.environ.items() if name not in removed}
-    environment |= {"HF_MODULES_CACHE": str(workplace / "modules"), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-P", "-c", READER, str(folder), str(image)]
-    result = subprocess.run(command, cwd=workplace, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout.splitlines()[-1])
+@pytest.fixture
+def read_elsewhere(run_without_package, root, tmp_path):
+    """What a process of its own reads, in a folder with nothing else and with an empty cache of remote code."""
+
+    def read(folder: Path) -> dict:
+        workplace = tmp_path / "workplace"
+        workplace.mkdir()
+        image = root / "examples" / "carnet_4.jpg"
+        return json.loads(run_without_package(READER, folder, image, folder=workplace).splitlines()[-1])
+
+    return read
 
 
 def test_what_travels_is_all_that_stands_at_the_root(root):
@@ -62,9 +61,9 @@ def test_links_and_files_that_no_longer_travel_go(tmp_path, root):
 
 
 @pytest.mark.parametrize("folder", released_folders(), ids=lambda folder: folder.name)
-def test_a_copy_reads_in_an_empty_place(folder, root, tmp_path):
+def test_a_copy_reads_in_an_empty_place(read_elsewhere, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copied", symlinks=True)
-    answer = read_elsewhere(tmp_path / "copied", root / "examples" / "carnet_4.jpg", tmp_path / "workplace")
+    answer = read_elsewhere(tmp_path / "copied")
     assert answer["text"] and answer["module"].startswith("transformers_modules.") and not answer["package"]
 
 
@@ -79,7 +78,7 @@ def test_git_has_no_links_there(folder, root):
 
 @pytest.mark.slow  # A copy that reads, and a folder without links, are tested above.
 @pytest.mark.parametrize("folder", released_folders(), ids=lambda folder: folder.name)
-def test_a_clone_without_links_reads(folder, root, tmp_path):
+def test_a_clone_without_links_reads(read_elsewhere, folder, root, tmp_path):
     """As on Windows, where git writes a link as a text file with its target's name."""
     if not (root / ".git").exists() or shutil.which("git") is None:
         pytest.skip("this checkout is no git repository")
@@ -90,5 +89,5 @@ def test_a_clone_without_links_reads(folder, root, tmp_path):
         check=True,
     )
     subprocess.run(["git", "-C", clone, "checkout", "--quiet", "HEAD", "--", name], check=True)
-    answer = read_elsewhere(clone / name, root / "examples" / "carnet_4.jpg", tmp_path / "workplace")
+    answer = read_elsewhere(clone / name)
     assert answer["text"] and answer["module"].startswith("transformers_modules.")

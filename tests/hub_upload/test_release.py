@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A released folder holds the mean of its runs, the card that it had, and the code as real files."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +87,7 @@ print({str(parameter.dtype) for parameter in model.parameters()}, model.ctc_head
 """
 
 
-def test_half_the_space_still_gives_float32_on_both_transformers(tmp_path, oldest_transformers):
+def test_half_the_space_still_gives_float32_on_both_transformers(run_without_package, tmp_path):
     run, released = tmp_path / "run", tmp_path / "released"
     model = write_run(run)
     release([run], released, float16=True)
@@ -100,8 +97,7 @@ def test_half_the_space_still_gives_float32_on_both_transformers(tmp_path, oldes
     for name, weight in loaded.state_dict().items():
         assert weight.dtype == model.state_dict()[name].dtype
         torch.testing.assert_close(weight, model.state_dict()[name].half().to(weight.dtype))
-    environment = {**os.environ, "PYTHONPATH": str(oldest_transformers), "HF_MODULES_CACHE": str(tmp_path / "modules")}
-    printed = subprocess.check_output([sys.executable, "-c", LOAD, str(released)], env=environment, text=True)
+    printed = run_without_package(LOAD, released, folder=tmp_path, oldest=True)
     assert printed.startswith("{'torch.float32'}")
     assert float(printed.split()[-1]) == pytest.approx(loaded.ctc_head.weight.abs().sum().item())
 

@@ -158,22 +158,14 @@ def test_words_stay_with_their_line_when_another_program_removes_one_before_it(p
     assert all(f'<Coords points="{place}"' in page.xml.read_text(encoding="utf-8") for place in places)
 
 
-def test_a_second_process_is_refused_and_told_why(project):
-    code = "import sys; from htr_convtext.workbench.project import Project; Project(sys.argv[1])"
-    result = subprocess.run(
-        [sys.executable, "-c", code, project.folder], capture_output=True, text=True, env=environment()
-    )
-    assert result.returncode == 1
-    assert f"is open in another workbench (process {os.getpid()})" in result.stderr
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-
-KILLED = """
+SECOND = """
 import os, signal, sys
-from htr_convtext.workbench.project import Project
+from htr_convtext.workbench.project import Project, ProjectError
+try:
+    Project(sys.argv[1])
+except ProjectError as error:
+    print("refused:", error, flush=True)
+sys.stdin.readline()
 project = Project(sys.argv[1])
 lines = project.queue("page")
 for number, line in enumerate(lines[:4]):
@@ -183,12 +175,18 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_nothing_accepted_is_lost_when_the_process_is_killed(project):
+def test_a_second_process_is_refused_while_the_first_is_there_and_killed_loses_nothing_accepted(project):
     keys = [line.key for line in project.queue("page")[:4]]
     folder = project.folder
-    project.close()
-    result = subprocess.run([sys.executable, "-c", KILLED, folder], capture_output=True, text=True, env=environment())
-    assert result.returncode == -signal.SIGKILL and result.stdout.count("accepted") == 4
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", SECOND, folder], env=environment, **pipes) as second:
+        refused = second.stdout.readline()
+        project.close()
+        accepted, _ = second.communicate("closed\n")
+    assert refused.startswith("refused: ")
+    assert f"is open in another workbench (process {os.getpid()})" in refused
+    assert second.returncode == -signal.SIGKILL and accepted.count("accepted") == 4
     again = Project(folder)
     assert [(again.line(*key).text, again.line(*key).state) for key in keys] == [
         (f"accepted {number}", ACCEPTED) for number in range(4)
