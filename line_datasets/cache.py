@@ -25,7 +25,7 @@ from .problems import LineDataError, Problems
 logger = logging.getLogger(__name__)
 
 # Part of every cache key. Raise it whenever the same files and options give other lines than before.
-CACHE_VERSION = 6
+CACHE_VERSION = 7
 ON_ERROR = ("raise", "skip")
 CHUNK_LINES = 100
 DIGEST_BYTES = 16
