@@ -22,7 +22,7 @@ from .line import FEATURES, SPLITS, Line, Lines
 from .problems import LineDataError, Problems
 
 # Part of every cache key. Raise it whenever the same files and options give other lines than before.
-CACHE_VERSION = 6
+CACHE_VERSION = 7
 ON_ERROR = ("raise", "skip")
 CHUNK_LINES = 100
 DIGEST_BYTES = 16

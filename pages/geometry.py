@@ -16,6 +16,7 @@ ALMOST_LEVEL, ALMOST_REVERSED = 45.0, 135.0
 # The outline counts as lying on one side of the baseline if its middle is this share of half its height away.
 ON_ONE_SIDE, WHOLLY_ON_ONE_SIDE = 0.15, 0.6
 UPRIGHT_SHAPE = 2.0
+FROM_RIGHT_TO_LEFT = "baselines from right to left, taken as upright"
 # Unicode's classes of letters that are read from right to left.
 RIGHT_TO_LEFT = ("R", "AL")
 
@@ -169,7 +170,7 @@ def reading_angle(
         return (reversed_ if side < -ON_ONE_SIDE else drawn), ""
     if side > ON_ONE_SIDE and not right_to_left:
         return drawn, ""
-    return reversed_, "" if side < -ON_ONE_SIDE else "baselines from right to left, taken as upright"
+    return reversed_, "" if side < -ON_ONE_SIDE else FROM_RIGHT_TO_LEFT
 
 
 def side_of_outline(baseline: Sequence[Point], outline: Sequence[Point]) -> float:

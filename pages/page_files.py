@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 from .alto import parse_alto
 from .finding_files import files_below
 from .layout import Page
+from .missing_outlines import with_outlines
 from .page_xml import parse_page_xml
 from .safe_xml import local_name, parse_xml
 
@@ -80,7 +81,8 @@ def read_pages(
     source: Path | str | bytes, text_index: int | None = None, edit: Callable[[Element], None] | None = None
 ) -> list[Page]:
     """
-    The pages of a PAGE XML or ALTO file: one, but for ALTO files of a whole book.
+    The pages of a PAGE XML or ALTO file: one, but for ALTO files of a whole book. Lines of which it tells only the
+    baseline have an outline made of that, see [`~missing_outlines.with_outlines`].
 
     Args:
         source: The file, or its content.
@@ -97,6 +99,7 @@ def read_pages(
     if name not in PAGE_ROOTS:
         raise ValueError(f"neither PAGE XML nor ALTO, but {name}")
     try:
-        return parse_alto(root) if name == "alto" else parse_page_xml(root, text_index)
+        pages = parse_alto(root) if name == "alto" else parse_page_xml(root, text_index)
+        return list(map(with_outlines, pages))
     except (ValueError, RecursionError) as error:  # Elements in elements, a thousand deep.
         raise ValueError(f"not {name} as expected ({error})") from error

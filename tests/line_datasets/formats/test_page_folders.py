@@ -212,6 +212,15 @@ def test_one_bad_line_costs_no_other(tmp_path, caplog):
     assert "Left out" in caplog.text and "line b3 has no outline" in caplog.text
 
 
+def test_a_line_with_a_baseline_alone_is_cut_out_around_it(tmp_path, caplog):
+    lines = (text_line(f"l{row}", f"at {row}", f'<Baseline points="100,{row} 300,{row}"/>') for row in (80, 130))
+    write_flat(tmp_path, *lines)
+    rows = load(tmp_path)
+    assert list(rows["text"]) == ["at 80", "at 130"]
+    assert [row["image"].size for row in rows] == [(207, 32), (207, 36)]
+    assert "only the baseline is told" in caplog.text
+
+
 def test_text_index_is_an_option(tmp_path):
     write_flat(tmp_path, f'<TextLine id="l">{BOX}<TextEquiv index="1"><Unicode>x</Unicode></TextEquiv></TextLine>')
     assert list(load(tmp_path, text_index=1)["text"]) == ["x"]
