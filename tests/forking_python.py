@@ -40,7 +40,7 @@ def main(current: str) -> None:
 def run(folder: str, words: list[str]) -> None:
     os.chdir(folder)
     for descriptor, name in enumerate((os.devnull, "out.txt", "errors.txt")):
-        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), descriptor)
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), descriptor)
     sys.argv = words
     runpy.run_path(words[0], run_name="__main__")
 
