@@ -1,7 +1,8 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What commands print on, whatever it can show. It is free to import."""
+"""What commands have in common: what they print on, how they end, which lines they take. It is free to import."""
 
+import argparse
 import io
 import sys
 from collections.abc import Iterator
@@ -41,3 +42,16 @@ def hub_errors() -> tuple[type[Exception], ...]:
 
     # Its bases are OSError and what the library for the network raises, which huggingface_hub has changed twice.
     return (ValueError, *HfHubHTTPError.__bases__)
+
+
+def add_dataset_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say what the folders of `--data_dir` hold, by the names that training has for them."""
+    parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
+    parser.add_argument(
+        "--dataset_option",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="those that the model was trained with, such as normal_form=NFD",
+    )

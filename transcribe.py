@@ -14,8 +14,7 @@ import argparse
 import datetime
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -64,11 +63,10 @@ def main() -> None:
         decoder = load_decoder(options.language_model, recognizer)
     except (OSError, ValueError, ImportError) as error:
         raise SystemExit(f"transcribe.py: {error}") from error
-    waits = [must_wait(document, options.output, accelerator.num_processes) for document in documents]
-    early = [document for document, wait in zip(documents, waits, strict=True) if not wait]
+    early, late = early_and_late(documents, options.output, accelerator.num_processes)
     problems = read_share(found.sources, early, recognizer, decoder, kept, options, accelerator)
     accelerator.wait_for_everyone()
-    problems += write_share(list(compress(documents, waits)), kept, options, accelerator)
+    problems += write_share(late, kept, options, accelerator)
     if accelerator.is_main_process:
         problems += write_tables(found.sources, options.format, options.output, kept)
     problems = gather_object(problems)
@@ -81,9 +79,19 @@ def main() -> None:
     sys.exit(accelerator.is_main_process and any(problem.is_failure for problem in problems))
 
 
-def must_wait(document: Sequence[PageSource], output: Path, processes: int) -> bool:
-    """Whether a document is written once all are read: several processes read it, or its file may be replaced."""
-    return (processes > 1 and len(document) > 1) or may_be_replaced(document, output)
+def early_and_late(
+    documents: list[list[PageSource]], output: Path, processes: int
+) -> tuple[list[list[PageSource]], list[list[PageSource]]]:
+    """
+    The documents that are written as soon as they are read, and those that wait until all are: several processes read
+    them, or their files may be replaced.
+    """
+    early: list[list[PageSource]] = []
+    late: list[list[PageSource]] = []
+    for document in documents:
+        is_shared = processes > 1 and len(document) > 1
+        (late if is_shared or may_be_replaced(document, output) else early).append(document)
+    return early, late
 
 
 def read_share(

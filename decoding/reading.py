@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
+from ..console import add_dataset_options
 from ..language_model_htr_convtext import DECODER_CONFIG, DECODER_FOLDER
 from ..line_datasets import load_lines
 from ..line_datasets.command_line import named_options
@@ -56,16 +57,8 @@ def add_line_options(parser: argparse.ArgumentParser) -> None:
 
 def add_data_options(parser: argparse.ArgumentParser, data_dir: str) -> None:
     """Adds the options that say which lines; `data_dir` is the help of one of them."""
-    parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
     parser.add_argument("--data_dir", action="extend", nargs="+", help=data_dir)
-    parser.add_argument(
-        "--dataset_option",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="those that the model was trained with, such as normal_form=NFD",
-    )
+    add_dataset_options(parser)
 
 
 def load_split(

@@ -23,9 +23,9 @@ import torch
 from torch.export import Dim
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from ..console import print_any_character
+from ..console import add_dataset_options, print_any_character
 from ..extras import needing
-from .requirements import add_dataset_options, check_dataset_options, load_or_exit, load_split_or_exit
+from .requirements import check_dataset_options, load_or_exit, load_split_or_exit
 
 with needing("Exporting", "export"):
     import openvino

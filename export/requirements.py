@@ -38,19 +38,6 @@ def load_or_exit(option: str, name: str, load: Callable[[str], Loaded]) -> Loade
         raise SystemExit(f"{option} {name}: {found}. {WRITTEN_BY[option]}") from error
 
 
-def add_dataset_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say what the folders of `--data_dir` hold, by the names that training has for them."""
-    parser.add_argument("--dataset", default="lines", help="what load_lines knows; default: lines")
-    parser.add_argument(
-        "--dataset_option",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="those that the model was trained with, such as normal_form=NFD",
-    )
-
-
 def check_dataset_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Ends the command if they are given without lines."""
     for name in ("dataset", "dataset_option"):

@@ -23,9 +23,9 @@ from functools import partial
 import torch
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from ..console import print_any_character
+from ..console import add_dataset_options, print_any_character
 from ..extras import needing
-from .requirements import add_dataset_options, check_dataset_options, load_or_exit, load_split_or_exit
+from .requirements import check_dataset_options, load_or_exit, load_split_or_exit
 from .runner import ExportedHTRConvText
 
 with needing("Verifying", "train,export"):

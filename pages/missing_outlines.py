@@ -11,8 +11,7 @@ import numpy as np
 from .geometry import ALMOST_REVERSED, FROM_RIGHT_TO_LEFT, Point
 from .layout import Page, PageLine
 
-# How much of the way to the next baseline above and below is the line's own. On pages whose outlines keep to the ink,
-# letters reach over 0.5 to 0.8 of the way up, and over 0.2 to 0.4 of the way down.
+# How much of the way to the next baseline above and below is the line's own: letters reach further up than down.
 ABOVE, BELOW = 0.7, 0.3
 # No line is higher than one with baselines this many usual distances away.
 FARTHEST = 1.3
@@ -59,8 +58,8 @@ class Course(NamedTuple):
 
 def with_outlines(page: Page) -> Page:
     """
-    A page whose lines all have an outline, as far as they have a baseline. Files of eScriptorium lack outlines where
-    baselines were drawn by hand: PAGE has no Coords then, and ALTO the box of the baseline.
+    A page whose lines all have an outline, as far as they have a baseline. Where baselines were drawn by hand, PAGE
+    may have no Coords, and ALTO no more than the box of the baseline.
     """
     missing = [place for place, line in enumerate(page.lines) if lacks_outline(line)]
     if not missing:

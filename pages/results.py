@@ -5,6 +5,7 @@
 import contextlib
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -150,7 +151,7 @@ def write_outputs(
 
 def may_be_replaced(document: Sequence[PageSource], folder: Path) -> bool:
     """Whether the file that came in lies where results are written."""
-    return real_path(document[0].document).is_relative_to(folder.resolve())
+    return real_path(document[0].document).is_relative_to(real_path(folder))
 
 
 def write_as_read(
@@ -174,15 +175,13 @@ def write_as_read(
     Returns:
         Each page, and what kept its document from being written if it is the last of one.
     """
-    unread = {document[0].document_name: len(document) for document in documents}
     whole = {document[0].document_name: document for document in documents}
+    read: Counter[str] = Counter()
     for page in pages:
-        name, problems = page.source.document_name, []
-        if name in unread:
-            unread[name] -= 1
-            if not unread[name]:
-                problems = list(write_outputs(whole[name], formats, folder, kept))
-        yield page, problems
+        name = page.source.document_name
+        read[name] += 1
+        is_last = name in whole and read[name] == len(whole[name])
+        yield page, list(write_outputs(whole[name], formats, folder, kept)) if is_last else []
 
 
 def write_tables(
