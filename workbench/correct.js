@@ -172,5 +172,5 @@ new IntersectionObserver(([seen]) => {
   if (!seen.isIntersecting) return;
   const asked = wanted();
   if (asked) open(asked);
-  else if (!line) next();
+  else if (!line && !running) next();
 }).observe(element);
