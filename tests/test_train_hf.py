@@ -97,12 +97,12 @@ def distance(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> floa
     return sum((one[name] - two[name]).double().square().sum().item() for name in one) ** 0.5
 
 
-def test_thirty_steps_learn_and_the_pipeline_reads_with_the_result(root, line_folder, tmp_path):
+def test_thirty_steps_learn_and_the_pipeline_reads_with_the_result(train_hf, line_folder, tmp_path, monkeypatch):
     output = tmp_path / "run"
     options = ["--max_steps", 30, "--warmup_steps", 10, "--per_device_train_batch_size", 8]
     options += ["--logging_steps", 1, "--eval_steps", 30, "--save_steps", 30, "--do_eval", "--do_predict"]
     options += ["--sam_rho", 0, "--ema_decay", 0.9]
-    launch(root, "--data_dir", line_folder, "--output_dir", output, *QUICK, *options)
+    run_inside(train_hf, monkeypatch, "--data_dir", line_folder, "--output_dir", output, *QUICK, *options)
 
     log = history(output)
     first, last = ({name: entry[name] for name in ("loss", "tcm_loss")} for entry in (log[0], log[-1]))
