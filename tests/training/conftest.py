@@ -47,7 +47,8 @@ def make_model(processor):
 
     def make(**options) -> HTRConvTextForCTC:
         torch.manual_seed(0)
-        sizes = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "backbone_head_dim": 16}
+        sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "backbone_head_dim": 16}
+        sizes["backbone_depths"] = (1, 1, 1)
         return HTRConvTextForCTC(HTRConvTextConfig(vocab_size=len(processor.tokenizer), **{**sizes, **options}))
 
     return make
