@@ -395,10 +395,10 @@ def test_full_disk_costs_a_checkpoint_and_not_the_training(make_trainer, monkeyp
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 20 MB, which holds one checkpoint of the miniature network and a part of the next."""
+    """A file system of 14 MB, which holds one checkpoint of the miniature network and a part of the next."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=14m", "tmpfs", str(folder)]
     if os.geteuid() or not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("may not mount a file system here")
     yield folder
