@@ -91,12 +91,14 @@ def test_each_level_has_its_calibration():
     logits = 3 * torch.randn(1, 12, 5, generator=torch.Generator().manual_seed(0))
     (plain,) = decode_greedily(logits, 0, 3)
     (hypothesis,) = decode_greedily(logits, 0, 3, {"character": [0.5, 1.0], "word": (2.0, -0.5)})
+    (line,) = decode_greedily(logits, 0, 3, {"line": [0.5, 1.0]})
     assert hypothesis.score == plain.score and len(plain.words) > 1
 
     def log_odds(scores):
         return np.log(np.array(scores) / (1 - np.array(scores)))
 
     assert log_odds(hypothesis.scores) == pytest.approx(0.5 * log_odds(plain.scores) + 1, abs=1e-4)
+    assert log_odds(line.score) == pytest.approx(0.5 * log_odds(plain.score) + 1, abs=1e-4)
     before, after = ([score for *_, score in read.words] for read in (plain, hypothesis))
     assert log_odds(after) == pytest.approx(2 * log_odds(before) - 0.5, abs=1e-3)
     assert [word[:2] for word in hypothesis.words] == [word[:2] for word in plain.words]
@@ -105,7 +107,7 @@ def test_each_level_has_its_calibration():
 def test_calibrated_scores_keep_their_order_and_an_empty_line_its_nothing():
     assert calibrate([0.0, 0.5, 1.0], 2.0, 0.0) == pytest.approx([0, 0.5, 1], abs=1e-5)
     lowest, highest = calibrate([0.0, 1.0], 0.5, 0.0)  # Scores of exactly 0 and 1 have odds, too: a million to one.
-    assert (lowest, highest) == pytest.approx((0.001, 0.999), rel=1e-2)
+    assert (lowest, highest) == pytest.approx((1 / 1001, 1000 / 1001), rel=1e-5)
     assert sorted(calibrate([0.9, 0.2, 0.999], 0.3, -1)) == calibrate([0.2, 0.9, 0.999], 0.3, -1).tolist()
     logits = torch.zeros(1, 5, 4)
     logits[..., 0] = 9

@@ -54,6 +54,8 @@ def test_text_is_what_stands_in_the_line(content, text):
 def test_word_without_content_is_named():
     found = line_text(ElementTree.fromstring(LINE.format(name="l", content=words("one", ""))))
     assert found.text == "" and "1 of 2 words without CONTENT" in found.problem
+    found = line_text(ElementTree.fromstring(LINE.format(name="l", content=words("", ""))))
+    assert (found.text.strip(), found.problem) == ("", "")
 
 
 def test_confidence_is_the_mean_of_the_words():
@@ -82,6 +84,12 @@ def test_every_page_of_a_file(version):
     ]
     found = read_pages(ALTO.format(version=version, names=NAME.format("book.tif"), pages=pages))
     assert [(page.image_name, page.frame) for page in found] == [("book.tif", 0), ("book.tif", 1)]
+    found = read_pages(ALTO.format(version=version, names="", pages=pages))
+    assert [(page.image_name, page.frame) for page in found] == [("", 0), ("", 1)]
+    (found,) = read_pages(ALTO.format(version=version, names=names, pages=page("one")))
+    assert (found.image_name, found.frame) == ("a.png", None)
+    with pytest.raises(ValueError, match="no element Page"):
+        read_pages(ALTO.format(version=version, names=names, pages=""))
 
 
 def test_lines_have_the_labels_of_their_tags():
@@ -105,6 +113,8 @@ def test_outline_is_the_shape_or_else_the_box():
     with_shape, with_box = page_of(LINE.format(name="a", content=shape), LINE.format(name="b", content="")).lines
     assert with_shape.polygon == [(100, 100), (300, 105), (300, 140)]
     assert with_box.polygon == [(100, 100), (300, 100), (300, 140), (100, 140)]
+    (at_corner,) = page_of('<TextLine ID="a" HPOS="" VPOS="0" WIDTH="9" HEIGHT="5"/>').lines
+    assert at_corner.polygon == [(0, 0), (9, 0), (9, 5), (0, 5)]
     (broken,) = page_of(LINE.format(name="a", content='<Shape><Polygon POINTS="100,ten"/></Shape>')).lines
     assert broken.polygon == [] and "broken outline" in broken.problem
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from htr_convtext.pages import read_pages
+from htr_convtext.pages import LineText, read_pages
 from htr_convtext.pages.page_xml import line_text
 
 PAGE = (
@@ -90,6 +90,12 @@ def test_words_that_differ_from_their_line_are_a_warning():
     assert not text_of(word(equivalent("one")) + word(equivalent("two")) + equivalent("one  two")).warning
 
 
+@pytest.mark.parametrize("content", [word(), word(equivalent("")) + word(), equivalent("") + word(glyph(""))])
+def test_words_without_a_text_are_no_text_and_no_problem(content):
+    assert text_of(content) == LineText()
+    assert text_of(content + equivalent("truth")) == LineText("truth")
+
+
 @pytest.mark.parametrize("version", ["2010-03-19", "2013-07-15", "2019-07-15"])
 def test_lines_with_and_without_text_in_reading_order(version):
     order = (
@@ -166,10 +172,11 @@ def test_broken_outline_costs_its_line_only(points):
     assert ["broken outline" in line.problem for line in page.lines] == [True, False]
 
 
-def test_text_of_a_region_alone_is_a_warning():
-    region = f'<TextRegion id="r"><TextLine id="l">{COORDS}</TextLine>{equivalent("text")}</TextRegion>'
+@pytest.mark.parametrize(("of_line", "warns"), [("", True), (equivalent("text"), False)])
+def test_text_of_a_region_alone_is_a_warning(of_line, warns):
+    region = f'<TextRegion id="r"><TextLine id="l">{COORDS}{of_line}</TextLine>{equivalent("text")}</TextRegion>'
     (page,) = read_pages(PAGE.format(version="2019-07-15", content=region))
-    assert page.warnings == ("texts of regions whose lines have none, not used",)
+    assert page.warnings == ("texts of regions whose lines have none, not used",) * warns
 
 
 def test_lines_have_the_types_of_their_regions():
