@@ -11,6 +11,7 @@ Lines that XML tells are read; on other pages they are found (extra [pages]). Th
 """
 
 import argparse
+import contextlib
 import datetime
 import sys
 import time
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
 from htr_convtext.extras import needing
@@ -30,6 +32,7 @@ with needing("transcribe.py"):
     from htr_convtext.pages import PageSource, TranscribedPage, find_pages, transcribe
     from htr_convtext.pages.command_line import parse_arguments, settings_of
     from htr_convtext.pages.kept_pages import KeptPages
+    from htr_convtext.pages.page_sources import FoundPages
     from htr_convtext.pages.results import (
         documents_of,
         may_be_replaced,
@@ -46,23 +49,57 @@ with needing("transcribe.py"):
 # Of one process for another that still reads, or writes the PDF of a book. PyTorch's own are 10 and 30 minutes, which
 # end the run.
 LONGEST_WAIT = datetime.timedelta(days=30)
+LOCK_FILE = ".transcribe.lock"
 
 
 def main() -> None:
     options = parse_arguments(__doc__, sys.argv[1:])
     accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)])
-    try:
+    with ending_with_a_sentence():
         found = find_pages(options.inputs, options.output)
-        documents = documents_of(found.sources)
-        kept = KeptPages(options.output, settings_of(options))
+    with taken(options.output) if accelerator.is_main_process else contextlib.nullcontext():
+        has_failed = read_and_write(found, options, accelerator)
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+    # The launcher ends all processes as soon as one fails: it is the first, which has seen to everything by then.
+    sys.exit(accelerator.is_main_process and has_failed)
+
+
+@contextlib.contextmanager
+def ending_with_a_sentence() -> Iterator[None]:
+    """Around what users can set right, as the error tells."""
+    try:
+        yield
+    except (OSError, ValueError, ImportError) as error:
+        raise SystemExit(f"transcribe.py: {error}") from error
+
+
+@contextlib.contextmanager
+def taken(folder: Path) -> Iterator[None]:
+    """Around a run, to whose folder no other may write meanwhile. The lock ends with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK_FILE).acquire(timeout=0)
+    except Timeout as error:
+        there = f"another run of transcribe.py is writing to {folder}"
+        raise SystemExit(f"transcribe.py: {there}. Wait for its end, or choose another --output.") from error
+    except OSError as error:
+        raise SystemExit(f"transcribe.py: --output {folder} cannot be written to: {error}") from error
+    with lock:
+        yield
+
+
+def read_and_write(found: FoundPages, options: argparse.Namespace, accelerator: Accelerator) -> bool:
+    """The whole run; whether any page failed."""
+    documents = documents_of(found.sources)
+    kept = KeptPages(options.output, settings_of(options))
+    with ending_with_a_sentence():
         accelerator.wait_for_everyone()  # What tells results from inputs is removed next.
         if accelerator.is_main_process:
             prepare_output(options.output, documents, options.format, kept, options.mode)
         accelerator.wait_for_everyone()
         recognizer = load_recognizer(options, accelerator.device)
         decoder = load_decoder(options.language_model, recognizer)
-    except (OSError, ValueError, ImportError) as error:
-        raise SystemExit(f"transcribe.py: {error}") from error
     early, late = early_and_late(documents, options.output, accelerator.num_processes)
     problems = read_share(found.sources, early, recognizer, decoder, kept, options, accelerator)
     accelerator.wait_for_everyone()
@@ -73,10 +110,7 @@ def main() -> None:
     if accelerator.is_main_process:
         problems = [*found.problems, *unknown_types(found.sources, options.reading), *problems]
         print(*summary(problems, found.ignored), sep="\n", file=sys.stderr)
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
-    # The launcher ends all processes as soon as one fails: it is the first, which has seen to everything by then.
-    sys.exit(accelerator.is_main_process and any(problem.is_failure for problem in problems))
+    return any(problem.is_failure for problem in problems)
 
 
 def early_and_late(

@@ -66,8 +66,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     """
-    Frees what a file's tests leave in cycles and compiled graphs: a worker has gigabytes of it in the end. What is left
-    then, above all the modules imported so far, need not be looked through again: that took a fifth of all time.
+    Frees what a file's tests leave in cycles and compiled graphs: a worker has gigabytes of it in the end. What is
+    left then, above all the modules imported so far, need not be looked through again: that took a fifth of all time.
     """
     yield
     if "torch._dynamo" in sys.modules:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import pytest
 from accelerate import Accelerator
+from filelock import FileLock
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextTokenizer, pages
 from htr_convtext.pages.command_line import parse_arguments
@@ -233,6 +234,17 @@ def test_a_document_is_written_as_soon_as_it_is_read(transcribe, letters, model_
         assert "<Unicode>" not in (letters / "page_0.xml").read_text()
     assert transcribe(*options, "--output", tmp_path / "out", "--resume").status == 0
     assert early.items() < results(tmp_path / "out").items()
+
+
+def test_two_runs_do_not_write_to_one_folder(transcribe, letters, model_folder, tmp_path):
+    out = tmp_path / "out"
+    options = (letters / "line.png", "--model", model_folder, "--output", out, "--format", "txt")
+    out.mkdir()
+    with FileLock(out / ".transcribe.lock"):
+        refused = transcribe(*options)
+    assert refused.status == 1 and f"another run of transcribe.py is writing to {out}. Wait" in refused.said
+    assert results(out) == {}
+    assert transcribe(*options).status == 0
 
 
 @pytest.mark.slow
