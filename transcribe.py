@@ -22,6 +22,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
+from htr_convtext.console import errors_as_sentences
 from htr_convtext.extras import needing
 
 with needing("transcribe.py"):
@@ -50,12 +51,14 @@ with needing("transcribe.py"):
 # end the run.
 LONGEST_WAIT = datetime.timedelta(days=30)
 LOCK_FILE = ".transcribe.lock"
+# Errors that tell what users can set right.
+SAID = (OSError, ValueError, ImportError)
 
 
 def main() -> None:
     options = parse_arguments(__doc__, sys.argv[1:])
     accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)])
-    with ending_with_a_sentence():
+    with errors_as_sentences("transcribe.py", *SAID):
         found = find_pages(options.inputs, options.output)
     with taken(options.output) if accelerator.is_main_process else contextlib.nullcontext():
         has_failed = read_and_write(found, options, accelerator)
@@ -63,15 +66,6 @@ def main() -> None:
     accelerator.end_training()
     # The launcher ends all processes as soon as one fails: it is the first, which has seen to everything by then.
     sys.exit(accelerator.is_main_process and has_failed)
-
-
-@contextlib.contextmanager
-def ending_with_a_sentence() -> Iterator[None]:
-    """Around what users can set right, as the error tells."""
-    try:
-        yield
-    except (OSError, ValueError, ImportError) as error:
-        raise SystemExit(f"transcribe.py: {error}") from error
 
 
 @contextlib.contextmanager
@@ -93,7 +87,7 @@ def read_and_write(found: FoundPages, options: argparse.Namespace, accelerator: 
     """The whole run; whether any page failed."""
     documents = documents_of(found.sources)
     kept = KeptPages(options.output, settings_of(options))
-    with ending_with_a_sentence():
+    with errors_as_sentences("transcribe.py", *SAID):
         accelerator.wait_for_everyone()  # What tells results from inputs is removed next.
         if accelerator.is_main_process:
             prepare_output(options.output, documents, options.format, kept, options.mode)
