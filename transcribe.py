@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
 from htr_convtext.console import errors_as_sentences
@@ -28,6 +27,7 @@ from htr_convtext.extras import needing
 with needing("transcribe.py"):
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs, gather_object
+    from filelock import FileLock, Timeout
     from tqdm import tqdm
 
     from htr_convtext.pages import PageSource, TranscribedPage, find_pages, transcribe
