@@ -729,7 +729,10 @@ def test_random_texts_of_every_alphabet(name):
 def test_blank_is_the_padding(reloaded, tokenizer):
     assert reloaded.alphabet == tokenizer.alphabet
     assert reloaded.get_vocab() == tokenizer.get_vocab()
-    assert reloaded.pad_token_id == 0 and reloaded.pad_token == "<blank>"
+    assert reloaded.pad_token_id == 0 and reloaded.pad_token == reloaded.convert_ids_to_tokens(0) == "<blank>"
+    for outside in (-1, len(tokenizer)):
+        with pytest.raises(ValueError, match=f"Class {outside} is not in the vocabulary of {len(tokenizer)} classes"):
+            reloaded.convert_ids_to_tokens(outside)
     batch = reloaded(["a", "aab"], padding=True)
     assert batch.input_ids[0][1:] == [0, 0] and reloaded.batch_decode(batch.input_ids, True) == ["a", "aab"]
 
@@ -883,6 +886,9 @@ def test_keywords_of_texts(grey):
     for options in ({"padding": True}, {"padding": "longest", "truncation": "do_not_truncate"}):
         padded = processor(text=["aab", ""], max_length=2, **options)["labels"]
         assert padded == [wanted[:3], [-100] * 3]
+    assert processor(text=["aab", ""])["labels"] == [wanted[:3], []]
+    with pytest.raises(ValueError, match="would cut 'aab' to 2 characters"):
+        processor(text=["", "aab", "ab"], max_length=2, truncation=True)
     common = processor(grey, "aab", common_kwargs={"return_tensors": "np"}, images_kwargs={"do_rescale": True})
     assert common["labels"].shape == (1, 3) and common["pixel_values"].shape == (1, 1, 64, 512)
     for options, message in (
@@ -1024,6 +1030,11 @@ def test_lines_and_words_below_a_threshold_are_flagged(processor):
     assert reading["check"] is (reading["score"] < 0.8)
     (plain,) = processor.post_process_text_recognition(outputs)
     assert "check" not in plain and "check" not in plain["words"][0]
+    for lowest in (0, 1):
+        assert processor.post_process_text_recognition(outputs, threshold=lowest)[0]["check"] is bool(lowest)
+    for outside in (-0.01, 1.01):
+        with pytest.raises(ValueError, match=f"threshold must be from 0 to 1. Got {outside}"):
+            processor.post_process_text_recognition(outputs, threshold=outside)
 
 
 def test_half_precision_outputs(processor):
