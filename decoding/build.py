@@ -22,12 +22,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..console import print_any_character
+from ..extras import needing
 from ..language_model_htr_convtext import HTRConvTextDecoder
-from ..line_datasets.command_line import named_options
-from ..line_datasets.labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm, normalize_text
 from ..processing_htr_convtext import HTRConvTextProcessor
 from .ngrams import estimate, thresholds_of, write_arpa
-from .reading import add_data_options, load_split
+
+with needing("Building a language model", "train"):
+    from ..line_datasets.command_line import named_options
+    from ..line_datasets.labels import NORMAL_FORMS, TEXT_ORDERS, LabelForm, normalize_text
+    from .reading import add_data_options, load_split
 
 # Signs that stand for each other; the alphabet's first one is taken.
 ALIKE = (

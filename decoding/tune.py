@@ -17,20 +17,23 @@ from pathlib import Path
 from time import process_time
 
 from ..console import errors_as_sentences, print_any_character
+from ..extras import needing
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
-from ..training.evaluation import ReadLine, grouped
-from .reading import (
-    NetworkLine,
-    add_line_options,
-    check_folder,
-    decoder_folder,
-    load_split,
-    mean_over_hands,
-    read_logits,
-    read_texts,
-)
+
+with needing("Tuning a language model", "train,lm"):
+    from ..training.evaluation import ReadLine, grouped
+    from .reading import (
+        NetworkLine,
+        add_line_options,
+        check_folder,
+        decoder_folder,
+        load_split,
+        mean_over_hands,
+        read_logits,
+        read_texts,
+    )
 
 LM_WEIGHTS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
 LENGTH_BONUSES = (0.0, 0.4, 0.8, 1.2, 1.6)

@@ -82,7 +82,7 @@ import importlib, sys
 sys.modules.update(dict.fromkeys(("defusedxml", "jiwer", "lxml")))
 from htr_convtext import __main__ as command
 print(command.describe_commands())
-for room in ("pages", "line_datasets", "training"):
+for room in ("pages", "line_datasets", "training", "decoding.build", "decoding.tune"):
     try:
         importlib.import_module(f"htr_convtext.{room}")
     except ImportError as error:
@@ -106,7 +106,9 @@ def without_extras(root):
 def test_the_core_alone_has_the_command_and_every_room_says_what_it_lacks(without_extras):
     said = dict(line.split(" | ") for line in without_extras.stdout.splitlines() if " | " in line)
     assert "transcribe" in without_extras.stdout
-    for room, extra in (("pages", "pages"), ("line_datasets", "train"), ("training", "train")):
+    extras = {"pages": "pages", "line_datasets": "train", "training": "train"}
+    extras |= {"decoding.build": "train", "decoding.tune": "train,lm"}
+    for room, extra in extras.items():
         assert re.search(SENTENCE.format(r"\w+", extra), said[room])
 
 
