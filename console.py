@@ -1,12 +1,13 @@
 # Copyright 2026 The HTR-ConvText for transformers authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What commands have in common: what they print on, how they end, which lines they take. It is free to import."""
+"""What commands have in common: where they write, how they end, which lines they take. It is free to import."""
 
 import argparse
 import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 def print_any_character() -> None:
@@ -34,6 +35,35 @@ def errors_as_sentences(program: str, *kinds: type[Exception]) -> Iterator[None]
         yield
     except kinds as error:
         raise SystemExit(f"{program}: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def only_writer(folder: Path, lock_file: str, what: str, option: str) -> Iterator[None]:
+    """
+    Around a run, to whose folder no other may write meanwhile. The lock ends with the process, however it ends.
+
+    Args:
+        folder: The folder, which is made.
+        lock_file: Name of a file in it that says so; it goes with the run.
+        what: What runs.
+        option: The option that names the folder.
+
+    Raises:
+        ValueError: If another run is writing to the folder.
+        OSError: If it cannot be written to.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / lock_file).acquire(timeout=0)
+    except Timeout as error:
+        there = f"Another {what} is writing to {folder}"
+        raise ValueError(f"{there}. Choose another {option}, or wait for its end.") from error
+    except OSError as error:
+        raise OSError(f"{option} {folder} cannot be written to: {error}") from error
+    with lock:
+        yield
 
 
 def hub_errors() -> tuple[type[Exception], ...]:

@@ -21,13 +21,12 @@ from pathlib import Path
 import torch
 
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
-from htr_convtext.console import errors_as_sentences
+from htr_convtext.console import errors_as_sentences, only_writer
 from htr_convtext.extras import needing
 
 with needing("transcribe.py"):
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs, gather_object
-    from filelock import FileLock, Timeout
     from tqdm import tqdm
 
     from htr_convtext.pages import PageSource, TranscribedPage, find_pages, transcribe
@@ -58,29 +57,16 @@ SAID = (OSError, ValueError, ImportError)
 def main() -> None:
     options = parse_arguments(__doc__, sys.argv[1:])
     accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)])
-    with errors_as_sentences("transcribe.py", *SAID):
-        found = find_pages(options.inputs, options.output)
-    with taken(options.output) if accelerator.is_main_process else contextlib.nullcontext():
+    with contextlib.ExitStack() as run:
+        with errors_as_sentences("transcribe.py", *SAID):
+            found = find_pages(options.inputs, options.output)
+            if accelerator.is_main_process:
+                run.enter_context(only_writer(options.output, LOCK_FILE, "run of transcribe.py", "--output"))
         has_failed = read_and_write(found, options, accelerator)
     accelerator.wait_for_everyone()
     accelerator.end_training()
     # The launcher ends all processes as soon as one fails: it is the first, which has seen to everything by then.
     sys.exit(accelerator.is_main_process and has_failed)
-
-
-@contextlib.contextmanager
-def taken(folder: Path) -> Iterator[None]:
-    """Around a run, to whose folder no other may write meanwhile. The lock ends with the process, however it ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK_FILE).acquire(timeout=0)
-    except Timeout as error:
-        there = f"another run of transcribe.py is writing to {folder}"
-        raise SystemExit(f"transcribe.py: {there}. Wait for its end, or choose another --output.") from error
-    except OSError as error:
-        raise SystemExit(f"transcribe.py: --output {folder} cannot be written to: {error}") from error
-    with lock:
-        yield
 
 
 def read_and_write(found: FoundPages, options: argparse.Namespace, accelerator: Accelerator) -> bool:

@@ -242,7 +242,8 @@ def test_two_runs_do_not_write_to_one_folder(transcribe, letters, model_folder, 
     out.mkdir()
     with FileLock(out / ".transcribe.lock"):
         refused = transcribe(*options)
-    assert refused.status == 1 and f"another run of transcribe.py is writing to {out}. Wait" in refused.said
+    assert refused.status == 1
+    assert f"Another run of transcribe.py is writing to {out}. Choose another --output, or wait" in refused.said
     assert results(out) == {}
     assert transcribe(*options).status == 0
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from transformers import TrainingArguments
 
+from ..console import only_writer
 from .options import PROGRAM
 
 LOCK_FILE = ".training.lock"
@@ -47,7 +47,7 @@ def tell_launcher(message: str) -> None:
 @contextmanager
 def taken(args: TrainingArguments) -> Iterator[None]:
     """
-    Around a training, whose folder no other may write to meanwhile. The lock ends with the process, however it ends.
+    Around a training, whose folder no other may write to meanwhile.
 
     Raises:
         ValueError: If another training is writing to the folder.
@@ -56,15 +56,5 @@ def taken(args: TrainingArguments) -> Iterator[None]:
     if not args.do_train or args.process_index > 0:
         yield
         return
-    folder = Path(args.output_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK_FILE).acquire(timeout=0)
-    except Timeout as error:
-        raise ValueError(
-            f"Another training is writing to {folder}. Choose another --output_dir, or wait for its end."
-        ) from error
-    except OSError as error:
-        raise OSError(f"--output_dir {folder} cannot be written to: {error}") from error
-    with lock:
+    with only_writer(Path(args.output_dir), LOCK_FILE, "training", "--output_dir"):
         yield
