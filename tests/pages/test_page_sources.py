@@ -216,6 +216,37 @@ def lock_pdf(path) -> None:
     writer.write(path)
 
 
+def test_an_alto_of_a_book_tells_the_page_of_each_frame(tmp_path, drawn_pages):
+    frames = [drawn_pages.draw(), drawn_pages.draw_line("another size")]
+    frames[0].save(tmp_path / "book.tif", save_all=True, append_images=frames[1:])
+    pages = "".join(f'<Page WIDTH="{frame.width}" HEIGHT="{frame.height}"/>' for frame in frames)
+    told = "<sourceImageInformation><fileName>book.tif</fileName></sourceImageInformation>"
+    alto = '<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#">{}</alto>'
+    content = f"<Description>{told}</Description><Layout>{pages}</Layout>"
+    (tmp_path / "book.xml").write_text(alto.format(content), "utf-8")
+    found = find_pages([tmp_path])
+    assert names(found) == ["book_0001", "book_0002"] and not found.problems
+    for source, frame in zip(found.sources, frames, strict=True):
+        page, picture, warning = load_page(source, 300)
+        again = open_source(source, page)
+        assert (page.width, page.height) == picture.size == again.size == frame.size and not warning
+        assert np.array_equal(picture.convert("L"), frame.convert("L"))
+        assert np.array_equal(again.convert("L"), frame.convert("L"))
+
+
+def test_of_uploads_a_link_out_of_their_folder_is_not_followed(tmp_path, drawn_pages):
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    drawn_pages.draw().save(uploads / "own.png")
+    drawn_pages.draw().save(tmp_path / "secret.png")
+    (uploads / "link.png").symlink_to(tmp_path / "secret.png")
+    assert names(find_pages([uploads])) == ["link", "own"]
+    found = find_pages([uploads], within=uploads)
+    assert names(found) == ["own"]
+    (problem,) = found.problems
+    assert problem.where == str(uploads / "link.png") and "it is a link to another place" in problem.what
+
+
 def test_an_image_of_another_name_than_its_xml_says_is_told(tmp_path, drawn_pages):
     """It may be that of another page."""
     for name, written in (("ending", "ending.jpg"), ("name", "IMG_4711.jpg"), ("good", "good.png")):
