@@ -39,11 +39,14 @@ def parse_points(text: str | None) -> list[Point]:
 
 
 def bounding_box(points: Sequence[Point], size: tuple[int, int]) -> Box:
-    """Left, top, right and bottom (both exclusive) of the pixels that an outline touches, within the page."""
+    """
+    Left, top, right and bottom (both exclusive) of the pixels that an outline touches, within the page: of one that
+    lies outside, the nearest pixel.
+    """
     xs, ys = zip(*points, strict=True)
-    left, top = max(0, int(min(xs))), max(0, int(min(ys)))
+    left, top = (min(max(0, int(min(at))), side - 1) for at, side in zip((xs, ys), size, strict=True))
     right, bottom = min(size[0], int(max(xs)) + 1), min(size[1], int(max(ys)) + 1)
-    return min(left, size[0] - 1), min(top, size[1] - 1), max(right, left + 1), max(bottom, top + 1)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def wrong_outline(points: Sequence[Point], width: int, height: int) -> str:
@@ -176,11 +179,11 @@ def reading_angle(
 def side_of_outline(baseline: Sequence[Point], outline: Sequence[Point]) -> float:
     """
     Where the outline lies: 1 if wholly where letters stand on a baseline that is drawn in the direction of reading, -1
-    if wholly on the other side, 0 if on both equally.
+    if wholly on the other side, 0 if on both equally, or if it is no more than a line.
     """
     (left, top), (right, bottom) = baseline[0], baseline[-1]
     upward = np.array([bottom - top, left - right]) / math.hypot(right - left, bottom - top)
     heights = (np.asarray(outline, dtype=float).reshape(-1, 2) - np.mean(baseline, axis=0)) @ upward
-    if not heights.size or np.ptp(heights) == 0:
+    if not heights.size or np.ptp(heights) < 1:
         return 0.0
     return float((heights.max() + heights.min()) / np.ptp(heights))

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from htr_convtext.pages.geometry import outline_mask, parse_points, reading_angle, wrong_outline
+from htr_convtext.pages.geometry import (
+    any_right_to_left,
+    bounding_box,
+    mainly_right_to_left,
+    outline_mask,
+    parse_points,
+    reading_angle,
+    side_of_outline,
+    wrong_outline,
+)
 
 FLAT = [(100, 100), (300, 100), (300, 140), (100, 140)]
 TALL = [(100, 100), (140, 100), (140, 300), (100, 300)]
@@ -47,6 +56,39 @@ def test_angle_of_upright_sideways_and_turned_lines(baseline, outline, right_to_
 def test_what_the_outline_does_not_tell_is_a_warning(baseline, outline, warning):
     found = reading_angle(parse_points(baseline), outline)[1]
     assert warning in found if warning else found == ""
+
+
+def test_only_what_is_higher_than_wide_stands():
+    for outline, stands in ((TALL, True), ([(x + 900, y) for x, y in FLAT], False), ([(0, 0), (100, 200)], False)):
+        assert reading_angle([], outline) == (0, reading_angle([], TALL)[1] if stands else "")
+    assert reading_angle([], []) == (0, "")
+
+
+@pytest.mark.parametrize(("turn", "angle"), [(0, 0), (30, 30), (-40, -40), (160, 160), (180, 180)])
+def test_the_side_of_an_outline_does_not_depend_on_the_angle_or_the_place(turn, angle):
+    radians = np.radians(turn)
+    rotation = np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
+    baseline = np.array([(0, 0), (200, 0)]) @ rotation.T + (700, 900)
+    for below, above, side in ((0, 40, 1), (40, 0, -1), (20, 20, 0), (10, 30, 0.5)):
+        box = np.array([(0, -above), (200, -above), (200, below), (0, below)]) @ rotation.T + (700, 900)
+        assert side_of_outline(baseline.tolist(), box.tolist()) == pytest.approx(side)
+    assert side_of_outline(baseline.tolist(), []) == 0
+    assert side_of_outline(baseline.tolist(), baseline.tolist()) == 0
+
+
+def test_scripts_that_are_read_from_right_to_left():
+    hebrew, mixed = "\u05e9\u05dc\u05d5\u05dd", "\u05e9\u05dc ab"
+    assert mainly_right_to_left(hebrew) and not mainly_right_to_left("abc")
+    assert not mainly_right_to_left(mixed) and mainly_right_to_left(f"{mixed}\u0627")
+    assert any_right_to_left(["12", hebrew]) is True and any_right_to_left(["12", "caf\u00e9"]) is False
+
+
+def test_the_box_of_an_outline_is_within_the_page_and_never_empty():
+    assert bounding_box([(3.7, 5.2), (9.1, 8)], (20, 10)) == (3, 5, 10, 9)
+    assert bounding_box([(-5, -5), (50, 50)], (20, 10)) == (0, 0, 20, 10)
+    assert bounding_box([(0, 0), (0.5, 0.5)], (20, 10)) == (0, 0, 1, 1)
+    assert bounding_box([(30, 30), (40, 40)], (20, 10)) == (19, 9, 20, 10)
+    assert bounding_box([(-9, -9), (-4, -4)], (20, 10)) == (0, 0, 1, 1)
 
 
 @pytest.mark.parametrize("text", ["1,2 3,4", "1 2 3 4", " 1,2\n3,4 ", "1.0,2.0 3,4"])
