@@ -96,6 +96,18 @@ def test_points_in_every_form(text):
     assert parse_points(text) == [(1, 2), (3, 4)]
 
 
+@pytest.mark.parametrize("text", ["1,2 3", "1 2 3 4 5", "1,2 inf,4", "1,2 nan,4", "1,2 x,4"])
+def test_what_is_no_points_is_refused(text):
+    with pytest.raises(ValueError):
+        parse_points(text)
+    assert parse_points("7") == parse_points(" ") == parse_points(None) == []
+
+
+def test_a_baseline_goes_from_its_first_point_to_its_last():
+    assert reading_angle([(100, 135), (150, 185), (300, 135)], FLAT) == (0, "")
+    assert reading_angle([(0, 0), (90, 10), (100, 100)], [(0, -40), (100, 60), (100, 100), (0, 0)])[0] == 45
+
+
 def test_self_crossing_outline_keeps_what_it_goes_around():
     """A square whose outline goes around its middle twice, and a bow tie."""
     twice = [(0, 0), (30, 0), (30, 30), (0, 30), (0, 0), (10, 10), (20, 10), (20, 20), (10, 20), (10, 10)]
