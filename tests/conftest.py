@@ -27,16 +27,17 @@ OLDEST_TRANSFORMERS = Path(sys.prefix) / "transformers-4.57"
 
 # Files that take longest, by a run with --durations. They go first, so that none is left to one worker at the end.
 LONGEST = (
-    "export/test_export.py",
     "test_train_hf.py",
-    "test_pipeline_htr_convtext.py",
+    "export/test_export.py",
     "training/test_trainer.py",
-    "test_remote_code.py",
-    "test_language_model_htr_convtext.py",
-    "test_loading_htr_convtext.py",
-    "docs/test_coming_from_trocr.py",
-    "hub_upload/test_convert_original.py",
+    "workbench/test_browser.py",
+    "test_pipeline_htr_convtext.py",
     "training/test_golden_sam.py",
+    "training/test_time_limit.py",
+    "test_loading_htr_convtext.py",
+    "hub_upload/test_convert_original.py",
+    "training/test_precision.py",
+    "hub_upload/test_space.py",
     "test_modeling_htr_convtext.py",
 )
 
