@@ -166,6 +166,33 @@ def test_a_turned_tiff_is_read_upright(tmp_path, grey, mode, orientation, compre
         np.testing.assert_array_equal(np.asarray(load_image(form)), expected)
 
 
+def test_an_image_that_is_open_keeps_its_file(tmp_path, grey):
+    Image.fromarray(grey).save(tmp_path / "line.tif")
+    with Image.open(tmp_path / "line.tif") as image:
+        load_image(image)
+        assert str(image.filename) == str(tmp_path / "line.tif")
+
+
+def test_an_open_file_is_read_from_its_beginning(tmp_path, grey):
+    Image.fromarray(grey).save(tmp_path / "line.png")
+    with open(tmp_path / "line.png", "rb") as file:
+        file.read(10)
+        np.testing.assert_array_equal(np.asarray(load_image(file)), grey)
+    (tmp_path / "empty.png").touch()
+    with open(tmp_path / "empty.png", "rb") as file, pytest.raises(ValueError, match="empty.png"):
+        load_image(file)
+
+
+def test_a_row_of_a_dataset_is_its_bytes_or_its_path(tmp_path, grey):
+    Image.fromarray(grey).save(tmp_path / "line.png")
+    rows = (
+        {"bytes": (tmp_path / "line.png").read_bytes(), "path": None},
+        {"bytes": None, "path": tmp_path / "line.png"},
+    )
+    for row in rows:
+        np.testing.assert_array_equal(np.asarray(load_image(row)), grey)
+
+
 ARRAYS = {
     "int64": lambda grey: grey.astype(np.int64),
     "uint16": lambda grey: grey.astype(np.uint16) * 257,
@@ -305,6 +332,7 @@ def test_mixed_widths_are_no_array(aspect, grey, return_tensors):
         {"pad_to_multiple_of": 0},
         {"autocontrast_cutoff": [1]},
         {"autocontrast_cutoff": [50, 50]},
+        {"autocontrast_cutoff": [-1, 5]},
     ],
 )
 def test_impossible_options_are_refused(options):
@@ -385,6 +413,7 @@ def test_a_bad_image_that_is_open_already_is_named(image_processor, bad_files):
         (np.zeros(100), r"\(100,\)"),
         (np.zeros((1, 1, 1, 64, 100)), r"\(1, 1, 1, 64, 100\)"),
         (np.zeros((0, 100)), "no pixels"),
+        (Image.new("L", (0, 64)), "no pixels; its size is 0x64"),
         (np.zeros((64, 100), dtype=complex), "complex128"),
         (np.full((64, 100), "ink"), "dtype"),
     ],
@@ -417,6 +446,7 @@ DEPTHS = {
     "8 bits in 32": lambda grey: Image.fromarray(grey.astype(np.int32)),
     "16 bits in 32": lambda grey: Image.fromarray(grey.astype(np.int32) * 257),
     "31 bits": lambda grey: Image.fromarray((grey / 255 * (2**31 - 1)).astype(np.int32)),
+    "32 bits": lambda grey: Image.fromarray((grey / 255 * (2**32 - 1)).astype(np.uint32).view(np.int32)),
     "floats to 1": lambda grey: Image.fromarray((grey / 255).astype(np.float32)),
     "floats to 255": lambda grey: Image.fromarray(grey.astype(np.float32)),
     "floats to 65535": lambda grey: Image.fromarray(grey.astype(np.float32) * 257),
@@ -570,12 +600,25 @@ def test_options_of_one_call(image_processor, grey):
 
 
 TRUE_OPTIONS = {"do_resize": True, "do_rescale": True, "do_normalize": False, "do_convert_rgb": True, "do_pad": True}
+TRUE_OPTIONS |= {"device": torch.device("cpu")}
 
 
 def test_options_that_are_true_change_nothing(image_processor, grey):
     expected = image_processor(grey, return_tensors="np").pixel_values
     found = image_processor(grey, return_tensors="np", image_mean=[0, 0, 0], image_std=[1], **TRUE_OPTIONS)
     np.testing.assert_array_equal(found.pixel_values, expected)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_channels_are_where_the_caller_says(image_processor, grey, kind):
+    """Of three rows of as many columns as there are channels, the shape alone does not tell."""
+    colours = np.stack([grey[:3, :3], grey[3:6, :3], grey[6:9, :3]])
+    expected = image_processor(np.moveaxis(colours, 0, -1), input_data_format="channels_last")
+    found = image_processor(kind(colours), input_data_format="channels_first")
+    np.testing.assert_array_equal(found.pixel_values, expected.pixel_values)
+    assert not np.array_equal(found.pixel_values, image_processor(kind(colours)).pixel_values)
+    with pytest.raises(ValueError, match="input_data_format.*'rows_first'"):
+        image_processor(kind(colours), input_data_format="rows_first")
 
 
 @pytest.mark.parametrize(
@@ -819,6 +862,7 @@ def test_doubled_letters_stay_where_there_are_no_frames():
     assert tokenizer.batch_decode(padded, skip_special_tokens=True) == ["aab", "ccccc"]
     assert tokenizer.batch_decode(padded, group_tokens=True) == ["ab", "c"]
     assert tokenizer.decode(FRAMES, True, group_tokens=False) == "aaabb"
+    assert tokenizer.decode(2) == "b" and tokenizer.convert_ids_to_tokens([0, 3]) == ["<blank>", "c"]
     assert tokenizer.batch_decode(torch.tensor([[1, 1, -100, -100]]), skip_special_tokens=True) == ["aa"]
     assert tokenizer.batch_decode([]) == [] and tokenizer.batch_decode([[]]) == [""] and tokenizer.decode([]) == ""
     with pytest.raises(TypeError, match="output_char_offsets.*post_process_text_recognition"):
@@ -888,7 +932,7 @@ def test_keywords_of_texts(grey):
         assert padded == [wanted[:3], [-100] * 3]
     assert processor(text=["aab", ""])["labels"] == [wanted[:3], []]
     with pytest.raises(ValueError, match="would cut 'aab' to 2 characters"):
-        processor(text=["", "aab", "ab"], max_length=2, truncation=True)
+        processor(text=["", "ab", "aab", "b"], max_length=2, truncation=True)
     common = processor(grey, "aab", common_kwargs={"return_tensors": "np"}, images_kwargs={"do_rescale": True})
     assert common["labels"].shape == (1, 3) and common["pixel_values"].shape == (1, 1, 64, 512)
     for options, message in (

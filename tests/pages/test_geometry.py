@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which way up a line is, and what its outline covers."""
 
+import math
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -9,6 +11,7 @@ from PIL import Image, ImageDraw
 from htr_convtext.pages.geometry import (
     any_right_to_left,
     bounding_box,
+    crosses_itself,
     mainly_right_to_left,
     outline_mask,
     parse_points,
@@ -182,3 +185,29 @@ def test_outlines_that_no_line_has(left, top, right, bottom, wrong):
 
 def test_a_point_is_no_outline():
     assert wrong_outline([(10, 10)], 200, 100) == "has no outline"
+
+
+def test_the_middle_of_a_star_is_within_it():
+    """Each of its five sides, with the one from the last corner to the first, keeps the middle from the outside."""
+    angles = [math.radians(90 + 144 * corner) for corner in range(5)]
+    star = [(50 + 40 * math.cos(angle), 50 - 40 * math.sin(angle)) for angle in angles]
+    for first in range(5):
+        mask = outline_mask(star[first:] + star[:first], (100, 100))
+        assert mask.getpixel((50, 50)) == 255 and mask.getpixel((50, 95)) == mask.getpixel((5, 5)) == 0
+
+
+def test_an_outline_that_ends_where_it_began_does_not_cross_itself():
+    square = [(10, 10), (30, 10), (30, 30), (10, 30)]
+    assert not crosses_itself(square) and not crosses_itself([*square, square[0]])
+    assert crosses_itself([*square, square[1]])
+
+
+def test_the_angle_is_that_between_the_ends_of_the_baseline():
+    baseline = [(0, 100), (50, 60), (100, 110)]
+    angle, warning = reading_angle(baseline, [(0, 50), (100, 50), (100, 115), (0, 115)])
+    assert angle == pytest.approx(math.degrees(math.atan2(10, 100))) and warning == ""
+
+
+@pytest.mark.parametrize("outline", [[(-0.6, 5), (0.6, 50)], [(5, -0.6), (50, 0.6)]])
+def test_an_outline_along_the_edge_is_on_the_page(outline):
+    assert wrong_outline(outline, 200, 200) == ""
