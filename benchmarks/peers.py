@@ -6,10 +6,13 @@ Small recognisers of the two kinds that the paper compares with, and train_hf.py
     python -m htr_convtext.benchmarks.peers crnn --data_dir my_lines --size tiny --output_dir runs/crnn
 
 A peer takes the place of HTR-ConvText's backbone and encoder, and has no Textual Context Module. What is around it
-stays the same: images, frames of four pixels, CTC head, loss, training and its options.
+stays the same: images, CTC head, loss, training and its options. A frame is four pixels wide; with a stem that moves
+by two columns, as the released model's, that of resnet-vit is eight.
 """
 
 import argparse
+import copy
+import math
 import sys
 from functools import partial
 
@@ -35,9 +38,11 @@ class CRNN(nn.Module):
         image_height: Pixels of a line, a multiple of 16.
     """
 
+    width_strides = (2, 2, 1, 1)
+
     def __init__(self, image_height: int):
         super().__init__()
-        channels, poolings = (32, 64, 128, 128), ((2, 2), (2, 2), (2, 1), (2, 1))
+        channels, poolings = (32, 64, 128, 128), [(2, columns) for columns in self.width_strides]
         hidden_size = 256  # in each direction
         rows = image_height // 16
         layers: list[nn.Module] = []
@@ -66,7 +71,8 @@ class ResNetViT(nn.Module):
 
     def __init__(self, config: HTRConvTextConfig, longest_width: int):
         super().__init__()
-        channels, strides = (64, 128, 192), ((2, 2), (2, 2), (2, 1))
+        self.width_strides = (config.backbone_width_strides[0], 2, 2, 1)
+        channels, strides = (64, 128, 192), [(2, columns) for columns in self.width_strides[1:]]
         layers: list[nn.Module] = [HTRConvTextStem(config)]
         stem = config.backbone_hidden_sizes[0]
         for before, after, stride in zip((stem, *channels), channels, strides, strict=False):
@@ -74,7 +80,8 @@ class ResNetViT(nn.Module):
             layers += [HTRConvTextBasicLayer(config, after, after, (1, 1))]
         self.backbone = nn.Sequential(*layers)
         width = channels[-1]  # of the transformer, too
-        self.positions = nn.Parameter(0.02 * torch.randn(config.frames(longest_width), width))
+        frames = -(-longest_width // math.prod(self.width_strides))
+        self.positions = nn.Parameter(0.02 * torch.randn(frames, width))
         layer = nn.TransformerEncoderLayer(width, 6, 4 * width, activation="gelu", batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, 4, nn.LayerNorm(width), enable_nested_tensor=False)
         self.output_size = width
@@ -90,11 +97,13 @@ def peer(name: str, config: HTRConvTextConfig, longest_width: int = 512) -> HTRC
 
     Args:
         name: `"crnn"` or `"resnet-vit"`.
-        config: Vocabulary, images and CTC loss.
+        config: Vocabulary, images and CTC loss. The model's own says how wide the peer's frames are.
         longest_width: Pixels of a line.
     """
-    model = HTRConvTextForCTC(config)
     network = CRNN(config.image_height) if name == "crnn" else ResNetViT(config, longest_width)
+    config = copy.deepcopy(config)
+    config.backbone_width_strides = list(network.width_strides)
+    model = HTRConvTextForCTC(config)
     model.add_module("htr_convtext", network)
     model.ctc_head = nn.Linear(network.output_size, config.vocab_size)
     return model

@@ -33,6 +33,14 @@ def test_a_peer_reads_frames_of_four_pixels_and_learns_a_line(name, height):
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.parametrize("name", peers.PEERS)
+@pytest.mark.parametrize("width_strides", [(1, 1, 2, 2), (2, 1, 2, 1)])
+def test_a_peer_says_how_many_frames_it_gives(name, width_strides):
+    model = peer(name, HTRConvTextConfig(backbone_width_strides=width_strides, **SIZES["tiny"]), 320)
+    for width in (320, 100):
+        assert model(torch.rand(1, 1, 64, width)).logits.shape[1] == model.config.frames(width)
+
+
 def test_a_peer_trains_and_reads_as_train_hf_does(line_folders, tmp_path, monkeypatch):
     """Lines wider than the usual ones too."""
     options = [
