@@ -78,6 +78,29 @@ def test_equal_neighbours_need_a_frame_between_them(processor, make_model):
         prepare_lines(dataset_of(image, "ab" * 7 + "aa"), processor, config)
 
 
+@pytest.mark.parametrize("too_long", [1, 2, 3])
+def test_a_few_lines_too_long_for_ctc_are_left_out_and_named(processor, make_model, caplog, too_long):
+    """Up to one in twenty; more are refused, because then it is the images or the texts that are wrong."""
+    rows = {7: "aa" * 8, 20: "ab" * 9, 30: "ba" * 9}
+    texts = ["ab" * 8] * 40
+    for row in list(rows)[:too_long]:
+        texts[row] = rows[row]
+    images = [draw_line("a")] * len(texts)  # of 16 frames
+    lines = Dataset.from_dict({"image": images, "text": texts, "line_id": [f"line-{row}" for row in range(40)]})
+    config = make_model().config
+    if too_long == 3:
+        with pytest.raises(ValueError, match="line-7: .* needs 31 frames .* gives 16.*3 of 40 lines"):
+            prepare_lines(lines, processor, config)
+        return
+    prepared = prepare_lines(lines, processor, config)
+    left_out = list(rows)[:too_long]
+    assert prepared["index"] == [row for row in range(40) if row not in left_out]
+    assert set(prepared["text"]) == {"ab" * 8} and prepared[7]["line_id"] == "line-8"
+    assert "line-7: its transcription of 16 characters needs 31 frames" in caplog.text
+    assert ("2 of 40 lines, such as line-20" in caplog.text) == (too_long == 2)
+    assert len(prepare_lines(lines, processor, config, training=False)) == 40
+
+
 def test_evaluation_keeps_lines_with_unknown_characters(processor, make_model):
     prepared = prepare_lines(dataset_of(draw_line("a"), "a\u2019b"), processor, make_model().config, training=False)
     assert prepared[0]["text"] == "a\u2019b"
