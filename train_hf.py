@@ -106,6 +106,7 @@ def train(trainer: HTRConvTextTrainer, args: HTRConvTextTrainingArguments) -> No
     trainer.save_state()
     if trainer.is_world_process_zero():
         write_learning_curves(trainer.state.log_history, args.output_dir)
+        trainer.warn_of_no_gain()
 
 
 def evaluate(trainer: HTRConvTextTrainer, prepared: Dataset, lines: Dataset, split: str) -> None:

@@ -244,6 +244,16 @@ class LineTrainer(Trainer):
         except WRITE_ERRORS as error:
             logger.error("The best model could not be written to %s and training goes on: %s", folder, error)
 
+    def warn_of_no_gain(self) -> None:
+        """Says if no evaluation was better than the one before the first step (`eval_on_start`)."""
+        for name in BEST_BY:
+            folder = Path(self.args.output_dir) / f"best_{name}"
+            if self.state.global_step and score_and_step(folder, name)[1] == 0:
+                logger.warning(
+                    f"No evaluation gave a lower {name.upper()} than the one before the first step: {folder} holds "
+                    "the model that the training began with. Train longer, at a lower rate, or on more lines."
+                )
+
     # Checkpoints
 
     def _save(self, output_dir=None, state_dict=None):

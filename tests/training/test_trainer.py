@@ -280,6 +280,16 @@ def test_metrics_by_which_no_model_is_the_best_are_said_once(make_trainer, caplo
     assert (Path(trainer.args.output_dir) / "best_cer").exists() == ("cer" in rates)
 
 
+@pytest.mark.parametrize(("cers", "gained"), [((0.3, 0.4, 0.3), False), ((0.3, 0.4, 0.2), True)])
+def test_a_training_that_gained_nothing_says_so(make_trainer, caplog, cers, gained):
+    trainer = make_trainer(eval_on_start=True, eval_strategy="steps", eval_steps=1, max_steps=2, sam_rho=0.0)
+    trainer.compute_metrics = PretendedRates(trainer, *cers)
+    trainer.train()
+    trainer.warn_of_no_gain()
+    said = "No evaluation gave a lower CER than the one before the first step" in caplog.text
+    assert said == (not gained) and ("best_cer holds the model that the training began with" in caplog.text) == said
+
+
 def test_early_stopping_stops_when_the_error_rate_no_longer_falls(make_trainer, lines):
     for sets, rates in ((lines, [0.5, 0.3, 0.4, 0.35]), ({"a": lines}, [0.5, 0.3, 0.4, 0.35])):
         trainer = make_trainer(
