@@ -81,7 +81,8 @@ def run(model_args: ModelArguments, data_args: DataArguments, args: HTRConvTextT
     # 5. A draft of the model's card, which sharing it needs
     if args.do_train and trainer.is_world_process_zero():
         data = data_args.data_dir or [data_args.dataset]
-        write_draft_cards(Path(args.output_dir), model_args.model_name_or_path, data, lines.num_rows, sys.argv)
+        numbers = lines.num_rows | {"train": len(prepared["train"])}
+        write_draft_cards(Path(args.output_dir), model_args.model_name_or_path, data, numbers, sys.argv)
     if trainer.time_limit.has_ended_run and trainer.is_world_process_zero():
         print(trainer.time_limit.last_words(trainer.state))
     trainer.accelerator.end_training()

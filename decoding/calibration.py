@@ -136,9 +136,9 @@ def cross_fitted(scored: Scored, hands: int) -> np.ndarray:
     scores = np.zeros(len(scored.right))
     for own, others in (halves, halves[::-1]):
         other = scored.of_hands(others)
-        if len(other.right):
-            chosen = np.isin(scored.hands, list(own))
-            scores[chosen] = calibrate(scored.scores[chosen], *fit_calibration(other))
+        chosen = np.isin(scored.hands, list(own))
+        # Where the other half has nothing to fit on, it is as with one hand.
+        scores[chosen] = calibrate(scored.scores[chosen], *fit_calibration(other if len(other.right) else scored))
     return scores
 
 

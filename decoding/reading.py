@@ -20,7 +20,7 @@ from ..line_datasets.command_line import named_options
 from ..line_datasets.loading import evenly_spread
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..processing_htr_convtext import HTRConvTextProcessor
-from ..training.evaluation import ReadLine, cer_of, grouped, score_line
+from ..training.evaluation import ReadLine, cer_of, grouped, score_line, with_text
 from ..training.metrics import align_words
 
 
@@ -120,7 +120,7 @@ def read_texts(lines: Sequence[NetworkLine], processor: HTRConvTextProcessor, **
 
 def mean_over_hands(lines: Iterable[ReadLine]) -> dict[str, float]:
     """`{"cer", "wer"}`, each the mean over the writers, who count alike however much they wrote."""
-    hands = grouped(lines, lambda line: line.hand).values()
+    hands = with_text(grouped(lines, lambda line: line.hand)).values()
     return {name: sum(map(rate, hands)) / len(hands) for name, rate in (("cer", cer_of), ("wer", wer_of))}
 
 

@@ -15,6 +15,7 @@ is meant to be approximate (`--dtype`, `--approximate` for int8) fails where the
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -135,7 +136,9 @@ def compare_lines(
 
 
 def largest_difference(expected, outputs) -> float:
-    return (outputs.logits.float() - expected.logits).abs().max().item()
+    """Infinite where a logit is not a number, which Python's max would pass over."""
+    difference = (outputs.logits.float() - expected.logits).abs().max().item()
+    return math.inf if math.isnan(difference) else difference
 
 
 def report(comparison: Comparison, approximate: bool, tolerance: float, cer_tolerance: float) -> bool:

@@ -83,7 +83,7 @@ def not_of_folder(on_hub: Iterable[str], operations: Sequence[CommitOperationAdd
 def stays(path: Path) -> bool:
     """Whether a file, by its place in the folder, is no part of the model."""
     hidden = any(part.startswith(HIDDEN_OR_CACHED) for part in path.parts)
-    return hidden or any(fnmatch(path.parts[0], pattern) for pattern in OF_TRAINING)
+    return hidden or any(fnmatch(part, pattern) for part in path.parts for pattern in OF_TRAINING)
 
 
 def check_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ALTO 2 to 4 (4 as eScriptorium and newer Transkribus export it, 2 as older Transkribus does)."""
 
+import math
 from xml.etree.ElementTree import Element
 
 from .geometry import Point, parse_points
@@ -119,7 +120,7 @@ def mean_confidence(strings: list[Element]) -> float | None:
         known = [float(value) for string in strings if (value := string.get("WC"))]
     except ValueError:
         return None
-    return sum(known) / len(known) if known else None
+    return sum(known) / len(known) if known and all(map(math.isfinite, known)) else None
 
 
 def outline(line: Element) -> tuple[list[Point], str]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PAGE XML, 2010 to 2019 (2013 as Transkribus exports it, 2019 as eScriptorium does)."""
 
+import math
 import re
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
@@ -174,6 +175,8 @@ def equivalent_text(equivalent: Element) -> LineText:
         confidence = float(equivalent.get("conf", ""))
     except ValueError:
         confidence = None
+    else:
+        confidence = confidence if math.isfinite(confidence) else None
     if not texts and plain.strip():
         return LineText(plain, warning="texts that are only PlainText, which may lack letters", confidence=confidence)
     return LineText(texts.pop() if texts else "", confidence=confidence)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from .finding_files import real_path
+from .finding_files import comparable, real_path
 from .kept_pages import KeptPages
 from .outputs import (
     collection_files,
@@ -76,8 +76,9 @@ def prepare_output(
 
 def refuse_two_in_one(documents: Sequence[Sequence[PageSource]], formats: Sequence[str], folder: Path) -> None:
     """
-    Raises ValueError if the pictures of two pages would be one file: in two folders that were given, files of XML with
-    names of their own may name pictures that are called alike.
+    Raises ValueError if the results of two documents would be one file, as those of a.tif and of a.page.xml, or the
+    pictures of two pages: in two folders that were given, files of XML with names of their own may name pictures that
+    are called alike.
     """
     taken: dict[Path, Path] = {}
     for source in (source for document in documents for source in document if writes_pictures(source, formats)):
@@ -87,6 +88,13 @@ def refuse_two_in_one(documents: Sequence[Sequence[PageSource]], formats: Sequen
             raise ValueError(
                 f"{other} and {source.image} would both be {path}; read them in two runs, with two --output"
             )
+    document_of: dict[str, Path] = {}
+    for document in documents:
+        for path in document_files(document, formats, folder):
+            other = document_of.setdefault(comparable(str(path)), document[0].document)
+            if other != document[0].document:
+                both = f"{other} and {document[0].document}"
+                raise ValueError(f"{both} would both be {path}; read them in two runs, with two --output")
 
 
 def note_existing(paths: Iterable[Path], kept: KeptPages, source: PageSource | None = None) -> None:
@@ -198,9 +206,14 @@ def write_tables(
     done = newer_files(dict.fromkeys(tables, sources), kept) - kept.made_otherwise(tables, rows)
     changed = kept.changed_files(set(tables) - done)
     formats = [name for name in formats if not (done | changed).intersection(collection_files([name], folder))]
-    if written := write_collection(filter(None, map(kept.of_this_run, sources)), formats, folder):
-        kept.note_files(written, made_of=rows)
-    return [not_replaced(path) for path in sorted(changed)]
+    problems = [not_replaced(path) for path in sorted(changed)]
+    try:
+        if written := write_collection(filter(None, map(kept.of_this_run, sources)), formats, folder):
+            kept.note_files(written, made_of=rows)
+    except OSError as error:  # As where a table is open in another program. The pages are written all the same.
+        names = ", ".join(path.name for path in collection_files(formats, folder))
+        problems.append(Problem(str(folder), f"{names} cannot be written ({error}); --resume tries again", True))
+    return problems
 
 
 def newer_files(pages_of: Mapping[Path, Sequence[PageSource]], kept: KeptPages) -> set[Path]:

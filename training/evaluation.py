@@ -106,13 +106,19 @@ def grouped(lines: Iterable[ReadLine], group: Callable[[ReadLine], Hashable]) ->
     return groups
 
 
+def with_text(groups: dict[Any, list[ReadLine]]) -> dict[Any, list[ReadLine]]:
+    """The groups in which any character was transcribed."""
+    return {name: members for name, members in groups.items() if any(line.reference for line in members)}
+
+
 def error_rates_by_group(lines: list[ReadLine]) -> dict[str, float]:
     """
     Where there are several, `cer_source_NAME` of each source, and `cer_writers`, the mean of the writers' CER: what
-    to expect of the next hand, in which one that wrote much counts as one that wrote little.
+    to expect of the next hand, in which one that wrote much counts as one that wrote little. Sources and hands whose
+    transcriptions are all empty have no rate.
     """
     rates = {}
-    by_source, by_hand = grouped(lines, lambda line: line.source), grouped(lines, lambda line: line.hand)
+    by_source, by_hand = (with_text(grouped(lines, by)) for by in (lambda line: line.source, lambda line: line.hand))
     if len(by_source) > 1:
         rates = {f"cer_source_{source}": cer_of(members) for source, members in by_source.items()}
     if len(by_hand) > 1:
@@ -122,8 +128,9 @@ def error_rates_by_group(lines: list[ReadLine]) -> dict[str, float]:
 
 def rate_names(dataset) -> list[str]:
     """Names of the rates that [`LineScorer`] gives for these lines."""
-    hands = set(zip(known(dataset, "writer"), known(dataset, "source"), strict=True))
-    return [*all_error_rates([""], [""]), *error_rates_by_group([score_line("", "", "", *hand) for hand in hands])]
+    known_hands = zip(known(dataset, "writer"), known(dataset, "source"), dataset["text"], strict=True)
+    hands = {(writer, source) for writer, source, text in known_hands if text}
+    return [*all_error_rates([""], [""]), *error_rates_by_group([score_line("", "a", "a", *hand) for hand in hands])]
 
 
 class LineScorer:

@@ -180,6 +180,9 @@ def numbered(names: list[str]) -> np.ndarray:
 
 def cells(lines: list[dict], groups: np.ndarray, options: argparse.Namespace) -> Iterator[str]:
     """CER, its mean over the groups and how they spread, and the word error rates; or the differences of all."""
+    if not any(line["reference"] for line in lines):  # All of them empty: there is no rate of their characters.
+        yield from ["-"] * (len(RATES) + 2)
+        return
     sign = "+" if options.against else ""
     for name, align in RATES.items():
         errors, lengths = count([(line["prediction"], line["reference"]) for line in lines], groups, align)

@@ -159,16 +159,20 @@ def add_layers(
         layers.append(f"q {numbers(width, 0, 0, height, 0, 0)} cm /Page Do Q")
     layers += text_objects(page, (width / size[0], height / size[1]), height, name, codes)
     content = "\n".join([f"q {numbers(*matrix)} cm", *layers, "Q"])
+    # The words come first: what the page has may leave its graphics state changed.
     before = contents(sheet) if keep else []
-    # What the page had may leave its graphics state changed.
-    guarded = [add_stream(writer, b"q"), *before, add_stream(writer, b"Q")] if before else []
-    sheet[NameObject("/Contents")] = ArrayObject([*guarded, add_stream(writer, content.encode("ascii"))])
+    sheet[NameObject("/Contents")] = ArrayObject([add_stream(writer, content.encode("ascii")), *before])
     sheet[NameObject("/Resources")] = resources
 
 
 def shown_page(sheet: PageObject) -> tuple[float, float, tuple[float, ...]]:
     """Width and height of a page as it is shown, and the matrix from there to the page's own coordinates."""
-    left, bottom, right, top = (float(value) for value in sheet.cropbox)
+    boxes = ([float(value) for value in box] for box in (sheet.mediabox, sheet.cropbox))
+    # Any two opposite corners make a box, and what is cut out is within the sheet (ISO 32000-1, 7.9.5 and 14.11.2).
+    media, crop = ((min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in boxes)
+    left, bottom, right, top = *map(max, media[:2], crop[:2]), *map(min, media[2:], crop[2:])
+    if right <= left or top <= bottom:
+        left, bottom, right, top = media
     width, height = right - left, top - bottom
     return {
         0: (width, height, (1, 0, 0, 1, left, bottom)),

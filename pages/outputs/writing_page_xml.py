@@ -122,7 +122,7 @@ def write_line(
         add_points(made, "Coords", whole_points(word.polygon, page), version)
         set_text(made, word.text, word.confidence, version)
         insert(element, place_before(element, AFTER_WORDS), made)
-    if clean_text(line.text) != clean_text(line.line.text):
+    if clean_text(line.text) != line.line.text:
         remove_tags_of_characters(element)
     set_text(element, clean_text(line.text), line.confidence, version)
 

@@ -85,6 +85,13 @@ def test_a_half_is_scored_by_what_the_other_half_says():
     assert scores[scored.hands == 0].mean() < 0.05
 
 
+def test_a_half_without_a_character_leaves_the_other_its_own_scores():
+    """They were 0, and the calibration error 0.9: the second hand has blank lines."""
+    scored = drawn(1.0, 0.0, hands=1)
+    alone = calibrate(scored.scores, *fit_calibration(scored))
+    assert cross_fitted(scored, 2).tolist() == cross_fitted(scored, 1).tolist() == alone.tolist()
+
+
 def test_what_is_right():
     assert characters_right("abXd", "abcd").tolist() == [1, 1, 0, 1]
     assert words_right("the mil, by it", "the mill, by it").tolist() == [1, 0, 1, 1]

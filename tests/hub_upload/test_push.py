@@ -41,7 +41,7 @@ def test_of_a_training_only_the_last_model_is_uploaded(folder):
     model = {operation.path_in_repo for operation in upload_operations(folder)}
     for name in ("checkpoint-60/optimizer.pt", "best_cer/model.safetensors", "left-checkpoint-80/model.safetensors",
                  "validation_report.html", "test_predictions.json", "trainer_state.json", "language_model/words.bin",
-                 "validation_results.json"):  # fmt: skip
+                 "validation_results.json", "test/test_predictions.json", "test/test_report.html"):  # fmt: skip
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     uploaded = {operation.path_in_repo for operation in upload_operations(folder)}

@@ -114,6 +114,22 @@ def test_a_page_without_characters_leaves_the_interval_a_number(tmp_path, capsys
     assert "| all | 2 | 2 | 25.00 (25.00 to 25.00) |" in capsys.readouterr().out
 
 
+def test_a_source_without_characters_has_no_rates(tmp_path, capsys):
+    sources = {
+        "named": [("a_0", "fouX", "four"), ("b_0", "five", "five")],
+        "empty": [("a_0", "x", ""), ("b_0", "", "")],
+    }
+    lines = [
+        dict(zip(("line_id", "prediction", "reference"), line, strict=True), source=source)
+        for source, members in sources.items()
+        for line in members
+    ]
+    (tmp_path / "predictions.json").write_text(json.dumps({"lines": lines}), encoding="utf-8")
+    intervals.main([str(tmp_path / "predictions.json")])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[2] == "| empty | 2 | 2 | - | - | - | - | - |" and printed[3].startswith("| named | 2 | 2 | 12.50 (")
+
+
 @pytest.mark.parametrize("lines", [[], [("a_0", "x", "")]])
 def test_nothing_to_rate_is_said(tmp_path, lines):
     with pytest.raises(SystemExit, match="no transcribed lines in .*predictions.json"):

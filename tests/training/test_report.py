@@ -8,9 +8,10 @@ import subprocess
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from PIL import Image
 
-from htr_convtext.training.evaluation import error_rates_by_group, score_line
+from htr_convtext.training.evaluation import error_rates_by_group, rate_names, score_line
 from htr_convtext.training.report import confusions, named, rates_by, write_evaluation, write_learning_curves
 
 from .conftest import TEXTS
@@ -86,6 +87,16 @@ def test_rates_by_source_and_the_mean_of_writers():
 def test_writers_of_one_name_in_two_sources_are_two():
     lines = [score_line("1", "a", "a", "etude-A", "first"), score_line("2", "abc", "xyz", "etude-A", "second")]
     assert error_rates_by_group(lines)["cer_writers"] == 1 / 2
+
+
+def test_hands_and_sources_without_characters_have_no_rate():
+    """A page of empty transcriptions, on which anything was read, made the mean of the writers 3200 %."""
+    empty = [score_line("3", "", "read all the same", "nobody", "blank")]
+    assert error_rates_by_group(read_sources() + empty) == error_rates_by_group(read_sources())
+    dataset = Dataset.from_list(
+        [{"text": text, "writer": writer, "source": None} for text, writer in (("a", "A"), ("", "B"))]
+    )
+    assert "cer_writers" not in rate_names(dataset)
 
 
 def test_one_hand_has_no_rates_of_groups():

@@ -158,6 +158,17 @@ def test_it_learns_from_the_corrected_lines_but_for_the_kept_pages(project, acce
     assert all(image.height > 30 for image in splits["train"]["image"])
 
 
+def test_pages_whose_names_begin_as_comments_in_a_list_are_learnt_from(project, accept_all, tmp_path):
+    accept_all(project)
+    for path in (project.folder / "pages").glob("page_1.*"):
+        path.rename(path.with_name(f"#{path.name}"))
+    (xml,) = (project.folder / "pages").glob("#page_1*.xml")
+    xml.write_text(xml.read_text("utf-8").replace('"page_1.', '"#page_1.'), "utf-8")
+    write_lines(project, tmp_path / "data", [])
+    lines = load_lines("lines", tmp_path / "data", cache_dir=tmp_path / "cache")["train"]
+    assert len(lines) == corrected_lines(project).number and "_#page_1_001" in lines["line_id"]
+
+
 def test_hebrew_is_learnt_as_it_stands_on_the_page(project, hebrew_line, tmp_path):
     (name,) = write_lines(project, tmp_path, [])[TRAIN]
     with Image.open(tmp_path / LINES / name) as image:

@@ -335,6 +335,34 @@ def test_pictures_of_one_name_in_two_folders_are_refused(tmp_path, drawn_pages):
     prepare_output(out, documents, ("page",), KeptPages(out, {}), "new")
 
 
+def test_two_documents_of_one_result_are_refused(tmp_path, drawn_pages):
+    """The scan a.png and a file a.page.xml of another picture: only the first was written."""
+    xml = drawn_pages.write_page(tmp_path / "in", "b")
+    xml.rename(xml.with_name("a.page.xml"))
+    Image.new("L", (40, 30), 255).save(xml.with_name("a.png"))
+    documents = [[source] for source in find_pages([tmp_path / "in"]).sources]
+    out = tmp_path / "out"
+    assert {document[0].document.name for document in documents} == {"a.png", "a.page.xml"}
+    with pytest.raises(ValueError, match=f"would both be {out}/a.page.xml; read them in two runs"):
+        prepare_output(out, documents, ("page",), KeptPages(out, {}), "new")
+    prepare_output(out, documents, ("txt",), KeptPages(out, {}), "new")
+
+
+def test_a_table_that_cannot_be_written_is_a_problem_of_its_own(tmp_path, transcribed, monkeypatch):
+    page, kept = transcribed.drawn_page(tmp_path, [["one"]], "one"), KeptPages(tmp_path / "out", {})
+    kept.write(page)
+
+    def refusing(old, new):
+        raise PermissionError(13, "open in another program", str(new))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refusing)
+        (problem,) = write_tables([page.source], ("csv",), tmp_path / "out", kept)
+    assert problem.is_failure and "lines.csv cannot be written" in problem.what
+    assert write_tables([page.source], ("csv",), tmp_path / "out", kept) == []
+    assert "one" in (tmp_path / "out" / "lines.csv").read_text("utf-8")
+
+
 def test_tables_lose_the_lines_of_inputs_that_are_gone(tmp_path, transcribed):
     pages = [transcribed.drawn_page(tmp_path, [[name]], name) for name in ("one", "two", "three")]
     sources, kept = [page.source for page in pages], KeptPages(tmp_path / "out", {})

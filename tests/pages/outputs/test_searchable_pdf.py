@@ -14,6 +14,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import ArrayObject, FloatObject, NameObject
 
 from htr_convtext.pages.outputs import write_document
 from htr_convtext.pages.page_sources import open_source
@@ -281,6 +282,23 @@ def test_what_a_page_leaves_of_its_graphics_state_does_not_move_the_words(tmp_pa
         content = sheet.get_contents()
         content.set_data(content.get_data().strip().removeprefix(b"q").removesuffix(b"Q"))
         sheet.replace_contents(content)
+    writer.write(tmp_path / "book.pdf")
+    (path,) = write_document(pages, ["pdf"], tmp_path, transcribed.NOW)
+    check_pdfium(path, pages)
+
+
+@pytest.mark.parametrize("corners", [(0, 1, 2, 3), (2, 3, 0, 1)])
+@pytest.mark.parametrize("larger", [0, 50])
+def test_words_lie_right_whatever_way_the_boxes_of_a_page_are_given(
+    tmp_path, transcribed, scanned_book, corners, larger
+):
+    """What is shown is the part of the crop box on the sheet, and any two opposite corners make a box."""
+    pages = scanned_book(0)
+    writer = PdfWriter(clone_from=tmp_path / "book.pdf")
+    for sheet in writer.pages:
+        left, bottom, right, top = map(float, sheet.mediabox)
+        box = (left - larger, bottom - larger, right + larger, top + 2 * larger)
+        sheet[NameObject("/CropBox")] = ArrayObject(FloatObject(box[corner]) for corner in corners)
     writer.write(tmp_path / "book.pdf")
     (path,) = write_document(pages, ["pdf"], tmp_path, transcribed.NOW)
     check_pdfium(path, pages)

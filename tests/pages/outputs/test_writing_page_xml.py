@@ -107,6 +107,15 @@ def test_tags_of_characters_stay_with_their_text_only(write):
     assert customs == ["readingOrder {index:0;}", None, tags, tags]
 
 
+@pytest.mark.parametrize("text", ["e\u0301te\u0301 noir", "\u00e9t\u00e9  noir"])
+def test_tags_go_where_the_text_is_written_in_other_characters(write, text):
+    """Their offsets are counted in the text as it stood, whose accents or spaces the one that is written has not."""
+    tag = f"unclear {{offset:{text.index('noir')}; length:4;}}"
+    tagged = line(equivalent(text), "a").replace("<TextLine", f'<TextLine custom="{tag}"', 1)
+    written = etree.fromstring(write(page_file(tagged), {0: "\u00e9t\u00e9 noir"}))
+    assert written.find(".//{*}TextLine").get("custom") is None
+
+
 def test_lines_are_found_by_their_place_though_their_ids_are_doubled_or_missing(write):
     lines = line("", "l") + f"<TextLine>{COORDS}</TextLine>" + line("", "l")
     inner = f'<TextRegion id="n">{COORDS}{line("", "l")}</TextRegion>'
