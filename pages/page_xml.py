@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PAGE XML, 2010 to 2019 (2013 as Transkribus exports it, 2019 as eScriptorium does)."""
 
+import contextlib
 import math
 import re
 from collections.abc import Sequence
@@ -171,12 +172,10 @@ def equivalent_text(equivalent: Element) -> LineText:
     if len(texts) > 1:
         return LineText(problem=f"has {len(texts)} different Unicode texts in one TextEquiv")
     plain = equivalent.findtext("{*}PlainText") or ""
-    try:
-        confidence = float(equivalent.get("conf", ""))
-    except ValueError:
-        confidence = None
-    else:
-        confidence = confidence if math.isfinite(confidence) else None
+    confidence = None
+    with contextlib.suppress(ValueError):
+        told = float(equivalent.get("conf", ""))
+        confidence = told if math.isfinite(told) else None
     if not texts and plain.strip():
         return LineText(plain, warning="texts that are only PlainText, which may lack letters", confidence=confidence)
     return LineText(texts.pop() if texts else "", confidence=confidence)

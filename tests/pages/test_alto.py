@@ -61,6 +61,8 @@ def test_word_without_content_is_named():
 def test_confidence_is_the_mean_of_the_words():
     content = '<String CONTENT="a" WC="0.5"/><String CONTENT="b" WC="1.0"/><String CONTENT="c"/>'
     assert line_text(ElementTree.fromstring(LINE.format(name="l", content=content))).confidence == 0.75
+    content = content.replace("1.0", "NaN")
+    assert line_text(ElementTree.fromstring(LINE.format(name="l", content=content))).confidence is None
 
 
 def test_blocks_in_a_block_come_where_it_does():

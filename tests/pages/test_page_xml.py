@@ -185,3 +185,9 @@ def test_lines_have_the_types_of_their_regions():
     outer = f'<TextRegion id="o" custom="structure {{score:1; type:a\\u0020note;}}">{inner}</TextRegion>'
     (page,) = read_pages(PAGE.format(version="2019-07-15", content=outer).encode())
     assert page.lines[0].tags == ("a note", "marginalia", "heading")
+
+
+@pytest.mark.parametrize(("told", "confidence"), [("0.5", 0.5), ("NaN", None), ("inf", None), ("high", None)])
+def test_a_confidence_is_a_number_or_none(told, confidence):
+    """JSON has no other numbers, and lines that keep their text are written with it."""
+    assert text_of(equivalent("truth", f'conf="{told}"')).confidence == confidence

@@ -4,11 +4,11 @@
 Steps of SAM around AdamW with the golden network, against the numbers of the authors' training code.
 
 One step in single precision and, with `-m slow`, three in double: training-mode gradients of the golden network are so
-ill-conditioned that two float32 orders of summation differ by 6e-4 in the first norm, where float64 is within 3e-5 of
-the golden one. From there on rounding grows: with a relative noise of 1e-6 in the weights (two draws), the norm at the
-first perturbed point goes from 1742 to 1745 and 1775 (golden: 1754; 1730 in single precision), the second step's norm
-from 249 to 236 and 247 (219), the third's from 70 to 60 and 52 (57), while the third step's CTC loss stays within 1 %
-(golden: 0.05 % off).
+ill-conditioned that other orders of summation (threads, kinds of processors) put the first norm at 1255 to 1264 and
+that at the perturbed point at 1713 to 1730 in float32, where float64 is within 3e-5 of the golden 1265 in the first.
+From there on rounding grows: with a relative noise of 1e-6 in the weights (two draws), the norm at the first perturbed
+point goes from 1742 to 1745 and 1775 (golden: 1754), the second step's norm from 249 to 236 and 247 (219), the third's
+from 70 to 60 and 52 (57), while the third step's CTC loss stays within 1 % (golden: 0.05 % off).
 """
 
 import csv
@@ -29,8 +29,8 @@ from htr_convtext.training import trainer as trainer_module
 from .conftest import DETERMINISTIC
 
 # Of the losses, the norm at w and that at the perturbed point. The first step is the sharpest; those after it are held
-# against rounding that grows. Double precision takes 4 GB.
-SINGLE = [(1e-4, 1e-3, 3e-2)]
+# against rounding that grows. Double precision takes 4 GB, single 2.1.
+SINGLE = [(1e-4, 3e-2, 5e-2)]
 DOUBLE = [(1e-4, 1e-4, 1e-2), (1e-2, 0.2, 0.2), (3e-2, 0.3, 0.3)]
 RUNS = [(torch.float32, SINGLE), pytest.param((torch.float64, DOUBLE), marks=pytest.mark.slow)]
 
