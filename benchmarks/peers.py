@@ -7,7 +7,8 @@ Small recognisers of the two kinds that the paper compares with, and train_hf.py
 
 A peer takes the place of HTR-ConvText's backbone and encoder, and has no Textual Context Module. What is around it
 stays the same: images, CTC head, loss, training and its options. A frame is four pixels wide; with a stem that moves
-by two columns, as the released model's, that of resnet-vit is eight.
+by two columns, as the released model's, that of resnet-vit is eight. `--model_name_or_path` gives a peer its alphabet,
+its images and its stem, and its weights too where they are those of the same kind of peer.
 """
 
 import argparse
@@ -15,17 +16,21 @@ import copy
 import math
 import sys
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from .. import train_hf
 from ..configuration_htr_convtext import HTRConvTextConfig
 from ..modeling_htr_convtext import HTRConvTextBasicLayer, HTRConvTextForCTC, HTRConvTextStem
-from ..processing_htr_convtext import HTRConvTextProcessor
-from ..training.starting_model import load_model
+from ..training.options import ModelArguments
+from ..training.starting_model import StartingModel, load_model, trained_processor
 
 PEERS = ("crnn", "resnet-vit")
 
@@ -66,7 +71,8 @@ class ResNetViT(nn.Module):
 
     Args:
         config: For the ResNet's stem and basic layers, which are HTR-ConvText's.
-        longest_width: Pixels of a line; a plain transformer has one learned position for each frame.
+        longest_width: Pixels of a line; a plain transformer has one learned position for each frame. There are twice
+            as many, as augmentation stretches lines.
     """
 
     def __init__(self, config: HTRConvTextConfig, longest_width: int):
@@ -80,7 +86,7 @@ class ResNetViT(nn.Module):
             layers += [HTRConvTextBasicLayer(config, after, after, (1, 1))]
         self.backbone = nn.Sequential(*layers)
         width = channels[-1]  # of the transformer, too
-        frames = -(-longest_width // math.prod(self.width_strides))
+        frames = -(-2 * longest_width // math.prod(self.width_strides))
         self.positions = nn.Parameter(0.02 * torch.randn(frames, width))
         layer = nn.TransformerEncoderLayer(width, 6, 4 * width, activation="gelu", batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, 4, nn.LayerNorm(width), enable_nested_tensor=False)
@@ -130,10 +136,27 @@ def fused(layers: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*kept)
 
 
-def load_peer(name: str, *arguments) -> tuple[HTRConvTextProcessor, HTRConvTextForCTC, None]:
+def load_peer(name: str, model_args: ModelArguments, *arguments: Any) -> StartingModel:
     """What train_hf.py starts from, with another network."""
-    processor, model, _ = load_model(*arguments)
+    folder = model_args.model_name_or_path
+    if folder is not None and (trained := trained_peer(name, Path(folder))):
+        return trained
+    processor, model, _ = load_model(model_args, *arguments)
     return processor, peer(name, model.config, processor.image_processor.size["width"]), None
+
+
+def trained_peer(name: str, folder: Path) -> StartingModel | None:
+    """A peer of before; None if the folder has no weights, or those of another network."""
+    if not (folder / SAFE_WEIGHTS_NAME).is_file():
+        return None
+    processor = trained_processor(str(folder))
+    config = HTRConvTextConfig.from_pretrained(folder)
+    model = peer(name, config, processor.image_processor.size["width"])
+    weights = load_file(folder / SAFE_WEIGHTS_NAME)
+    if weights.keys() != model.state_dict().keys():
+        return None
+    model.load_state_dict(weights)
+    return processor, model, None
 
 
 def main() -> None:
@@ -141,7 +164,9 @@ def main() -> None:
     parser.add_argument("network", choices=PEERS)
     options, train_options = parser.parse_known_args()
     train_hf.load_model = partial(load_peer, options.network)
-    sys.argv = [sys.argv[0], *train_options, "--tcm_weight", "0"]
+    # The draft card begins its command with it.
+    command = f"python -m htr_convtext.benchmarks.peers {options.network}"
+    sys.argv = [command, *train_options, "--tcm_weight", "0"]
     train_hf.main()
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from htr_convtext import SIZES, HTRConvTextConfig, train_hf
 from htr_convtext.benchmarks import peers
 from htr_convtext.benchmarks.peers import peer
+from htr_convtext.training import parse_arguments
 
 
 @pytest.mark.parametrize(("name", "height"), [("crnn", 64), ("crnn", 48), ("resnet-vit", 64)])
@@ -37,12 +38,12 @@ def test_a_peer_reads_frames_of_four_pixels_and_learns_a_line(name, height):
 @pytest.mark.parametrize("width_strides", [(1, 1, 2, 2), (2, 1, 2, 1)])
 def test_a_peer_says_how_many_frames_it_gives(name, width_strides):
     model = peer(name, HTRConvTextConfig(backbone_width_strides=width_strides, **SIZES["tiny"]), 320)
-    for width in (320, 100):
+    for width in (320, 100, 480):  # Augmentation stretches lines.
         assert model(torch.rand(1, 1, 64, width)).logits.shape[1] == model.config.frames(width)
 
 
 def test_a_peer_trains_and_reads_as_train_hf_does(line_folders, tmp_path, monkeypatch):
-    """Lines wider than the usual ones too."""
+    """Lines wider than the usual ones too; and what it learnt is read with again."""
     options = [
         "--data_dir",
         line_folders[0],
@@ -60,7 +61,13 @@ def test_a_peer_trains_and_reads_as_train_hf_does(line_folders, tmp_path, monkey
     monkeypatch.setattr(train_hf, "load_model", train_hf.load_model)
     peers.main()
     assert json.loads((tmp_path / "validation_results.json").read_text(encoding="utf-8"))["validation_cer"] > 0
-    assert any(name.startswith("htr_convtext.positions") for name in load_file(tmp_path / "model.safetensors"))
+    saved = load_file(tmp_path / "model.safetensors")
+    assert any(name.startswith("htr_convtext.positions") for name in saved)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "python -m htr_convtext.benchmarks.peers resnet-vit --data_dir" in card
+    model_args, *others = parse_arguments(["--model_name_or_path", str(tmp_path), "--do_eval", "--use_cpu"])
+    weights = peers.load_peer("resnet-vit", model_args, *others, {})[1].state_dict()
+    assert all(torch.equal(weights[name], saved[name]) for name in saved)
 
 
 def test_an_unknown_peer_is_named(monkeypatch, capsys):
