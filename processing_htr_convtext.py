@@ -6,6 +6,7 @@ import base64
 import binascii
 import contextlib
 import io
+import itertools
 import json
 import os
 import threading
@@ -247,16 +248,24 @@ def check_frame(frames: list[int], present: int, name: str, frame: int | None) -
 
 
 def full_frames(image: Image.Image) -> list[int]:
-    """Numbers of the frames that are images of their own: no previews, masks, or layers of another."""
-    number = getattr(image, "n_frames", 1)
-    if number == 1 or image.format in ONE_IMAGE_FORMATS:
+    """
+    Numbers of the frames that are images of their own: no previews, masks, or layers of another. The last may be one
+    that cannot be opened, of a damaged TIFF, which tells nothing of those behind it.
+    """
+    if image.format in ONE_IMAGE_FORMATS:
         return [0]
     if image.format != "TIFF":
-        return list(range(number))
+        return list(range(getattr(image, "n_frames", 1)))
     present = image.tell()
     frames = []
-    for index in range(number):
-        image.seek(index)
+    for index in itertools.count():
+        try:
+            image.seek(index)
+        except EOFError:
+            break
+        except Exception:  # Pillow raises whatever its parsing meets. It costs this frame, not those before it.
+            frames.append(index)
+            break
         if not image.tag_v2.get(TIFF_SUBFILE_TYPE, 0) & TIFF_PREVIEW_OR_MASK:  # type: ignore[attr-defined]
             frames.append(index)
     image.seek(present)

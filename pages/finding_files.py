@@ -5,20 +5,59 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pbm", ".pgm", ".ppm")
 
 
-def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
-    """Files below a folder by folder and name, hidden ones left out; of some endings (lower case) only if given."""
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and (not suffixes or name.lower().endswith(suffixes)):
+def refuse_folder(folder: Path, what: str) -> None:
+    raise OSError(f"{folder}: {what}. Get the right to read it, or move it elsewhere.")
+
+
+def files_below(
+    folder: Path, *suffixes: str, unreadable: Callable[[Path, str], None] = refuse_folder
+) -> Iterator[Path]:
+    """
+    Files below a folder by folder and name, hidden ones left out; links are followed, but for those to a folder that
+    they are in.
+
+    Args:
+        folder: The folder.
+        suffixes: Endings in lower case; of all files if none is given.
+        unreadable: Takes a folder that cannot be opened, and why; by default that is an OSError.
+    """
+    for parent, names in folders_below(folder, unreadable, frozenset()):
+        for name in names:
+            if not suffixes or name.lower().endswith(suffixes):
                 yield Path(parent, name)
+
+
+def folders_below(
+    folder: Path, unreadable: Callable[[Path, str], None], above: frozenset[Path]
+) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and those below it, each with the names of its files; `above` are the folders that it is in."""
+    above |= {real_path(folder)}
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((entry.name, leads_to_folder(entry)) for entry in found if not entry.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        unreadable(folder, f"the folder cannot be opened ({error.strerror})")
+        return
+    yield folder, [name for name, is_folder in entries if not is_folder]
+    for below in (folder / name for name, is_folder in entries if is_folder):
+        if real_path(below) not in above:
+            yield from folders_below(below, unreadable, above)
+
+
+def leads_to_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link to what may not be seen, or to itself.
+        return False
 
 
 def real_path(path: str | Path) -> Path:

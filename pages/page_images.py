@@ -97,11 +97,7 @@ def page_frame(opened: Image.Image, page: Page, told: Size | None) -> int:
         return 0
     if page.frame is not None and page.frame < frames:
         return page.frame
-    sizes = []
-    for frame in range(frames):
-        go_to_frame(opened, frame)
-        sizes.append(opened.size)
-    same = [frame for frame, size in enumerate(sizes) if size == told]
+    same = [frame for frame in range(frames) if frame_size(opened, frame) == told]
     if len(same) != 1:
         raise ValueError(f"the image has {frames} frames, and the XML does not tell which; save the page's as a file")
     return same[0]
@@ -110,6 +106,14 @@ def page_frame(opened: Image.Image, page: Page, told: Size | None) -> int:
 def go_to_frame(opened: Image.Image, frame: int) -> None:
     """Goes to a frame of an image, as [`load_image`] counts them: without previews."""
     opened.seek(full_frames(opened)[frame])
+
+
+def frame_size(opened: Image.Image, frame: int) -> Size | None:
+    try:
+        go_to_frame(opened, frame)
+        return opened.size
+    except Exception:  # The damaged end of a file is no page's.
+        return None
 
 
 def has_shape(size: Size, told: Size) -> bool:

@@ -95,7 +95,7 @@ def find_pages(inputs: Sequence[str | Path], output: Path | None = None, within:
     for root in roots:
         if not root.exists():
             raise FileNotFoundError(f"{root}: no such file or folder.")
-    files = files_in(roots, output)
+    files = files_in(roots, output, note)
     documents = list(xml_documents([file for file in files if file.kind == "xml"], within, note))
     named = {image for document in documents for _, image, _ in document.pages}
     for file in files:
@@ -114,13 +114,13 @@ def find_pages(inputs: Sequence[str | Path], output: Path | None = None, within:
     return FoundPages(sources, problems, dict(ignored))
 
 
-def files_in(roots: Sequence[Path], output: Path | None) -> list[File]:
+def files_in(roots: Sequence[Path], output: Path | None, note: Note) -> list[File]:
     """The files, each once. Where those of two folders have the same name, the names begin with their folders'."""
     found: dict[Path, tuple[Path, Path]] = {}
     for root in roots:
         top = root if root.is_dir() else root.parent
         left_out = real_path(output) if output is not None and is_below(output, top) else None
-        for path in files_below(root) if root.is_dir() else [root]:
+        for path in files_below(root, unreadable=note) if root.is_dir() else [root]:
             if left_out is not None and real_path(path).is_relative_to(left_out):
                 continue
             if output is None or not is_result(path, output):

@@ -57,6 +57,12 @@ def count_pdf_pages(path: Path) -> int:
         return len(document)
 
 
+def pdf_page_size(path: Path, number: int) -> tuple[float, float]:
+    """Width and height in points of a page, from 0, as it is shown; for errors see [`open_pdf`]."""
+    with open_pdf(path) as document:
+        return document[number].get_size()
+
+
 def render_pdf_page(path: Path, number: int, dpi: float, width: int = 0) -> Image.Image:
     """
     A page of a PDF as a picture in RGB.

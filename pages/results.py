@@ -3,6 +3,7 @@
 """A run's results: what may be written over, outputs made of the pages that were kept, and what went wrong."""
 
 import contextlib
+import datetime
 import hashlib
 import os
 from collections import Counter
@@ -13,11 +14,12 @@ from pathlib import Path
 from .finding_files import comparable, real_path
 from .kept_pages import KeptPages
 from .outputs import (
+    OutputFile,
     collection_files,
-    document_files,
+    output_files,
     picture_file,
     write_collection,
-    write_document,
+    write_file,
     writes_pictures,
 )
 from .page_sources import XML_SUFFIX
@@ -70,7 +72,7 @@ def prepare_output(
                 kept.forget(source)
     if mode == "overwrite":
         for document in documents:
-            note_existing(document_files(document, formats, folder), kept, document[0])
+            note_existing(paths_of(document, formats, folder), kept, document[0])
         note_existing(collection_files(formats, folder), kept)
 
 
@@ -90,11 +92,15 @@ def refuse_two_in_one(documents: Sequence[Sequence[PageSource]], formats: Sequen
             )
     document_of: dict[str, Path] = {}
     for document in documents:
-        for path in document_files(document, formats, folder):
+        for path in paths_of(document, formats, folder):
             other = document_of.setdefault(comparable(str(path)), document[0].document)
             if other != document[0].document:
                 both = f"{other} and {document[0].document}"
                 raise ValueError(f"{both} would both be {path}; read them in two runs, with two --output")
+
+
+def paths_of(document: Sequence[PageSource], formats: Sequence[str], folder: Path) -> list[Path]:
+    return [file.path for file in output_files(document, formats, folder)]
 
 
 def note_existing(paths: Iterable[Path], kept: KeptPages, source: PageSource | None = None) -> None:
@@ -106,11 +112,12 @@ def note_existing(paths: Iterable[Path], kept: KeptPages, source: PageSource | N
 def files_in_the_way(
     documents: Sequence[Sequence[PageSource]], formats: Sequence[str], folder: Path, kept: KeptPages, resumes: bool
 ) -> list[Path]:
-    """Outputs that are there, but for those of documents that an earlier run has begun if this one goes on with it."""
+    """Outputs that are there, but for what an earlier run has begun and written if this one goes on with it."""
     others = [document for document in documents if not (resumes and is_begun(document, kept))]
-    files = [path for document in others for path in document_files(document, formats, folder)]
+    files = [path for document in others for path in paths_of(document, formats, folder)]
     if len(others) == len(documents):
-        files += collection_files(formats, folder)
+        tables = collection_files(formats, folder)
+        files += kept.changed_files(tables) if resumes else tables
     return [path for path in files if os.path.exists(path)]
 
 
@@ -127,10 +134,7 @@ def write_outputs(
     those that somebody has changed, perhaps corrected. Tells what keeps it from that. Where pictures are asked for,
     PAGE and ALTO that name the scans are written anew.
     """
-    pages_of: dict[Path, list[PageSource]] = {}
-    for source in document:
-        for path in document_files([source], formats, folder):
-            pages_of.setdefault(path, []).append(source)
+    pages_of = {file.path: file.sources for file in output_files(document, formats, folder)}
     done = newer_files(pages_of, kept)
     beside = SCANS
     if writes_pictures(document[0], formats):  # PAGE and ALTO name them, and were perhaps made without.
@@ -143,18 +147,34 @@ def write_outputs(
         return
     changed = kept.changed_files(pages_of.keys() - done, document[0])
     yield from map(not_replaced, sorted(changed))
+    files = output_files([page.source for page in pages], formats, folder)
+    written, problems = write_each([file for file in files if file.path not in done | changed], pages, formats, folder)
+    yield from problems
     file = document[0].document
     try:
-        written = write_document(pages, formats, folder, leave=done | changed)
         kept.note_files(written, document[0], beside)
-    except Exception as error:  # A document must not cost the others, whatever their libraries meet in it.
-        yield Problem(str(file), f"cannot be written ({type(error).__name__}: {error})", True)
+    except OSError as error:
+        yield Problem(str(file), f"what is written of it cannot be noted ({error})", True)
         return
     if any(path.samefile(file) for path in written):  # The document is another file now, but its pages are read.
         oldest = min(path.stat().st_mtime_ns for path in written)
         for page in pages:
             kept.write(page)
             os.utime(kept.path(page.source), ns=(oldest, oldest))
+
+
+def write_each(
+    files: Iterable[OutputFile], pages: Sequence[TranscribedPage], formats: Sequence[str], folder: Path
+) -> tuple[list[Path], list[Problem]]:
+    """Files of a document that are written, and what keeps the others from that: none costs the others."""
+    now = datetime.datetime.now(datetime.UTC)
+    written, problems = [], []
+    for file in files:
+        try:
+            written.append(write_file(file, pages, formats, folder, now))
+        except Exception as error:  # Whatever the libraries meet in it.
+            problems.append(Problem(str(file.path), f"it cannot be written ({type(error).__name__}: {error})", True))
+    return written, problems
 
 
 def may_be_replaced(document: Sequence[PageSource], folder: Path) -> bool:

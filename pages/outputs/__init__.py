@@ -5,17 +5,19 @@
 from ...extras import needing
 
 with needing("Writing transcribed pages"):
-    from .documents import DOCUMENT_FORMATS, document_files, write_document, writes_pictures
+    from .documents import DOCUMENT_FORMATS, OutputFile, output_files, write_document, write_file, writes_pictures
     from .line_tables import COLLECTION_FORMATS, collection_files, write_collection
     from .picture_files import picture_file
 
 __all__ = [
     "COLLECTION_FORMATS",
     "DOCUMENT_FORMATS",
+    "OutputFile",
     "collection_files",
-    "document_files",
+    "output_files",
     "picture_file",
     "write_collection",
     "write_document",
+    "write_file",
     "writes_pictures",
 ]

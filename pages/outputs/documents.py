@@ -3,8 +3,9 @@
 """The outputs of one document, each format by its own file."""
 
 import datetime
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ..page_files import root_name
 from ..page_sources import is_xml
@@ -26,12 +27,26 @@ WRITE_NEW = {"page": new_page_xml, "alto": new_alto}
 RENAME = {"page": rename_page_images, "alto": rename_alto_images}
 
 
+class OutputFile(NamedTuple):
+    """
+    A file that is made of a document.
+
+    Attributes:
+        path: Where it is written.
+        format: One of `DOCUMENT_FORMATS`.
+        sources: Those of the pages that are in it.
+    """
+
+    path: Path
+    format: str
+    sources: Sequence[PageSource]
+
+
 def write_document(
     pages: Sequence[TranscribedPage],
     formats: Sequence[str],
     folder: Path,
     now: datetime.datetime | None = None,
-    leave: Collection[Path] = (),
 ) -> list[Path]:
     """
     Writes the outputs of one document, each file whole or not at all.
@@ -44,25 +59,16 @@ def write_document(
         formats: Some of `DOCUMENT_FORMATS`; others are none of its business.
         folder: Folder of the outputs; the document's name tells where in it.
         now: When they are written, by default now; nothing else makes two runs differ.
-        leave: Outputs that stay as they are.
 
     Raises:
         OSError, ValueError: If one cannot be written; those before it are there.
     """
     now = now or datetime.datetime.now(datetime.UTC)
-    written = []
-    for name in (name for name in DOCUMENT_FORMATS if name in formats):
-        if name in XML_FORMATS:
-            written += write_xml(pages, name, formats, folder, now, leave)
-        elif name != "image" and (path := folder / f"{pages[0].source.document_name}.{name}") not in leave:
-            written.append(WRITERS[name](pages, path, now))
-    if writes_pictures(pages[0].source, formats):
-        pictures = [(page, picture_file(page.source, folder)) for page in pages]
-        written += [write_picture(page, path) for page, path in pictures if path not in leave]
-    return list(dict.fromkeys(written))
+    files = output_files([page.source for page in pages], formats, folder)
+    return [write_file(file, pages, formats, folder, now) for file in files]
 
 
-def document_files(sources: Sequence[PageSource], formats: Sequence[str], folder: Path) -> list[Path]:
+def output_files(sources: Sequence[PageSource], formats: Sequence[str], folder: Path) -> list[OutputFile]:
     """
     The files that [`write_document`] writes.
 
@@ -71,15 +77,36 @@ def document_files(sources: Sequence[PageSource], formats: Sequence[str], folder
         formats: The same as there.
         folder: The same as there.
     """
+    first = sources[0]
     files = []
-    for name in (name for name in DOCUMENT_FORMATS if name in formats):
-        if name in XML_FORMATS:
-            files += [xml_file(source, name, folder) for source in sources]
-        elif name != "image":
-            files.append(folder / f"{sources[0].document_name}.{name}")
-    if writes_pictures(sources[0], formats):
-        files += [picture_file(source, folder) for source in sources]
-    return list(dict.fromkeys(files))
+    for name in (name for name in DOCUMENT_FORMATS if name in formats and name != "image"):
+        if name in XML_FORMATS and name != xml_format(first):
+            files += [OutputFile(xml_file(source, name, folder), name, [source]) for source in sources]
+        else:
+            path = xml_file(first, name, folder) if name in XML_FORMATS else folder / f"{first.document_name}.{name}"
+            files.append(OutputFile(path, name, sources))
+    if writes_pictures(first, formats):
+        of_picture: dict[Path, PageSource] = {}
+        for source in sources:  # Pages may share a picture.
+            of_picture.setdefault(picture_file(source, folder), source)
+        files += [OutputFile(path, "image", [source]) for path, source in of_picture.items()]
+    return files
+
+
+def write_file(
+    file: OutputFile,
+    pages: Sequence[TranscribedPage],
+    formats: Sequence[str],
+    folder: Path,
+    now: datetime.datetime,
+) -> Path:
+    """Writes one of [`output_files`], whole or not at all; for the arguments and errors see [`write_document`]."""
+    pages = [page for page in pages if page.source in file.sources]
+    if file.format in XML_FORMATS:
+        return write_whole(file.path, xml_content(file, pages, formats, folder, now))
+    if file.format == "image":
+        return write_picture(pages[0], file.path)
+    return WRITERS[file.format](pages, file.path, now)
 
 
 def xml_format(source: PageSource) -> str:
@@ -97,27 +124,18 @@ def writes_pictures(source: PageSource, formats: Sequence[str]) -> bool:
     return "image" in formats or (any(name in formats for name in XML_FORMATS) and needs_own_picture(source))
 
 
-def write_xml(
+def xml_content(
+    file: OutputFile,
     pages: Sequence[TranscribedPage],
-    name: str,
     formats: Sequence[str],
     folder: Path,
     now: datetime.datetime,
-    leave: Collection[Path],
-) -> list[Path]:
+) -> bytes:
     first = pages[0].source
-    if xml_format(first) == name:
-        path = xml_file(first, name, folder)
-        return [] if path in leave else [write_whole(path, write_into(pages, name, formats, folder, now))]
-    written = []
-    for page in pages:
-        path = xml_file(page.source, name, folder)
-        if path in leave:
-            continue
-        picture = picture_file(page.source, folder) if writes_pictures(first, formats) else page.source.image
-        content = WRITE_NEW[name](page, writable_name(relative_path(picture, path.parent)), now)
-        written.append(write_whole(path, content))
-    return written
+    if xml_format(first) == file.format:
+        return write_into(pages, file.format, formats, folder, now)
+    picture = picture_file(first, folder) if writes_pictures(first, formats) else first.image
+    return WRITE_NEW[file.format](pages[0], writable_name(relative_path(picture, file.path.parent)), now)
 
 
 def write_into(

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A document as a PDF whose text can be searched and copied: the picture of each page under its invisible words."""
 
+import contextlib
 import datetime
 import math
 import re
@@ -33,7 +34,7 @@ from ...processing_htr_convtext import pillow_limit
 from ..geometry import RIGHT_TO_LEFT, Point, any_right_to_left, mainly_right_to_left, reading_angle
 from ..page_images import go_to_frame, plan_page_image
 from ..page_sources import is_pdf, is_xml, open_source
-from ..pdf_files import POINTS_AN_INCH
+from ..pdf_files import POINTS_AN_INCH, pdf_page_size
 from ..transcript import TranscribedLine, TranscribedPage
 from ..whole_files import whole_file
 from .html_page import page_size
@@ -87,18 +88,10 @@ def write_pdf(pages: Sequence[TranscribedPage], path: Path, now: datetime.dateti
         OSError, ValueError: If a picture cannot be opened.
     """
     copied = copy_of(pages[0].source.document)
-    writer = copied or PdfWriter()
-    codes = character_codes(pages)
-    font = add_font(writer, codes)
-    for page in pages:
-        sheet = writer.pages[page.source.number] if copied else new_sheet(writer, page)
-        add_layers(writer, sheet, page, font, codes, keep=copied is not None and not has_text(sheet))
-    date = now.astimezone(datetime.UTC).strftime("D:%Y%m%d%H%M%SZ")
-    made = {"/CreationDate": date, "/Creator": pages[0].software, "/Title": clean_text(pages[0].source.document.name)}
-    writer.add_metadata({"/ModDate": date} | ({} if copied else made))
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        writer.write(file)
-    return path
+    if copied is not None:
+        with contextlib.suppress(Exception):  # Whatever pypdf meets in a damaged one, of which pictures can be taken.
+            return write_sheets(copied, pages, path, now, is_copy=True)
+    return write_sheets(PdfWriter(), pages, path, now, is_copy=False)
 
 
 def copy_of(document: Path) -> PdfWriter | None:
@@ -108,8 +101,25 @@ def copy_of(document: Path) -> PdfWriter | None:
     try:
         reader = PdfReader(document)
         return None if reader.is_encrypted else PdfWriter(clone_from=reader)
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError):  # What pypdf meets in a damaged one.
+    except Exception:  # Whatever pypdf meets in a damaged one.
         return None
+
+
+def write_sheets(
+    writer: PdfWriter, pages: Sequence[TranscribedPage], path: Path, now: datetime.datetime, is_copy: bool
+) -> Path:
+    """Writes the pages as those of a copy of the document, or as new ones."""
+    codes = character_codes(pages)
+    font = add_font(writer, codes)
+    for page in pages:
+        sheet = writer.pages[page.source.number] if is_copy else new_sheet(writer, page)
+        add_layers(writer, sheet, page, font, codes, keep=is_copy and not has_text(sheet))
+    date = now.astimezone(datetime.UTC).strftime("D:%Y%m%d%H%M%SZ")
+    made = {"/CreationDate": date, "/Creator": pages[0].software, "/Title": clean_text(pages[0].source.document.name)}
+    writer.add_metadata({"/ModDate": date} | ({} if is_copy else made))
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        writer.write(file)
+    return path
 
 
 def has_text(sheet: PageObject) -> bool:
@@ -122,12 +132,12 @@ def has_text(sheet: PageObject) -> bool:
 
 def new_sheet(writer: PdfWriter, page: TranscribedPage) -> PageObject:
     """An empty page of the size that the picture had on paper, where that is told."""
-    width, height, dpi = page.page.width, page.page.height, 0.0
-    if not is_pdf(page.source.image):
-        with pillow_limit(None), Image.open(page.source.image) as opened:
-            seek_page(opened, page)
-            width, height = page_size(page.page, opened)
-            dpi = float(opened.info.get("dpi", (0, 0))[0] or 0) * max(width, height) / max(opened.size)
+    if is_pdf(page.source.image):
+        return writer.add_blank_page(*pdf_page_size(page.source.image, page.source.frame))
+    with pillow_limit(None), Image.open(page.source.image) as opened:
+        seek_page(opened, page)
+        width, height = page_size(page.page, opened)
+        dpi = float(opened.info.get("dpi", (0, 0))[0] or 0) * max(width, height) / max(opened.size)
     points = max(width, height) / dpi * POINTS_AN_INCH if CREDIBLE_DPI[0] <= dpi <= CREDIBLE_DPI[1] else A4_LENGTH
     scale = min(points, LONGEST_SIDE) / max(width, height)
     return writer.add_blank_page(width * scale, height * scale)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which pages there are in files and folders, and what they are called."""
 
+import os
 import re
 import shutil
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from htr_convtext.pages import Page, TranscribedPage, find_pages, open_source
+from htr_convtext.pages.finding_files import files_below
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.page_sources import load_page
 from htr_convtext.pages.pdf_files import render_pdf_page
@@ -63,6 +65,50 @@ def test_a_page_of_a_dotted_name_is_no_copy_of_another(tmp_path, drawn_pages):
     found = find_pages([tmp_path])
     (problem,) = found.problems
     assert problem.where == str(second) and "its image is Cod.12_001.png, as is that of" in problem.what
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg"])
+def test_a_tiff_that_is_cut_off_in_its_last_page_has_the_others(tmp_path, drawn_pages, compression):
+    """The last page cost all of them, as a count of the pages goes through all."""
+    drawn, path = [drawn_pages.draw().convert("L") for _ in range(3)], tmp_path / "book.tif"
+    drawn[0].save(path, save_all=True, append_images=drawn[1:], compression=compression)
+    path.write_bytes(path.read_bytes()[: int(0.9 * path.stat().st_size)])
+    first, second, last = find_pages([path]).sources
+    for source in (first, second):
+        assert load_page(source, dpi=72)[1].size == drawn[0].size
+    with pytest.raises(ValueError, match="book.tif: the image is truncated or damaged"):
+        load_page(last, dpi=72)
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path, drawn_pages, monkeypatch):
+    """It was left out silently, and its pages with it."""
+    for folder in ("broken", "open"):
+        drawn_pages.write_page(tmp_path / folder, "1")
+    scandir = os.scandir
+
+    def refusing(folder):
+        if folder == tmp_path / "broken":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = find_pages([tmp_path])
+    assert names(found) == ["open/1"]
+    (problem,) = found.problems
+    assert problem.where == str(tmp_path / "broken") and "cannot be opened (Permission denied)" in problem.what
+    with pytest.raises(OSError, match="broken: the folder cannot be opened"):
+        list(files_below(tmp_path))
+
+
+def test_links_to_the_folder_they_are_in_are_not_followed(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "one.txt").touch()
+    for name, target in (("here", "."), ("up", ".."), ("itself", "itself")):
+        (tmp_path / "a" / name).symlink_to(target)
+    (tmp_path / "a" / "b" / "back").symlink_to(tmp_path)
+    (tmp_path / "twice").symlink_to("a")
+    found = [path.relative_to(tmp_path).as_posix() for path in files_below(tmp_path)]
+    assert found == ["a/itself", "a/one.txt", "twice/itself", "twice/one.txt"]
 
 
 def test_tiffs_and_pdfs_of_several_pages(tmp_path, drawn_pages):

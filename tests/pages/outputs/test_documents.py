@@ -14,7 +14,7 @@ from PIL import Image
 from htr_convtext.line_datasets import load_lines
 from htr_convtext.pages import find_page_image, find_pages, open_page_image, outputs, plan_page_image, read_pages
 from htr_convtext.pages.kept_pages import KeptPages
-from htr_convtext.pages.outputs import document_files, write_collection, write_document
+from htr_convtext.pages.outputs import documents, output_files, write_collection, write_document
 from htr_convtext.pages.outputs.line_content import written_confidence
 from htr_convtext.pages.page_sources import open_source
 from htr_convtext.pages.results import prepare_output, summary, write_outputs, write_tables
@@ -52,6 +52,10 @@ def book(folder, transcribed, suffix: str) -> list:
     ]  # fmt: skip
 
 
+def paths_of(sources, formats, folder):
+    return {file.path for file in output_files(sources, formats, folder)}
+
+
 def names(paths, folder) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
@@ -61,7 +65,7 @@ def test_the_files_of_an_image(tmp_path, transcribed):
     out = tmp_path / "out"
     written = write_document([page], ALL, out, transcribed.NOW)
     assert names(written, out) == ["a.b.alto.xml", "a.b.html", "a.b.page.xml", "a.b.pdf", "a.b.png", "a.b.txt"]
-    assert set(written) == set(document_files([page.source], ALL, out)) == set(out.iterdir())
+    assert set(written) == paths_of([page.source], ALL, out) == set(out.iterdir())
     assert (out / "a.b.png").read_bytes() == page.source.image.read_bytes()
 
 
@@ -73,7 +77,7 @@ def test_the_files_of_a_book(tmp_path, transcribed, suffix):
     expected = ["box/book.pdf", "box/book.txt"]
     expected += [f"box/book_000{number}{end}" for number in (1, 2) for end in (".page.xml", picture)]
     assert names(written, out) == sorted(expected)
-    assert set(document_files([page.source for page in pages], ("page", "txt", "pdf"), out)) == set(written)
+    assert paths_of([page.source for page in pages], ("page", "txt", "pdf"), out) == set(written)
     assert (out / "box/book.txt").read_text() == "page one\n\fpage two\n"
     read = Image.open(out / f"box/book_0002{picture}")
     assert read.size == (800, 600)
@@ -153,7 +157,7 @@ def test_names_that_are_no_unicode_are_no_obstacle(tmp_path, transcribed):
     kept.write(page)
     assert kept.read(page.source) == page
     written = write_document([page], ALL, out, transcribed.NOW)
-    assert set(written) == set(document_files([page.source], ALL, out))
+    assert set(written) == paths_of([page.source], ALL, out)
     for path in out.glob("*.xml"):
         found, warning = find_page_image(path, read_pages(path)[0], tmp_path)
         assert found == out / page.source.image.name and warning == ""
@@ -348,6 +352,39 @@ def test_two_documents_of_one_result_are_refused(tmp_path, drawn_pages):
     prepare_output(out, documents, ("txt",), KeptPages(out, {}), "new")
 
 
+def test_a_format_that_cannot_be_written_costs_no_other(tmp_path, transcribed, monkeypatch):
+    """What was written before it was taken for the user's own by the next run, and what comes after it was missing."""
+    page, out = transcribed.drawn_page(tmp_path, [["old"]]), tmp_path / "out"
+    kept, formats = KeptPages(out, {}), ("txt", "html", "pdf", "image")
+    kept.write(page)
+
+    def refusing(pages, path, now):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(documents.WRITERS, "html", refusing)
+        (problem,) = write_outputs([page.source], formats, out, kept)
+    assert problem.where == str(out / "letter.html") and problem.is_failure and "No space left" in problem.what
+    assert {path.name for path in out.glob("letter.*")} == {"letter.txt", "letter.pdf", "letter.png"}
+    page = transcribed.drawn_page(tmp_path, [["new"]])
+    kept.write(page)
+    os.utime(kept.path(page.source), ns=(2**62, 2**62))
+    assert list(write_outputs([page.source], formats, out, kept)) == []
+    assert (out / "letter.txt").read_text("utf-8") == "new\n" and (out / "letter.html").exists()
+
+
+def test_a_run_that_read_no_page_can_be_gone_on_with(tmp_path, drawn_pages):
+    """Its own table, of no lines, was in the way."""
+    drawn_pages.draw().save(tmp_path / "page.png")
+    sources, out = find_pages([tmp_path / "page.png"]).sources, tmp_path / "out"
+    kept = KeptPages(out, {})
+    assert write_tables(sources, ("csv",), out, kept) == []
+    prepare_output(out, [sources], ("txt", "csv"), kept, "resume")
+    (out / "lines.csv").write_text("of somebody else")
+    with pytest.raises(FileExistsError, match="lines.csv there already"):
+        prepare_output(out, [sources], ("txt", "csv"), kept, "resume")
+
+
 def test_a_table_that_cannot_be_written_is_a_problem_of_its_own(tmp_path, transcribed, monkeypatch):
     page, kept = transcribed.drawn_page(tmp_path, [["one"]], "one"), KeptPages(tmp_path / "out", {})
     kept.write(page)
@@ -428,7 +465,7 @@ def test_the_picture_of_a_turned_photo_is_as_its_lines_are_counted(
     stored.save(page.source.image, exif=exif)
     paths = write_document([page], formats, tmp_path / "out", transcribed.NOW)
     assert names(paths, tmp_path / "out") == sorted([f"letter{suffix}", "letter.page.xml"])
-    assert set(paths) == set(document_files([page.source], formats, tmp_path / "out"))
+    assert set(paths) == paths_of([page.source], formats, tmp_path / "out")
     (told,) = read_pages(paths[0])
     assert told.image_name == f"letter{suffix}"
     plan = plan_page_image(paths[1], told)

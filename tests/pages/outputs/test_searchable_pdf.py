@@ -336,9 +336,20 @@ def test_an_encrypted_pdf_that_opens_without_a_password_becomes_pictures(tmp_pat
     writer.write(tmp_path / "book.pdf")
     (path,) = write_document(pages, ["pdf"], tmp_path, transcribed.NOW)
     check_pdfium(path, pages)
-    shown = pypdfium2.PdfDocument(path)[0].render(scale=800 / 842).to_pil().convert("L").resize((800, 600))
+    size = pypdfium2.PdfDocument(tmp_path / "book.pdf")[0].get_size()
+    assert pypdfium2.PdfDocument(path)[0].get_size() == pytest.approx(size, abs=0.01)
+    shown = pypdfium2.PdfDocument(path)[0].render(scale=800 / size[0]).to_pil().convert("L").resize((800, 600))
     expected = open_source(pages[0].source, pages[0].page).convert("L")
     assert np.abs(np.asarray(shown, int) - np.asarray(expected, int)).mean() < 5
+
+
+def test_a_damaged_pdf_that_opens_becomes_pictures(tmp_path, transcribed, scanned_book):
+    """pdfium forgives more than pypdf does."""
+    pages = scanned_book(0)
+    path = tmp_path / "book.pdf"
+    path.write_bytes(re.sub(rb"/Rotate 0|/Type /Page\b(?!s)", rb"/Rotate <<", path.read_bytes(), count=1))
+    (written,) = write_document(pages, ["pdf"], tmp_path / "out", transcribed.NOW)
+    check_pdfium(written, pages)
 
 
 @pytest.mark.parametrize("step", [3, 10])
