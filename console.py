@@ -66,6 +66,25 @@ def only_writer(folder: Path, lock_file: str, what: str, option: str) -> Iterato
         yield
 
 
+def at_least_one(text: str) -> int:
+    """The value of an option that counts something; a `type` for argparse."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number. Got {text}.") from None
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1. Got {text}.")
+    return number
+
+
+def folder_to_write(text: str) -> Path:
+    """The value of an option that names a folder, new or not; a `type` for argparse."""
+    folder = Path(text)
+    if folder.exists() and not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file. Name a folder.")
+    return folder
+
+
 def hub_errors() -> tuple[type[Exception], ...]:
     """What an upload raises where the Hub refuses it or cannot be reached."""
     from huggingface_hub.errors import HfHubHTTPError

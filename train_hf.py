@@ -74,15 +74,15 @@ def run(model_args: ModelArguments, data_args: DataArguments, args: HTRConvTextT
         train(trainer, args)
 
     # 4. Evaluation
-    for split, wanted in (("validation", args.do_eval), ("test", args.do_predict)):
-        if wanted:
-            evaluate(trainer, prepared[split], lines[split], split)
+    measured = [split for split, wanted in (("validation", args.do_eval), ("test", args.do_predict)) if wanted]
+    for split in measured:
+        evaluate(trainer, prepared[split], lines[split], split)
 
     # 5. A draft of the model's card, which sharing it needs
     if args.do_train and trainer.is_world_process_zero():
-        data = data_args.data_dir or [data_args.dataset]
+        data = (data_args.data_dir if data_args.dataset == "lines" else []) or [data_args.dataset]
         numbers = lines.num_rows | {"train": len(prepared["train"])}
-        write_draft_cards(Path(args.output_dir), model_args.model_name_or_path, data, numbers, sys.argv)
+        write_draft_cards(Path(args.output_dir), model_args.model_name_or_path, data, numbers, sys.argv, measured)
     if trainer.time_limit.has_ended_run and trainer.is_world_process_zero():
         print(trainer.time_limit.last_words(trainer.state))
     trainer.accelerator.end_training()

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 from datasets import Dataset
 
+from ..console import at_least_one
 from ..line_datasets import load_lines
 from ..line_datasets.loading import take_split
 from ..training.held_out import in_order
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--split", default="test", help="split that has the hands")
     parser.add_argument("--hands", nargs="+", required=True, help="writers, or names in the ids of a hand's lines")
     parser.add_argument("--lines", nargs="+", default=["20", "50", "all"], help="lines to train on")
-    parser.add_argument("--held_out", type=int, default=1, help="pages at the end that are only read")
+    parser.add_argument("--held_out", type=at_least_one, default=1, help="pages at the end that are only read")
     options = parse_run_options(parser)
     lines = take_split(load_lines("lines", data_dir=options.data_dir), options.split)
     rows = [row for hand in options.hands for row in measure_hand(hand, lines, options)]

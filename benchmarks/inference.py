@@ -27,6 +27,7 @@ import torch
 import transformers
 
 from ..configuration_htr_convtext import SIZES
+from ..console import at_least_one
 from .runs import figures_of_process, peak_memory
 from .timing import (
     HEIGHT,
@@ -71,9 +72,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="base")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch_size", type=int, nargs="+", default=[4])
-    parser.add_argument("--width", type=int, nargs="+", default=[512], help="pixels")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--batch_size", type=at_least_one, nargs="+", default=[4])
+    parser.add_argument("--width", type=at_least_one, nargs="+", default=[512], help="pixels")
+    parser.add_argument("--rounds", type=at_least_one, default=20)
     parser.add_argument("--exports", type=Path, help="folder for exported networks; without it, none is measured")
     parser.add_argument("--only", nargs="+", choices=NAMES, help="contenders besides the baseline; default: all")
     parser.add_argument("--memory", action="store_true", help="peak memory of each contender in a process of its own")

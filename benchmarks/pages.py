@@ -25,6 +25,7 @@ import torch
 from PIL import Image, ImageFont
 
 from .. import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor
+from ..console import at_least_one
 from ..line_datasets.rendering import FONT_SIZE, HEIGHT, draw_hand, draw_line
 from ..pages import LineText, Page, PageLine, PageSource, ReadingOptions, TranscribedPage, find_pages
 from ..pages.geometry import Point
@@ -52,8 +53,8 @@ NARROWER = 2
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="folder of the model")
-    parser.add_argument("--pages", type=int, default=100, help="each of 40 lines")
-    parser.add_argument("--line_images", type=int, default=1000)
+    parser.add_argument("--pages", type=at_least_one, default=100, help="each of 40 lines")
+    parser.add_argument("--line_images", type=at_least_one, default=1000)
     options = parser.parse_args()
     processor = HTRConvTextProcessor.from_pretrained(options.model)
     recognizer = HTRConvTextForCTC.from_pretrained(options.model).optimize_for_inference().as_pipeline(processor)

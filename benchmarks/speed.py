@@ -26,6 +26,7 @@ from transformers import (
 )
 
 from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
+from ..console import at_least_one
 from .peers import PEERS, optimized_for_inference, peer
 from .timing import HEIGHT, machine, measure_steadily, new_network, print_table, quartiles, ratios
 
@@ -58,10 +59,10 @@ KRAKEN_SPECIFICATION = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch_size", type=int, default=4)
-    parser.add_argument("--width", type=int, default=512, help="pixels of a line 64 pixels high")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--tokens", type=int, default=20, help="tokens that TrOCR writes for a line")
+    parser.add_argument("--batch_size", type=at_least_one, default=4)
+    parser.add_argument("--width", type=at_least_one, default=512, help="pixels of a line 64 pixels high")
+    parser.add_argument("--rounds", type=at_least_one, default=20)
+    parser.add_argument("--tokens", type=at_least_one, default=20, help="tokens that TrOCR writes for a line")
     parser.add_argument("--only", nargs="+", help="recognisers to compare; default: all")
     options = parser.parse_args()
     torch.manual_seed(0)

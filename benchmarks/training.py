@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from ..configuration_htr_convtext import SIZES, HTRConvTextConfig
+from ..console import at_least_one
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..training import (
     ExponentialMovingAverage,
@@ -154,9 +155,9 @@ def table(seconds: dict[str, list[float]], batch_size: int) -> Iterator[list[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=list(SIZES), default="tiny")
-    parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--width", type=int, default=512, help="pixels")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch_size", type=at_least_one, default=16)
+    parser.add_argument("--width", type=at_least_one, default=512, help="pixels")
+    parser.add_argument("--rounds", type=at_least_one, default=5)
     options = parser.parse_args()
 
     cuda = torch.cuda.is_available()

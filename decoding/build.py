@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..console import print_any_character
+from ..console import at_least_one, folder_to_write, print_any_character
 from ..extras import needing
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..processing_htr_convtext import HTRConvTextProcessor
@@ -57,14 +57,18 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("text", type=Path, nargs="*", metavar="TEXT", help="text file, UTF-8")
     parser.add_argument("--model", required=True, help="model folder whose alphabet the language model is for")
     add_data_options(parser, "folders of lines whose transcriptions are text too")
-    parser.add_argument("--repeat", type=int, default=1, help="how many times each transcription counts beside texts")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write the decoder to")
-    parser.add_argument("--order", type=int, default=6, help="characters of the longest n-grams")
+    parser.add_argument(
+        "--repeat", type=at_least_one, default=1, help="how many times each transcription counts beside texts"
+    )
+    parser.add_argument("--output", type=folder_to_write, required=True, help="folder to write the decoder to")
+    parser.add_argument("--order", type=at_least_one, default=6, help="characters of the longest n-grams")
     help_prune = "leave out n-grams that are no more frequent; by order"
     parser.add_argument("--prune", type=int, nargs="+", default=[0], help=help_prune)
     parser.add_argument("--max_megabytes", type=float, help="prune the longer n-grams until the file is smaller")
     parser.add_argument("--words", type=Path, help="file of words that a reading gets a bonus for")
-    parser.add_argument("--line_length", type=int, default=60, help="characters of the longest lines of a text file")
+    parser.add_argument(
+        "--line_length", type=at_least_one, default=60, help="characters of the longest lines of a text file"
+    )
     parser.add_argument("--normal_form", choices=NORMAL_FORMS, default="NFC")
     parser.add_argument(
         "--replace", nargs=2, action="append", default=[], metavar=("OLD", "NEW"), help='in text files: "\'" "\u2019"'
@@ -78,8 +82,6 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"--dataset_option text_order must be {' or '.join(TEXT_ORDERS)}. Got {options.text_order!r}.")
     if named and options.data_dir is None:
         parser.error(f"--dataset_option {min(named)} is for transcriptions: name their folders, --data_dir.")
-    if options.repeat < 1:
-        parser.error(f"--repeat must be at least 1. Got {options.repeat}.")
     if options.repeat > 1 and options.data_dir is None:
         parser.error("--repeat counts transcriptions: name their folders, --data_dir.")
     return options

@@ -74,12 +74,16 @@ def main(arguments: list[str] | None = None) -> None:
     print_any_character()
     options = parse_options(arguments)
     with errors_as_sentences("calibrate", OSError, ValueError, ImportError):
-        processor = HTRConvTextProcessor.from_pretrained(options.model)
-        decoder = processor.resolve_decoder(options.decoder)
-        if options.write:
-            check_folder(options.decoder or options.model)
-        model = HTRConvTextForCTC.from_pretrained(options.model)
-        split = load_split(options.dataset, options.data_dir, options.split, options.max_lines, options.dataset_option)
+        run(options)
+
+
+def run(options: argparse.Namespace) -> None:
+    processor = HTRConvTextProcessor.from_pretrained(options.model)
+    decoder = processor.resolve_decoder(options.decoder)
+    if options.write:
+        check_folder(options.decoder or options.model)
+    model = HTRConvTextForCTC.from_pretrained(options.model)
+    split = load_split(options.dataset, options.data_dir, options.split, options.max_lines, options.dataset_option)
     lines, _ = read_logits(model, processor, split, options.batch_size)
     own = (processor if decoder is None else decoder).calibration
     calibration = measure(lines, processor, decoder, own if options.evaluate else None)
@@ -87,8 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.write:
         write(calibration.fitted, Path(options.decoder or options.model), processor, decoder)
     if options.plot:
-        with errors_as_sentences("calibrate", OSError):
-            plot(calibration).savefig(options.plot, dpi=150)
+        plot(calibration).savefig(options.plot, dpi=150)
         print(f"Wrote {options.plot}.")
 
 

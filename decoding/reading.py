@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from ..console import add_dataset_options
+from ..console import add_dataset_options, at_least_one
 from ..language_model_htr_convtext import DECODER_CONFIG, DECODER_FOLDER
 from ..line_datasets import load_lines
 from ..line_datasets.command_line import named_options
@@ -51,8 +51,8 @@ def add_line_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")
     add_data_options(parser, "folders of lines")
     parser.add_argument("--split", default="validation", help="of hands that the model was not trained on")
-    parser.add_argument("--max_lines", type=int, help="at most, spread evenly over the split")
-    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--max_lines", type=at_least_one, help="at most, spread evenly over the split")
+    parser.add_argument("--batch_size", type=at_least_one, default=16)
 
 
 def add_data_options(parser: argparse.ArgumentParser, data_dir: str) -> None:

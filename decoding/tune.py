@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 from time import process_time
 
-from ..console import errors_as_sentences, print_any_character
+from ..console import at_least_one, errors_as_sentences, print_any_character
 from ..extras import needing
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..modeling_htr_convtext import HTRConvTextForCTC
@@ -45,15 +45,19 @@ BEAM_TOLERANCE = 0.001
 def main(arguments: list[str] | None = None) -> None:
     print_any_character()
     options = parse_options(arguments)
-    name = options.decoder or options.model
     with errors_as_sentences("tune", OSError, ValueError, ImportError):
-        decoder = HTRConvTextDecoder.from_pretrained(name)
-        processor = HTRConvTextProcessor.from_pretrained(options.model)
-        processor.resolve_decoder(decoder)
-        if not options.dry_run:
-            check_folder(name)
-        model = HTRConvTextForCTC.from_pretrained(options.model)
-        split = load_split(options.dataset, options.data_dir, options.split, options.max_lines, options.dataset_option)
+        run(options)
+
+
+def run(options: argparse.Namespace) -> None:
+    name = options.decoder or options.model
+    decoder = HTRConvTextDecoder.from_pretrained(name)
+    processor = HTRConvTextProcessor.from_pretrained(options.model)
+    processor.resolve_decoder(decoder)
+    if not options.dry_run:
+        check_folder(name)
+    model = HTRConvTextForCTC.from_pretrained(options.model)
+    split = load_split(options.dataset, options.data_dir, options.split, options.max_lines, options.dataset_option)
     lines, milliseconds = read_logits(model, processor, split, options.batch_size)
     greedy = read_texts(lines, processor)
     print(f"{len(lines)} lines, {len(grouped(greedy, lambda line: line.hand))} writers; network {milliseconds:.1f} ms")
@@ -74,7 +78,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--lm_weights", type=float, nargs="+", default=LM_WEIGHTS)
     parser.add_argument("--length_bonuses", type=float, nargs="+", default=LENGTH_BONUSES)
     parser.add_argument("--word_bonuses", type=float, nargs="+", default=WORD_BONUSES, help="where there are words")
-    parser.add_argument("--beam_sizes", type=int, nargs="+", default=BEAM_SIZES)
+    parser.add_argument("--beam_sizes", type=at_least_one, nargs="+", default=BEAM_SIZES)
     parser.add_argument("--dry_run", action="store_true", help="write nothing")
     return parser.parse_args(arguments)
 

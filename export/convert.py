@@ -16,14 +16,13 @@ that `ExportedHTRConvText.from_pretrained(folder).as_pipeline(processor)` reads.
 import argparse
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.export import Dim
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from ..console import add_dataset_options, print_any_character
+from ..console import add_dataset_options, at_least_one, folder_to_write, print_any_character
 from ..extras import needing
 from .requirements import check_dataset_options, load_or_exit, load_split_or_exit
 
@@ -61,18 +60,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="model folder, or a name on the Hub")
     parser.add_argument("--format", choices=FORMATS, required=True)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=folder_to_write, required=True)
     parser.add_argument("--int8", action="store_true")
     parser.add_argument(
         "--data_dir", action="extend", nargs="+", default=[], help="line folders whose training splits calibrate int8"
     )
     add_dataset_options(parser)
-    parser.add_argument("--calibration_lines", type=int, default=300, help="from each folder, at most")
+    parser.add_argument("--calibration_lines", type=at_least_one, default=300, help="from each folder, at most")
     options = parser.parse_args()
     if options.int8 and not options.data_dir:
         parser.error("--int8 needs --data_dir: lines of handwriting to calibrate on")
-    if options.calibration_lines < 1:
-        parser.error(f"--calibration_lines must be at least 1. Got {options.calibration_lines}.")
     if options.data_dir and not options.int8:
         parser.error("--data_dir is for --int8, which it calibrates; without it, the network stays in float32")
     check_dataset_options(parser, options)

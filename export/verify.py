@@ -24,7 +24,7 @@ from functools import partial
 import torch
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from ..console import add_dataset_options, print_any_character
+from ..console import add_dataset_options, at_least_one, print_any_character
 from ..extras import needing
 from .requirements import check_dataset_options, load_or_exit, load_split_or_exit
 from .runner import ExportedHTRConvText
@@ -71,8 +71,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--data_dir", action="extend", nargs="+", default=[], help="line folders")
     add_dataset_options(parser)
     parser.add_argument("--split", default="validation")
-    parser.add_argument("--max_lines", type=int, help="of each folder")
-    parser.add_argument("--batch_size", type=int, default=8)
+    parser.add_argument("--max_lines", type=at_least_one, help="of each folder")
+    parser.add_argument("--batch_size", type=at_least_one, default=8)
     parser.add_argument("--tolerance", type=float, default=1e-3, help="largest difference of logits")
     parser.add_argument("--cer_tolerance", type=float, default=0.1, help="largest rise of the CER, percentage points")
     options = parser.parse_args()

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ..configuration_htr_convtext import TCM_FILE, HTRConvTextConfig
-from ..console import print_any_character
+from ..console import folder_to_write, print_any_character
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import ALPHABETS, HTRConvTextProcessor
 from .model_card import PAPER, error_rates, model_card
@@ -101,7 +101,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True, help="the authors' .pth file")
     parser.add_argument("--dataset", choices=sorted(DATASETS), required=True, help="whose alphabet it was trained on")
-    parser.add_argument("--output", type=Path, required=True, help="model folder to write; must be new or empty")
+    parser.add_argument(
+        "--output", type=folder_to_write, required=True, help="model folder to write; must be new or empty"
+    )
     parser.add_argument("--license", default="other", help="licence of the weights, as the Hub spells it")
     options = parser.parse_args(arguments)
     try:

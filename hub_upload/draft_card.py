@@ -26,11 +26,16 @@ of its weights into the head of this file.*
 
 
 def write_draft_cards(
-    run: Path, base_model: str | None, data: Sequence[str], lines: Mapping[str, int], command: Sequence[str]
+    run: Path,
+    base_model: str | None,
+    data: Sequence[str],
+    lines: Mapping[str, int],
+    command: Sequence[str],
+    measured: Sequence[str],
 ) -> list[Path]:
     """
-    Writes README.md into a training's folder, with the error rates of the `*_results.json` in it, and beside the best
-    models that it kept, with those that each had then. A card that is no draft stays.
+    Writes README.md into a training's folder, with the error rates of its `*_results.json`, and beside the best models
+    that it kept, with those that each had then. A card that is no draft stays.
 
     Args:
         run: The training's folder, which is the last model's.
@@ -38,6 +43,7 @@ def write_draft_cards(
         data: Names of the datasets.
         lines: Number of lines of each split.
         command: The script that trained it and its options, as in `sys.argv`.
+        measured: The splits that were read after the training. Results of others are of an earlier run.
 
     Returns:
         The cards written.
@@ -45,23 +51,25 @@ def write_draft_cards(
     paths = [folder / "README.md" for folder in (run, *sorted(run.glob("best_*/")))]
     drafts = [path for path in paths if not path.is_file() or DRAFT_MARK in path.read_text(encoding="utf-8")]
     for path in drafts:
-        draft_card(path.parent, run, base_model, data, lines, command).save(path)
+        of_last = {split: path.parent / f"{split}_results.json" for split in measured}
+        measurements = of_last if path.parent == run else {"validation": path.parent / SCORES_FILE}
+        draft_card(run, base_model, data, lines, command, measurements).save(path)
     return drafts
 
 
 def draft_card(
-    model: Path,
     run: Path,
     base_model: str | None,
     data: Sequence[str],
     lines: Mapping[str, int],
     command: Sequence[str],
+    measurements: Mapping[str, Path],
 ) -> ModelCard:
-    """The card of [`write_draft_cards`]."""
+    """The card of [`write_draft_cards`], with the error rates that a file of each split tells."""
     names = ", ".join(map(last_name, data))
     origin = "trained on" if base_model is None else f"fine-tuned from `{last_name(base_model)}` on"
     splits = ", ".join(f"{number:,} {split}" for split, number in lines.items())
-    rates = [rate for split in ("validation", "test") for rate in rates_of(model, split, names)]
+    rates = [rate for split, path in measurements.items() for rate in rates_in(path, split, names)]
     figures = [f"| {rate.dataset_split} | {rate.metric_name} | {rate.metric_value:.2f} |" for rate in rates]
     return model_card(
         name=run.resolve().name,
@@ -107,13 +115,11 @@ def without_own_folders(argument: str) -> str:
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
 
 
-def rates_of(folder: Path, split: str, data: str) -> list[EvalResult]:
-    """Error rates of a model on a split, if it was measured: those of a best model when it was kept."""
-    path, prefix = folder / f"{split}_results.json", split
-    if split == "validation" and not path.is_file():
-        path, prefix = folder / SCORES_FILE, "eval"
+def rates_in(path: Path, split: str, data: str) -> list[EvalResult]:
+    """The error rates that a file tells; none if there is no such file."""
     if not path.is_file():
         return []
+    prefix = "eval" if path.name == SCORES_FILE else split
     measured = json.loads(path.read_text(encoding="utf-8"))
     rates = {name: 100 * rate for name in RATE_NAMES if (rate := measured.get(f"{prefix}_{name}")) is not None}
     return error_rates(data, "lines", rates, split=split)

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import update_bn
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from .. import HTRConvTextForCTC, HTRConvTextProcessor
-from ..console import errors_as_sentences, print_any_character
+from ..console import at_least_one, errors_as_sentences, folder_to_write, print_any_character
 from .copy_code import CODE, copy_code
 
 BATCH_SIZE = 16
@@ -39,14 +39,14 @@ def main(arguments: list[str] | None = None) -> None:
         required=True,
         help="folders of trained models and their processors",
     )
-    parser.add_argument("--output", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--output", type=folder_to_write, required=True, help="model folder to write")
     parser.add_argument(
         "--data_dir",
         nargs="+",
         default=[],
         help="folders of lines, whose training splits give the batch norms their statistics",
     )
-    parser.add_argument("--lines", type=int, default=100, help="lines of each folder, at most")
+    parser.add_argument("--lines", type=at_least_one, default=100, help="lines of each folder, at most")
     parser.add_argument("--float16", action="store_true", help="store the weights in half the space")
     options = parser.parse_args(arguments)
     with errors_as_sentences(parser.prog, OSError, ValueError):
@@ -63,15 +63,12 @@ def release(
         output: Folder to write; a README.md in it stays.
         float16: Whether the weights are stored in float16.
         data_dirs: Folders of lines that give the batch norms their statistics; without them the models' are averaged.
-        lines: How many lines of each folder's training split, at most.
+        lines: How many lines of each folder's training split, at most; at least 1.
 
     Raises:
-        ValueError: If the models are not of one configuration, vocabulary and preprocessing, or `lines` is not at
-            least 1.
+        ValueError: If the models are not of one configuration, vocabulary and preprocessing.
         SystemExit: If a folder has no training lines.
     """
-    if lines < 1:
-        raise ValueError(f"--lines must be at least 1. Got {lines}.")
     processor = HTRConvTextProcessor.from_pretrained(models[0])
     network = mean_of_models(models)
     if data_dirs:

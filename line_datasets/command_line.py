@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..console import at_least_one
 from .loading import SOURCES
 
 
@@ -17,7 +18,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", type=known_source, help=", ".join(SOURCES))
     parser.add_argument("--data_dir", action="extend", nargs="+", help="folder or several; default: a copy on the Hub")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of load_lines")
-    parser.add_argument("--num_proc", type=int, help="processes that make the cache")
+    parser.add_argument("--num_proc", type=at_least_one, help="processes that make the cache")
 
 
 def known_source(name: str) -> str:

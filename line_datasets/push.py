@@ -19,7 +19,7 @@ from pathlib import Path
 from datasets import DatasetDict
 from huggingface_hub import HfApi
 
-from ..console import errors_as_sentences, hub_errors, print_any_character
+from ..console import at_least_one, errors_as_sentences, folder_to_write, hub_errors, print_any_character
 from .command_line import add_source_arguments, source_arguments
 from .loading import load_lines
 from .writing_parquet import LINES_PER_FILE, write_hub_folder
@@ -52,12 +52,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say where lines go."""
-    parser.add_argument("--folder", type=Path, required=True, help="new folder for the parquet files and the card")
+    parser.add_argument(
+        "--folder", type=folder_to_write, required=True, help="new folder for the parquet files and the card"
+    )
     parser.add_argument("--license", required=True, help="licence of the lines, as the Hub calls it (cc-by-4.0)")
     parser.add_argument("--language", nargs="+", help="ISO 639 codes of the languages")
     parser.add_argument("--repo_id", help="OWNER/NAME of the dataset repository to upload to; default: no upload")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
-    parser.add_argument("--lines_per_file", type=int, default=LINES_PER_FILE, help="lines in a parquet file at most")
+    parser.add_argument(
+        "--lines_per_file", type=at_least_one, default=LINES_PER_FILE, help="lines in a parquet file at most"
+    )
 
 
 def write_folder(splits: DatasetDict, made: str, options: argparse.Namespace) -> Path:

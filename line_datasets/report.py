@@ -18,7 +18,7 @@ from typing import Any
 from datasets import DatasetDict
 
 from ..configuration_htr_convtext import HTRConvTextConfig
-from ..console import errors_as_sentences, print_any_character
+from ..console import at_least_one, errors_as_sentences, print_any_character
 from ..processing_htr_convtext import HTRConvTextImageProcessor, HTRConvTextProcessor
 from .command_line import add_source_arguments, source_arguments
 from .examination import Findings, Network, examine, shown
@@ -66,9 +66,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--alphabet",
         help="characters that the model knows; default: the paper's for its datasets, else those of the train split",
     )
-    parser.add_argument("--image_width", type=int, default=512, help="width of the network's input, pixels")
+    parser.add_argument("--image_width", type=at_least_one, default=512, help="width of the network's input, pixels")
     parser.add_argument("--keep_aspect_ratio", action="store_true", help="lines keep their own width, up to that")
-    parser.add_argument("--pad_to_multiple_of", type=int, default=64, help="with --keep_aspect_ratio, pixels")
+    parser.add_argument("--pad_to_multiple_of", type=at_least_one, default=64, help="with --keep_aspect_ratio, pixels")
     parser.add_argument("--seed", type=int, default=0, help="for the choice of lines to show")
     options = parser.parse_args(arguments)
     given = [name for name in OF_NEW_MODEL if getattr(options, name) != parser.get_default(name)]

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageFont
 
-from ..console import print_any_character
+from ..console import at_least_one, folder_to_write, print_any_character
 from ..pages.geometry import right_to_left
 from .labels import normalize_text
 from .loading import load_lines, take_split
@@ -63,10 +63,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--text", type=Path, nargs="+", default=[], help="UTF-8 files with more text")
     parser.add_argument("--fonts", type=Path, required=True, help="folder of .ttf, .otf or .woff files at any depth")
-    parser.add_argument("--number", type=int, default=10000, help="of lines")
-    parser.add_argument("--characters", type=int, nargs=2, default=(5, 65), help="shortest and longest line, about")
+    parser.add_argument("--number", type=at_least_one, default=10000, help="of lines")
+    parser.add_argument(
+        "--characters", type=at_least_one, nargs=2, default=(5, 65), help="shortest and longest line, about"
+    )
     parser.add_argument("--seed", type=int, default=123)
-    parser.add_argument("--output", type=Path, required=True, help="new folder for train.ln and lines/")
+    parser.add_argument("--output", type=folder_to_write, required=True, help="new folder for train.ln and lines/")
     return parser.parse_args(arguments)
 
 

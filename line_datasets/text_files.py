@@ -3,7 +3,7 @@
 """Text files as users have them. No encoding is ever guessed: a wrong guess gives wrong letters and no error."""
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .problems import Problems
@@ -31,10 +31,20 @@ def read_text(path: Path, problems: Problems, encoding: str = "utf-8") -> str | 
     return None
 
 
-def numbered_lines(path: Path, problems: Problems, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Lines of a list or table that are neither blank nor a `#` comment, with their numbers from 1."""
+def numbered_lines(
+    path: Path, problems: Problems, encoding: str = "utf-8", is_entry: Callable[[str], bool] = lambda line: False
+) -> Iterator[tuple[int, str]]:
+    """
+    Lines of a list or table that are neither blank nor a comment, with their numbers from 1.
+
+    Args:
+        path: The list.
+        problems: Takes what is wrong.
+        encoding: Name of a codec.
+        is_entry: Whether a line that begins with `#`, as comments do, is none: a file may be called `#12.png`.
+    """
     for number, line in enumerate((read_text(path, problems, encoding) or "").split("\n"), start=1):
-        if line.strip() and not line.startswith("#"):
+        if line.strip() and (not line.startswith("#") or is_entry(line.strip())):
             yield number, line.strip()
 
 

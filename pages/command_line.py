@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..console import at_least_one, folder_to_write
 from ..language_model_htr_convtext import DECODER_FOLDER
 from .cropping import CROPS, CropOptions
 from .outputs import COLLECTION_FORMATS, DOCUMENT_FORMATS
@@ -31,10 +32,6 @@ def parse_arguments(description: str | None, arguments: Sequence[str]) -> argpar
     add_reading_options(parser)
     add_running_options(parser)
     options = parser.parse_args(arguments)
-    for name in ("batch_size", "num_workers"):
-        number = getattr(options, name)
-        if number is not None and number < 1:
-            parser.error(f"--{name} must be at least 1. Got {number}.")
     options.mode = "resume" if options.resume else "overwrite" if options.overwrite else "new"
     try:
         options.backend = choose_backend(options.backend, options.model)
@@ -54,7 +51,7 @@ class ParagraphsAndDefaults(argparse.RawDescriptionHelpFormatter, argparse.Argum
 def add_files_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files and folders, searched to any depth")
     parser.add_argument("--model", required=True, help="folder of the model, or its name on the Hub")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--output", type=folder_to_write, required=True, help="folder of the results")
     formats = (*DOCUMENT_FORMATS, *COLLECTION_FORMATS)
     parser.add_argument("--format", nargs="+", choices=formats, default=list(DEFAULT_FORMATS), help="what to write")
     existing = parser.add_mutually_exclusive_group()
@@ -81,8 +78,12 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--backend", choices=BACKENDS, help="what runs the network; default: what the model is for")
     group.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="type to compute in")
     group.add_argument("--language_model", metavar="DIR", help="beam search with this decoder, or that of a model")
-    group.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="lines that the network has at once")
-    group.add_argument("--num_workers", type=int, help="threads that prepare pages; default: one for each processor")
+    group.add_argument(
+        "--batch_size", type=at_least_one, default=BATCH_SIZE, help="lines that the network has at once"
+    )
+    group.add_argument(
+        "--num_workers", type=at_least_one, help="threads that prepare pages; default: one for each processor"
+    )
 
 
 def reading_options(options: argparse.Namespace) -> ReadingOptions:

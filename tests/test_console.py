@@ -72,3 +72,18 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch, root, tmp_path, e
     with pytest.raises(SystemExit, match=told):
         push_lines.main([*lines, "--repo_id", "me/lines"])
     assert list(folder.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--lines_per_file", "0", "--lines_per_file: must be at least 1. Got 0."),
+        ("--lines_per_file", "many", "--lines_per_file: must be a whole number. Got many."),
+        ("--folder", __file__, f"--folder: {__file__} is a file. Name a folder."),
+    ],
+)
+def test_values_of_options_that_cannot_be_are_told_before_any_work(capsys, option, value, message):
+    arguments = ["--data_dir", "nowhere", "--folder", "new", "--license", "cc0-1.0", option, value]
+    with pytest.raises(SystemExit) as ended:
+        push_lines.main(arguments)
+    assert ended.value.code == 2 and message in capsys.readouterr().err

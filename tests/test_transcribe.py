@@ -173,7 +173,7 @@ def test_another_backend_than_the_models_is_named(transcribe, letters, model_fol
 def test_numbers_of_lines_and_threads_are_at_least_one(tmp_path, capsys, option):
     with pytest.raises(SystemExit):
         parse_arguments(None, ["letters", "--model", str(tmp_path), "--output", "out", option, "-1"])
-    assert f"{option} must be at least 1. Got -1." in capsys.readouterr().err
+    assert f"{option}: must be at least 1. Got -1." in capsys.readouterr().err
 
 
 @pytest.mark.slow

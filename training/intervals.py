@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..console import print_any_character
+from ..console import at_least_one, print_any_character
 from .metrics import align_characters, align_words, edits, whitespace_words
 
 RATES = {
@@ -66,7 +66,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--together", nargs="+", action="append", default=[], metavar=("NAME", "SOURCE"), help="sources in one row"
     )
-    parser.add_argument("--resamples", type=int, default=10_000)
+    parser.add_argument("--resamples", type=at_least_one, default=10_000)
     options = parser.parse_args(arguments)
     if options.page and options.by == "writer":
         parser.error("--page finds the pages that are drawn; with --by writer, writers are.")

@@ -109,9 +109,7 @@ def write_lines(
         leftwards = any_right_to_left(line.text for line in project.lines(page))
         for line in trainable(project, page):
             tell(sum(map(len, lists.values())))
-            # In a list, `#` begins a comment.
-            mark = "_" if page.name.startswith("#") else ""
-            name = f"{mark}{page.name.replace('/', '_')}_{line.place:03d}.png"
+            name = f"{page.name.replace('/', '_')}_{line.place:03d}.png"
             cut, _ = plan_cut(line.line, (page.page.width, page.page.height), leftwards)
             write_whole(folder / LINES / name, as_png(cut_line(project.picture(page), cut, CropOptions())))
             write_whole((folder / LINES / name).with_suffix(".txt"), f"{line.text}\n".encode())

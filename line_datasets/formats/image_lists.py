@@ -40,7 +40,7 @@ def read_image_lists(root: Path, problems: Problems, refused: Iterable[str] = ()
 def listed_lines(path: Path, encoding: str, problems: Problems, listed: dict[Path, Path]) -> Iterator[Line]:
     """The lines of a list; `listed` has the list of each image that one named so far."""
     folder = path.parent / "lines" if (path.parent / "lines").is_dir() else path.parent
-    for number, name in numbered_lines(path, problems, encoding):
+    for number, name in numbered_lines(path, problems, encoding, lambda name: named_file(folder, name) is not None):
         image = named_file(folder, name)
         if image is None:
             problems.add(path, f"there is no image {folder / name}", number)

@@ -74,7 +74,11 @@ def read_table(path: Path, problems: Problems, encoding: str) -> list[Line]:
 
 def table_rows(path: Path, problems: Problems, encoding: str) -> Iterator[Row]:
     """Number, name of the image and transcription of each row."""
-    lines = numbered_lines(path, problems, encoding)
+
+    def names_an_image(line: str) -> bool:
+        return image_named(path.parent, (line.split("\t") if "\t" in line else parted(line))[0].strip()) is not None
+
+    lines = numbered_lines(path, problems, encoding, names_an_image)
     columns, width = (0, 1), 2
     for place, (number, line) in enumerate(lines):
         cells = line.split("\t")
@@ -86,9 +90,14 @@ def table_rows(path: Path, problems: Problems, encoding: str) -> Iterator[Row]:
             name, text = (cells[column].strip() if column < len(cells) else "" for column in columns)
             yield from complete(number, name, text, path, problems)
         else:
-            named_row = NAME_WITH_ENDING.fullmatch(line)
-            name, *texts = named_row.groups() if named_row else line.split(maxsplit=1)
-            yield from complete(number, name, texts[0] if texts else "", path, problems)
+            yield from complete(number, *parted(line), path, problems)
+
+
+def parted(line: str) -> tuple[str, str]:
+    """The image's name and the transcription of a row without tabs; a name with an ending may have spaces."""
+    named = NAME_WITH_ENDING.fullmatch(line)
+    name, *texts = named.groups() if named else line.split(maxsplit=1)
+    return name, texts[0] if texts else ""
 
 
 def complete(number: int, name: str, text: str, path: Path, problems: Problems) -> Iterator[Row]:

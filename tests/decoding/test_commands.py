@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from htr_convtext import (
     HTRConvTextDecoder,
@@ -17,6 +18,7 @@ from htr_convtext import (
     HTRConvTextTokenizer,
 )
 from htr_convtext.decoding import build, calibrate, tune
+from htr_convtext.decoding.reading import NetworkLine
 from htr_convtext.decoding_htr_convtext import LEVELS
 
 TEXTS = ["the mill", "a mill by the river", "the river", "by the old mill", "old river", "a river by a mill"]
@@ -233,6 +235,14 @@ def test_what_cannot_be_written_into_is_told_before_the_work(model, lines, monke
     of_lines = ["--model", str(model), "--data_dir", str(lines)]
     with pytest.raises(SystemExit, match="OWNER/NAME: to be written into, it must be a folder"):
         command.main([*of_lines, "--decoder", "OWNER/NAME", *options])
+
+
+def test_lines_in_which_nothing_is_read_end_with_a_sentence(model, lines, monkeypatch):
+    """It was a traceback."""
+    blank = NetworkLine(torch.eye(8)[[0, 0]], "text")
+    monkeypatch.setattr(calibrate, "read_logits", lambda model, processor, split, size: ([blank], 0.0))
+    with pytest.raises(SystemExit, match="^calibrate: Nothing was read in these lines"):
+        calibrate.main(["--model", str(model), "--data_dir", str(lines)])
 
 
 @pytest.mark.parametrize("command", [tune, calibrate])

@@ -234,11 +234,18 @@ def test_int8_and_its_lines_are_asked_for_together(options, monkeypatch, capsys)
     assert "--data_dir" in capsys.readouterr().err
 
 
+def test_a_file_is_no_folder_to_export_to(tmp_path, monkeypatch, capsys):
+    (tmp_path / "out").touch()
+    options = ("--model", "m", "--format", "onnx", "--output", str(tmp_path / "out"))
+    assert run(monkeypatch, convert, *options) == "2"
+    assert f"--output: {tmp_path / 'out'} is a file. Name a folder." in capsys.readouterr().err
+
+
 def test_int8_is_not_calibrated_on_no_line(monkeypatch, capsys):
     """Without one, the network stayed in float32 and was called int8."""
     options = ("--int8", "--data_dir", "lines", "--calibration_lines", "0")
     assert run(monkeypatch, convert, "--model", "m", "--format", "onnx", "--output", "out", *options) == "2"
-    assert "--calibration_lines must be at least 1" in capsys.readouterr().err
+    assert "--calibration_lines: must be at least 1. Got 0." in capsys.readouterr().err
 
 
 def test_unknown_formats_are_refused(model):

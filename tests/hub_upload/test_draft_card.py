@@ -13,6 +13,7 @@ RUN = {
     "data": ["/home/me/my lines"],
     "lines": {"train": 1200, "validation": 40},
     "command": ["train_hf.py", "--data_dir", "/home/me/my lines"],
+    "measured": ["validation"],
 }
 RATES = {"validation_cer": 0.0712, "validation_wer": 0.25, "validation_wer_whitespace": 0.2, "validation_loss": 1.0}
 
@@ -21,6 +22,7 @@ def test_a_draft_tells_base_data_rates_and_command(tmp_path):
     run = tmp_path / "taught"
     (run / "best_cer").mkdir(parents=True)
     (run / "validation_results.json").write_text(json.dumps(RATES))
+    (run / "test_results.json").write_text('{"test_cer": 0.5}')  # Of another run, as the test split was not read.
     best = {name.replace("validation", "eval"): rate / 2 for name, rate in RATES.items()}
     (run / "best_cer" / "scores.json").write_text(json.dumps(best))
     assert write_draft_cards(run, **RUN) == [run / "README.md", run / "best_cer" / "README.md"]

@@ -212,6 +212,14 @@ def test_a_listed_name_that_no_disk_can_have_is_named(tmp_path, name):
         load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
 
 
+def test_an_image_whose_name_begins_as_comments_do_is_listed(tmp_path):
+    """It was left out silently; a name without an image is still a comment."""
+    for name in ("#1", "b"):
+        write_line(tmp_path / "lines" / f"{name}.png", name)
+    (tmp_path / "train.ln").write_text("#1.png\n# b.png\n#2.png\nb.png\n")
+    assert load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")["train"]["text"] == ["#1", "b"]
+
+
 @pytest.mark.parametrize("layout", ["lists", "table", "metadata"])
 def test_images_of_two_folders_may_be_called_alike(tmp_path, layout):
     for folder in ("first", "second"):

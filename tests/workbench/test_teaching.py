@@ -166,7 +166,7 @@ def test_pages_whose_names_begin_as_comments_in_a_list_are_learnt_from(project, 
     xml.write_text(xml.read_text("utf-8").replace('"page_1.', '"#page_1.'), "utf-8")
     write_lines(project, tmp_path / "data", [])
     lines = load_lines("lines", tmp_path / "data", cache_dir=tmp_path / "cache")["train"]
-    assert len(lines) == corrected_lines(project).number and "_#page_1_001" in lines["line_id"]
+    assert len(lines) == corrected_lines(project).number and "#page_1_001" in lines["line_id"]
 
 
 def test_hebrew_is_learnt_as_it_stands_on_the_page(project, hebrew_line, tmp_path):

@@ -55,6 +55,15 @@ def test_bad_row_is_named_and_the_others_stay(tmp_path, row, problem):
     assert len(wrong) == 1 and problem in wrong[0]
 
 
+@pytest.mark.parametrize(
+    "content", ["#1.png\tone\n#2.png\tgone\n# b.png\tno\n", "#1.png one\n#2\tgone\n#b\n", "#1 one\n"]
+)
+def test_a_comment_is_no_image_and_an_image_no_comment(tmp_path, content):
+    """An image called `#1.png` was left out silently."""
+    found, wrong, _ = read(tmp_path, content, ("#1.png", "b.png"))
+    assert found == {"#1": "one"} and not wrong
+
+
 def test_spaces_in_a_name_do_not_take_another_image(tmp_path):
     found, wrong, _ = read(tmp_path, "my line.png one two\n", ("my.png", "my line.png"))
     assert found == {"my line": "one two"} and not wrong
