@@ -57,7 +57,9 @@ def collection_files(formats: Sequence[str], folder: Path) -> list[Path]:
 def open_table(path: Path, stack: ExitStack):
     """A file to be written whole; what is no Unicode in the name of a file is spelled out."""
     temporary = stack.enter_context(whole_file(path))
-    return stack.enter_context(temporary.open("w", encoding="utf-8", errors="backslashreplace", newline=""))
+    return stack.enter_context(
+        temporary.open("w", encoding=ENCODINGS[path.suffix], errors="backslashreplace", newline="")
+    )
 
 
 def json_writer(file):
@@ -72,6 +74,8 @@ def csv_writer(file):
 
 
 WRITERS = {".csv": csv_writer, ".jsonl": json_writer}
+# Excel takes a CSV file without a byte order mark for one in the letters of the computer's language.
+ENCODINGS = {".csv": "utf-8-sig", ".jsonl": "utf-8"}
 
 
 def csv_cell(value: Any) -> Any:
