@@ -12,16 +12,11 @@ from transformers import (
 )
 
 from .configuration_htr_convtext import SIZES, HTRConvTextConfig
+from .images_htr_convtext import load_image
 from .language_model_htr_convtext import HTRConvTextDecoder
 from .modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextModel, HTRConvTextPreTrainedModel, HTRConvTextTCM
 from .pipeline_htr_convtext import HTRConvTextPipeline
-from .processing_htr_convtext import (
-    ALPHABETS,
-    HTRConvTextImageProcessor,
-    HTRConvTextProcessor,
-    HTRConvTextTokenizer,
-    load_image,
-)
+from .processing_htr_convtext import ALPHABETS, HTRConvTextImageProcessor, HTRConvTextProcessor, HTRConvTextTokenizer
 
 __version__ = "0.1.0"
 

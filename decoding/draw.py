@@ -18,8 +18,9 @@ from PIL import Image
 
 from ..console import errors_as_sentences, print_any_character
 from ..extras import needing
+from ..images_htr_convtext import load_image, to_grey
 from ..modeling_htr_convtext import HTRConvTextForCTC
-from ..processing_htr_convtext import HTRConvTextProcessor, load_image, to_grey
+from ..processing_htr_convtext import HTRConvTextProcessor
 
 with needing("Drawing a reading", "train"):
     import matplotlib.figure

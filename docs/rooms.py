@@ -26,6 +26,7 @@ ORDER = (
     ("generation",),
     ("modeling",),
     ("inference",),
+    ("images",),
     ("processing",),
     ("pipeline",),
     (PACKAGE,),

@@ -12,10 +12,10 @@ from datasets.utils import tqdm
 from PIL import Image
 
 from ..decoding_htr_convtext import frames_needed
+from ..images_htr_convtext import load_image, to_grey
 from ..pages.geometry import right_to_left
 from ..pages.page_images import in_grey_or_rgb
 from ..pipeline_htr_convtext import PAGE_ASPECT, PreparedLine, check_line
-from ..processing_htr_convtext import load_image, to_grey
 from .labels import Vocabulary, vocabulary
 from .shared_images import shared_images, undecoded
 

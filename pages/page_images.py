@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import ExifTags, Image
 
-from ..processing_htr_convtext import full_frames, load_image, pillow_limit, to_grey
+from ..images_htr_convtext import full_frames, load_image, pillow_limit, to_grey
 from .finding_files import IMAGE_SUFFIXES, comparable, images_of_stem, locate
 from .layout import Page
 

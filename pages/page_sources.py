@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from PIL import Image
 
-from ..processing_htr_convtext import full_frames, load_image, pillow_limit
+from ..images_htr_convtext import full_frames, load_image, pillow_limit
 from .finding_files import IMAGE_SUFFIXES, comparable, files_below, real_path
 from .kept_pages import is_result
 from .layout import Page

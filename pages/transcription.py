@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..images_htr_convtext import to_grey
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..pipeline_htr_convtext import HTRConvTextPipeline, PreparedLine, is_squat_line
-from ..processing_htr_convtext import to_grey
 from .cropping import CropOptions, Placement, cut_and_place, plan_cut
 from .finding_lines import find_lines
 from .geometry import Point, mainly_right_to_left, right_to_left, wrong_outline

@@ -89,6 +89,19 @@ def golden() -> Path:
     return TESTS / "golden"
 
 
+@pytest.fixture(scope="session")
+def grey(golden: Path) -> np.ndarray:
+    """A real line as 8-bit grey pixels."""
+    return np.asarray(Image.open(golden / "images" / "line.jpg").convert("L"))
+
+
+@pytest.fixture
+def image_processor():
+    from htr_convtext import HTRConvTextImageProcessor
+
+    return HTRConvTextImageProcessor()
+
+
 def load_module(path: Path) -> ModuleType:
     """A module of the tests that is no test itself."""
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -21,6 +21,7 @@ from PIL import Image
 from htr_convtext import HTRConvTextDecoder, HTRConvTextForCTC, HTRConvTextProcessor
 from htr_convtext.decoding.ngrams import estimate, write_arpa
 from htr_convtext.hub_upload.convert_original import convert
+from htr_convtext.images_htr_convtext import load_image, to_grey
 from htr_convtext.line_datasets import LineDataError, load_lines
 from htr_convtext.line_datasets.formats import LinesOptions
 from htr_convtext.line_datasets.formats import read as read_any_layout
@@ -29,7 +30,6 @@ from htr_convtext.line_datasets.releases import iam, lam, read2016, vnondb
 from htr_convtext.pages import ReadingOptions, find_pages
 from htr_convtext.pages.kept_pages import KeptPages
 from htr_convtext.pages.transcription import prepare_page
-from htr_convtext.processing_htr_convtext import load_image, to_grey
 
 TABLES = {
     "metadata.csv": b'file_name,text,split\na.png,"one, two",train\nb.png,three,val\n',

@@ -32,9 +32,9 @@ from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextPipeline, HTRConvTextProcessor, load_image
+from htr_convtext.images_htr_convtext import to_grey
 from htr_convtext.pages import read_pages
 from htr_convtext.pipeline_htr_convtext import PreparedLine, batches_of_one_width, check_line, join_parts
-from htr_convtext.processing_htr_convtext import to_grey
 
 MODES = {"fixed": {"height": 64, "width": 512}, "aspect": {"height": 64, "width": 1024}}
 

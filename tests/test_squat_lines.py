@@ -7,10 +7,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from htr_convtext import HTRConvTextForCTC, HTRConvTextProcessor
+from htr_convtext.images_htr_convtext import to_grey
 from htr_convtext.line_datasets.rendering import FONT_SIZE, Hand, draw_line
 from htr_convtext.pages import transcribe, transcription
 from htr_convtext.pipeline_htr_convtext import is_squat_line
-from htr_convtext.processing_htr_convtext import to_grey
 
 HEIGHTS = (300, 400, 700, 1200)
 WORDS = ("Mary", "14 mai", "le 14 mai", "in the year", "Ma ch\u00e8re", "\u00c0 bient\u00f4t,")

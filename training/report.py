@@ -11,8 +11,8 @@ from pathlib import Path
 import matplotlib.figure
 import matplotlib.ticker
 
+from ..images_htr_convtext import load_image, to_grey
 from ..pages.html_layout import page_template, picture
-from ..processing_htr_convtext import load_image, to_grey
 from .evaluation import ReadLine, cer_of, grouped
 from .metrics import align_characters
 

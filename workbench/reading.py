@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
+from ..images_htr_convtext import to_grey
 from ..modeling_htr_convtext import HTRConvTextForCTC
 from ..pages import CropOptions, PageSource, ReadingOptions, TranscribedPage, cut_line, plan_cut, transcribe
 from ..pages.geometry import right_to_left
 from ..pipeline_htr_convtext import HTRConvTextPipeline
-from ..processing_htr_convtext import HTRConvTextProcessor, to_grey
+from ..processing_htr_convtext import HTRConvTextProcessor
 from . import RELEASED
 from .project import READ, SKIPPED, PageFiles, Project, ProjectError, WorkLine
 from .suggestions import suggestions_for

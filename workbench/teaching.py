@@ -25,8 +25,8 @@ from typing import Any
 import psutil
 
 from ..hub_upload.release import release
+from ..images_htr_convtext import load_image, to_grey
 from ..pipeline_htr_convtext import HTRConvTextPipeline
-from ..processing_htr_convtext import load_image, to_grey
 from ..training.checkpoints import checkpoints
 from ..training.evaluation import ReadLine, cer_of, score_line
 from .card import write_card

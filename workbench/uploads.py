@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from ..images_htr_convtext import pillow_limit
 from ..pages import PageSource, find_pages, read_pages
 from ..pages.finding_files import IMAGE_SUFFIXES, comparable
 from ..pages.page_sources import PDF_SUFFIX, XML_SUFFIX
-from ..processing_htr_convtext import pillow_limit
 from .project import Project, name_of_source
 from .records import write_durably
 

@@ -21,7 +21,8 @@ from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 
 from .decoding_htr_convtext import flag
 from .generation_htr_convtext import check_greedy, check_names
-from .processing_htr_convtext import SOURCE_KEY, check_reading, load_image, source_of, to_grey
+from .images_htr_convtext import SOURCE_KEY, load_image, source_of, to_grey
+from .processing_htr_convtext import check_reading
 
 if TYPE_CHECKING:  # What the files above import: transformers 4.57 copies only what this file names.
     from .configuration_htr_convtext import HTRConvTextConfig  # noqa: F401

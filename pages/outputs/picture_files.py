@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from ...processing_htr_convtext import pillow_limit
+from ...images_htr_convtext import pillow_limit
 from ..page_images import UNDO_EXIF
 from ..page_sources import is_pdf, open_source
 from ..transcript import PageSource, TranscribedPage

@@ -30,7 +30,7 @@ from pypdf.generic import (
     TextStringObject,
 )
 
-from ...processing_htr_convtext import pillow_limit
+from ...images_htr_convtext import pillow_limit
 from ..geometry import RIGHT_TO_LEFT, Point, any_right_to_left, mainly_right_to_left, reading_angle
 from ..page_images import go_to_frame, plan_page_image
 from ..page_sources import is_pdf, is_xml, open_source
