@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..console import at_least_one, folder_to_write, print_any_character
+from ..console import at_least_one, errors_as_sentences, folder_to_write, print_any_character
 from ..extras import needing
 from ..language_model_htr_convtext import HTRConvTextDecoder
 from ..processing_htr_convtext import HTRConvTextProcessor
@@ -46,10 +46,8 @@ PRUNING_STEPS = 40
 def main(arguments: list[str] | None = None) -> None:
     print_any_character()
     options = parse_options(arguments)
-    try:
+    with errors_as_sentences("build", ValueError, OSError, ImportError):
         build(options)
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(str(error)) from error
 
 
 def parse_options(arguments: list[str] | None) -> argparse.Namespace:

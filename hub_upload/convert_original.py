@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ..configuration_htr_convtext import TCM_FILE, HTRConvTextConfig
-from ..console import folder_to_write, print_any_character
+from ..console import errors_as_sentences, folder_to_write, print_any_character
 from ..modeling_htr_convtext import HTRConvTextForCTC, HTRConvTextTCM
 from ..processing_htr_convtext import ALPHABETS, HTRConvTextProcessor
 from .model_card import PAPER, error_rates, model_card
@@ -106,10 +106,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--license", default="other", help="licence of the weights, as the Hub spells it")
     options = parser.parse_args(arguments)
-    try:
+    with errors_as_sentences(parser.prog, OSError, ValueError):
         convert(options.checkpoint, options.dataset, options.output, options.license)
-    except (OSError, ValueError) as error:
-        parser.exit(1, f"{parser.prog}: {error}\n")
     print(f"Wrote {options.output}")
 
 

@@ -9,10 +9,12 @@ import argparse
 import shutil
 from pathlib import Path
 
-from ..console import print_any_character
+from ..console import errors_as_sentences, print_any_character
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "htr_convtext"
+# What is taken along beside the files that travel with every model, and pages/.
+FILES = ("__init__.py", "extras.py", "console.py", "LICENSE")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -20,10 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder to write, which must not exist")
     options = parser.parse_args(arguments)
-    try:
+    with errors_as_sentences(parser.prog, OSError):
         make_space(options.folder)
-    except FileExistsError as error:
-        parser.exit(1, f"{parser.prog}: {error.filename} is there already. Choose another folder.\n")
     print(f"Wrote {options.folder}. Write your name for OWNER in its README.md and app.py, then upload it.")
 
 
@@ -35,10 +35,12 @@ def make_space(folder: Path) -> None:
     Raises:
         FileExistsError: If it exists.
     """
+    if folder.exists():
+        raise FileExistsError(f"{folder} is there already. Choose another folder.")
     shutil.copytree(ROOT / "hub_upload" / "space", folder, ignore=shutil.ignore_patterns("__pycache__"))
     package = folder / PACKAGE
     package.mkdir()
-    for path in [ROOT / "__init__.py", ROOT / "extras.py", *sorted(ROOT.glob(f"*_{PACKAGE}.py")), ROOT / "LICENSE"]:
+    for path in [*(ROOT / name for name in FILES), *sorted(ROOT.glob(f"*_{PACKAGE}.py"))]:
         shutil.copyfile(path, package / path.name)
     for path in sorted((ROOT / "pages").rglob("*.py")):
         target = package / path.relative_to(ROOT)

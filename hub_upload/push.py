@@ -35,10 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--private", action="store_true", help="create the repository as a private one")
     parser.add_argument("--message", default="Upload model, processor and code", help="commit message")
     options = parser.parse_args(arguments)
-    try:
+    with errors_as_sentences(parser.prog, ValueError):
         operations = upload_operations(options.folder)
-    except ValueError as error:
-        parser.exit(1, f"{parser.prog}: {error}\n")
     with errors_as_sentences(f"{parser.prog}: {options.repository} was not uploaded", *hub_errors()):
         api = HfApi()
         api.create_repo(options.repository, private=options.private, exist_ok=True)

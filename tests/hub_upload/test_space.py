@@ -133,7 +133,6 @@ def test_of_two_uploads_of_one_name_the_first_is_read_and_the_second_is_told(app
     assert [source.document.read_bytes() for source in sources] == [files[0].read_bytes()]
 
 
-def test_a_folder_that_exists_is_not_written_over(tmp_path, capsys):
-    with pytest.raises(SystemExit):
+def test_a_folder_that_exists_is_not_written_over(tmp_path):
+    with pytest.raises(SystemExit, match="is there already. Choose another folder."):
         main([str(tmp_path)])
-    assert "is there already. Choose another folder." in capsys.readouterr().err
