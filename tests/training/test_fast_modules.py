@@ -233,8 +233,10 @@ def test_only_where_they_are_faster(make_trainer, monkeypatch, device, compiled,
 def one_thread():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_gradients_have_the_strides_of_their_weights(make_model):
