@@ -4,6 +4,7 @@
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,10 +80,10 @@ def at_least_one(text: str) -> int:
 
 def folder_to_write(text: str) -> Path:
     """The value of an option that names a folder, new or not; a `type` for argparse."""
-    folder = Path(text)
-    if folder.exists() and not folder.is_dir():
+    # os.path answers for names that are too long for the disk, too; Path raises OSError.
+    if os.path.exists(text) and not os.path.isdir(text):
         raise argparse.ArgumentTypeError(f"{text} is a file. Name a folder.")
-    return folder
+    return Path(text)
 
 
 def hub_errors() -> tuple[type[Exception], ...]:

@@ -23,6 +23,7 @@ from .generation_htr_convtext import HTRConvTextGenerationMixin, naming_damaged_
 
 if TYPE_CHECKING:  # What the files above and below import: transformers 4.57 copies only what this file names.
     from .decoding_htr_convtext import collapse_frames  # noqa: F401
+    from .images_htr_convtext import load_image  # noqa: F401
     from .inference_htr_convtext import optimize_for_inference  # noqa: F401
     from .language_model_htr_convtext import HTRConvTextDecoder  # noqa: F401
     from .pipeline_htr_convtext import HTRConvTextPipeline  # noqa: F401
@@ -101,9 +102,8 @@ class HTRConvTextShortcut(HTRConvTextConvLayer):
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         rows, columns = self.stride
-        # Not the convolution's own stride, whose gradient torch 2.13 writes past its memory on a CPU, in channels last
-        # with fewer than 16 channels (no upstream report known). Sliced in channels last's order in memory, so that
-        # the gradient has it, too.
+        # Not the convolution's own stride, whose gradient torch 2.13 writes past its memory on a CPU in channels last,
+        # under 16 channels (no upstream report known). Sliced in that order in memory, so that the gradient has it.
         hidden_state = hidden_state.permute(0, 2, 3, 1)[:, ::rows, ::columns].permute(0, 3, 1, 2)
         return super().forward(hidden_state)
 

@@ -8,7 +8,8 @@ Small recognisers of the two kinds that the paper compares with, and train_hf.py
 A peer takes the place of HTR-ConvText's backbone and encoder, and has no Textual Context Module. What is around it
 stays the same: images, CTC head, loss, training and its options. A frame is four pixels wide; with a stem that moves
 by two columns, as the released model's, that of resnet-vit is eight. `--model_name_or_path` gives a peer its alphabet,
-its images and its stem, and its weights too where they are those of the same kind of peer.
+its images and its stem, and its weights too where they are those of the same kind of peer, which gets no new classes
+for characters that it lacks.
 """
 
 import argparse
@@ -17,9 +18,9 @@ import math
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
+from datasets import DatasetDict
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -29,8 +30,9 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from .. import train_hf
 from ..configuration_htr_convtext import HTRConvTextConfig
 from ..modeling_htr_convtext import HTRConvTextBasicLayer, HTRConvTextForCTC, HTRConvTextStem
-from ..training.options import ModelArguments
-from ..training.starting_model import StartingModel, load_model, trained_processor
+from ..training.arguments import HTRConvTextTrainingArguments
+from ..training.options import DataArguments, ModelArguments
+from ..training.starting_model import StartingModel, check_new_model_options, load_model, trained_processor
 
 PEERS = ("crnn", "resnet-vit")
 
@@ -136,12 +138,27 @@ def fused(layers: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*kept)
 
 
-def load_peer(name: str, model_args: ModelArguments, *arguments: Any) -> StartingModel:
-    """What train_hf.py starts from, with another network."""
+def load_peer(
+    name: str,
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    args: HTRConvTextTrainingArguments,
+    lines: DatasetDict,
+) -> StartingModel:
+    """
+    What train_hf.py starts from, with another network.
+
+    Raises:
+        ValueError: As of [`load_model`], or if nothing is trained and the folder is that of another network.
+    """
     folder = model_args.model_name_or_path
     if folder is not None and (trained := trained_peer(name, Path(folder))):
+        processor, model, _ = trained
+        check_new_model_options(model_args, model.config, processor.image_processor)
         return trained
-    processor, model, _ = load_model(model_args, *arguments)
+    if not args.do_train:
+        raise ValueError(f"Nothing is trained, and --model_name_or_path {folder} is no {name} that was.")
+    processor, model, _ = load_model(model_args, data_args, args, lines)
     return processor, peer(name, model.config, processor.image_processor.size["width"]), None
 
 
@@ -152,8 +169,8 @@ def trained_peer(name: str, folder: Path) -> StartingModel | None:
     processor = trained_processor(str(folder))
     config = HTRConvTextConfig.from_pretrained(folder)
     model = peer(name, config, processor.image_processor.size["width"])
-    weights = load_file(folder / SAFE_WEIGHTS_NAME)
-    if weights.keys() != model.state_dict().keys():
+    weights, own = load_file(folder / SAFE_WEIGHTS_NAME), model.state_dict()
+    if {name: each.shape for name, each in weights.items()} != {name: each.shape for name, each in own.items()}:
         return None
     model.load_state_dict(weights)
     return processor, model, None

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from datasets import Features, Image, Value
 from PIL import Image as PillowImage
 
-from ..pages.finding_files import files_below
+from ..pages.finding_files import files_below, leave_out
 from .problems import Problems
 
 SPLIT_NAMES = {
@@ -107,7 +107,7 @@ def split_folders_or_all(root: Path, problems: Problems, *suffixes: str) -> dict
     """
     if folders := split_folders(root, problems):
         return folders
-    parents = {path.parent.relative_to(root) for path in files_below(root, *suffixes)}
+    parents = {path.parent.relative_to(root) for path in files_below(root, *suffixes, unreadable=leave_out)}
     named = {folder for path in parents for folder in (path, *path.parents) if folder.name.lower() in SPLIT_NAMES}
     for folder in sorted(named):
         problems.warn(root / folder, "folders named like a split that lie in another, taken for the train split")
@@ -116,7 +116,8 @@ def split_folders_or_all(root: Path, problems: Problems, *suffixes: str) -> dict
 
 def files_outside(folders: Collection[Path], root: Path, *suffixes: str) -> list[Path]:
     """Files below a folder, of some endings, that are below none of the others."""
-    return [path for path in files_below(root, *suffixes) if not any(map(path.is_relative_to, folders))]
+    found = files_below(root, *suffixes, unreadable=leave_out)
+    return [path for path in found if not any(map(path.is_relative_to, folders))]
 
 
 def one_a_split(

@@ -16,6 +16,10 @@ def refuse_folder(folder: Path, what: str) -> None:
     raise OSError(f"{folder}: {what}. Get the right to read it, or move it elsewhere.")
 
 
+def leave_out(folder: Path, what: str) -> None:
+    """For a look at a folder that is read later, which tells what cannot be opened."""
+
+
 def files_below(
     folder: Path, *suffixes: str, unreadable: Callable[[Path, str], None] = refuse_folder
 ) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from .alto import parse_alto
-from .finding_files import files_below
+from .finding_files import files_below, leave_out
 from .layout import Page
 from .missing_outlines import with_outlines
 from .page_xml import parse_page_xml
@@ -23,7 +23,7 @@ ImageFrame = tuple[Path, int | None]
 
 def has_pages(folder: Path) -> bool:
     """Whether any file below a folder is PAGE XML or ALTO, by its beginning."""
-    return any(root_name(path) in PAGE_ROOTS for path in files_below(folder, ".xml"))
+    return any(root_name(path) in PAGE_ROOTS for path in files_below(folder, ".xml", unreadable=leave_out))
 
 
 def root_name(path: Path) -> str:

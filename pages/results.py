@@ -116,9 +116,17 @@ def files_in_the_way(
     others = [document for document in documents if not (resumes and is_begun(document, kept))]
     files = [path for document in others for path in paths_of(document, formats, folder)]
     if len(others) == len(documents):
-        tables = collection_files(formats, folder)
-        files += kept.changed_files(tables) if resumes else tables
+        files += other_tables(documents, formats, folder, kept) if resumes else collection_files(formats, folder)
     return [path for path in files if os.path.exists(path)]
+
+
+def other_tables(
+    documents: Sequence[Sequence[PageSource]], formats: Sequence[str], folder: Path, kept: KeptPages
+) -> set[Path]:
+    """Tables that no earlier run has written over the same pages, such as none."""
+    tables = collection_files(formats, folder)
+    rows = rows_of((source for document in documents for source in document), kept)
+    return kept.changed_files(tables) | kept.made_otherwise(tables, rows)
 
 
 def is_begun(document: Sequence[PageSource], kept: KeptPages) -> bool:
@@ -220,9 +228,7 @@ def write_tables(
     pages, and those that somebody has changed, which it tells.
     """
     tables = collection_files(formats, folder)
-    # Without the pages of inputs that are gone.
-    there = "\n".join(source.name for source in sources if kept.time_of(source))
-    rows = hashlib.sha256(os.fsencode(there)).hexdigest()
+    rows = rows_of(sources, kept)
     done = newer_files(dict.fromkeys(tables, sources), kept) - kept.made_otherwise(tables, rows)
     changed = kept.changed_files(set(tables) - done)
     formats = [name for name in formats if not (done | changed).intersection(collection_files([name], folder))]
@@ -234,6 +240,12 @@ def write_tables(
         names = ", ".join(path.name for path in collection_files(formats, folder))
         problems.append(Problem(str(folder), f"{names} cannot be written ({error}); --resume tries again", True))
     return problems
+
+
+def rows_of(sources: Iterable[PageSource], kept: KeptPages) -> str:
+    """What tells the tables over some pages from those over others; pages that were not read have no rows."""
+    there = "\n".join(source.name for source in sources if kept.time_of(source))
+    return hashlib.sha256(os.fsencode(there)).hexdigest()
 
 
 def newer_files(pages_of: Mapping[Path, Sequence[PageSource]], kept: KeptPages) -> set[Path]:

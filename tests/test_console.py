@@ -80,6 +80,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch, root, tmp_path, e
         ("--lines_per_file", "0", "--lines_per_file: must be at least 1. Got 0."),
         ("--lines_per_file", "many", "--lines_per_file: must be a whole number. Got many."),
         ("--folder", __file__, f"--folder: {__file__} is a file. Name a folder."),
+        ("--lines_per_file", "-1", "must be at least 1. Got -1."),
     ],
 )
 def test_values_of_options_that_cannot_be_are_told_before_any_work(capsys, option, value, message):

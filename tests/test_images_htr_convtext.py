@@ -339,6 +339,16 @@ def test_several_frames_are_refused_and_one_can_be_named(tmp_path, frames, suffi
     assert load_image(chosen).size == frames[3].size
 
 
+def test_a_tiff_of_one_image_and_damage_behind_it_is_damaged(tmp_path, frames):
+    """It is no file of two frames, the second of which one could ask for."""
+    frames[0].save(tmp_path / "line.tiff", save_all=True, append_images=[frames[0]], compression="tiff_lzw")
+    content = (tmp_path / "line.tiff").read_bytes()
+    (tmp_path / "line.tiff").write_bytes(content[: 6 * len(content) // 10])
+    with pytest.raises(ValueError, match="line.tiff: the image is truncated or damaged"):
+        load_image(tmp_path / "line.tiff")
+    assert load_image(tmp_path / "line.tiff", frame=0).size == frames[0].size
+
+
 def test_a_tiff_with_its_preview_is_one_image(tmp_path, frames):
     preview = frames[0].resize((100, 20))
     preview.encoderinfo = {"tiffinfo": {254: 1}}

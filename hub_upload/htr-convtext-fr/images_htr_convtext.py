@@ -171,6 +171,9 @@ def decode(image: Image.Image, name: str, frame: int | None) -> Image.Image:
         raise ValueError(f"{name}: the image has no pixels; its size is {image.width}x{image.height}.")
     with naming_damage(name):
         frames, present = full_frames(image), image.tell()
+        if frame is None and len(frames) > 1:  # Behind one image there may be nothing but damage.
+            image.seek(frames[-1])
+            image.seek(present)
     check_frame(frames, present, name, frame)
     with naming_damage(name):
         if frame is not None and frames[frame] != present:

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from ...pages import CropOptions, has_pages
-from ...pages.finding_files import IMAGE_SUFFIXES, files_below
+from ...pages.finding_files import IMAGE_SUFFIXES, files_below, leave_out
 from ..line import Lines
 from ..problems import Problems
 from ..text_files import check_encoding
@@ -56,7 +56,7 @@ def read(root: Path, options: LinesOptions, problems: Problems) -> Lines:
         return read_tables(root, problems, options.encoding)
     if has_pages(root):
         return read_page_folders(root, problems, options, options.text_index)
-    if not any(files_below(root, *IMAGE_SUFFIXES)):
+    if not any(files_below(root, *IMAGE_SUFFIXES, unreadable=leave_out)):
         problems.add(
             root,
             "no lines in any known layout: lists (train.ln), metadata.jsonl, tables, PAGE or ALTO, images with .txt",

@@ -73,7 +73,7 @@ def folder_lines(path: Path, split: str, problems: Problems, encoding: str) -> I
             yield split_of(path, number, row, split, problems), line
         if image:
             named.add(image)
-    for image in files_below(path.parent, *IMAGE_SUFFIXES):
+    for image in files_below(path.parent, *IMAGE_SUFFIXES, unreadable=problems.add):
         if image not in named:
             problems.add(image, f"not named in {path.name}, so without transcription")
 

@@ -89,7 +89,7 @@ def folder_lines(
 ) -> Iterator[Line]:
     """Lines of all pages below one folder; for `text_index` and `edit` see [`~pages.read_pages`]."""
     taken: dict[ImageFrame, Path] = {}
-    for path in in_order_of_preference(files_below(folder, ".xml"), problems.add):
+    for path in in_order_of_preference(files_below(folder, ".xml", unreadable=problems.add), problems.add):
         try:
             pages = read_pages(path, text_index, edit)
         except ValueError as error:

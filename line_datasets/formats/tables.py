@@ -76,7 +76,8 @@ def table_rows(path: Path, problems: Problems, encoding: str) -> Iterator[Row]:
     """Number, name of the image and transcription of each row."""
 
     def names_an_image(line: str) -> bool:
-        return image_named(path.parent, (line.split("\t") if "\t" in line else parted(line))[0].strip()) is not None
+        names = line.split("\t") if "\t" in line else parted(line)[:1]
+        return any(image_named(path.parent, name.strip()) for name in names)
 
     lines = numbered_lines(path, problems, encoding, names_an_image)
     columns, width = (0, 1), 2

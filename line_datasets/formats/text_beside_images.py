@@ -28,7 +28,7 @@ def read_text_beside_images(root: Path, problems: Problems, encoding: str = "utf
 
 
 def folder_lines(folder: Path, encoding: str, problems: Problems) -> Iterator[Line]:
-    for path in files_below(folder, *IMAGE_SUFFIXES, *TEXT_SUFFIXES):
+    for path in files_below(folder, *IMAGE_SUFFIXES, *TEXT_SUFFIXES, unreadable=problems.add):
         ending = next((suffix for suffix in TEXT_SUFFIXES if path.name.lower().endswith(suffix)), None)
         if ending:
             stem = path.name[: -len(ending)]

@@ -86,10 +86,10 @@ def output_files(sources: Sequence[PageSource], formats: Sequence[str], folder: 
             path = xml_file(first, name, folder) if name in XML_FORMATS else folder / f"{first.document_name}.{name}"
             files.append(OutputFile(path, name, sources))
     if writes_pictures(first, formats):
-        of_picture: dict[Path, PageSource] = {}
-        for source in sources:  # Pages may share a picture.
-            of_picture.setdefault(picture_file(source, folder), source)
-        files += [OutputFile(path, "image", [source]) for path, source in of_picture.items()]
+        of_picture: dict[Path, list[PageSource]] = {}
+        for source in sources:
+            of_picture.setdefault(picture_file(source, folder), []).append(source)
+        files += [OutputFile(path, "image", sharing) for path, sharing in of_picture.items()]
     return files
 
 

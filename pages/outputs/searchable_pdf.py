@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A document as a PDF whose text can be searched and copied: the picture of each page under its invisible words."""
 
-import contextlib
 import datetime
 import math
 import re
@@ -89,8 +88,12 @@ def write_pdf(pages: Sequence[TranscribedPage], path: Path, now: datetime.dateti
     """
     copied = copy_of(pages[0].source.document)
     if copied is not None:
-        with contextlib.suppress(Exception):  # Whatever pypdf meets in a damaged one, of which pictures can be taken.
+        try:
             return write_sheets(copied, pages, path, now, is_copy=True)
+        except (OSError, MemoryError):
+            raise
+        except Exception:  # Whatever pypdf meets in a damaged one, of which pictures can be taken.
+            pass
     return write_sheets(PdfWriter(), pages, path, now, is_copy=False)
 
 

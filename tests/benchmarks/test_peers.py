@@ -70,6 +70,13 @@ def test_a_peer_trains_and_reads_as_train_hf_does(line_folders, tmp_path, monkey
     assert all(torch.equal(weights[name], saved[name]) for name in saved)
 
 
+def test_what_was_not_trained_is_not_evaluated(tmp_path):
+    """Drawn weights were read with, and their error rate told as the model's."""
+    arguments = parse_arguments(["--model_name_or_path", str(tmp_path), "--do_eval", "--use_cpu"])
+    with pytest.raises(ValueError, match=f"--model_name_or_path {tmp_path} is no crnn that was"):
+        peers.load_peer("crnn", *arguments, {})
+
+
 def test_an_unknown_peer_is_named(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["peers", "vgg", "--size", "lite"])
     with pytest.raises(SystemExit):

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from transformers.dynamic_module_utils import get_relative_imports
 
-from htr_convtext.hub_upload.copy_code import code_files, copy_code, released_folders
+from htr_convtext.hub_upload.copy_code import MODELING, code_files, copy_code, released_folders
 
 COMMAND = "python -m htr_convtext.hub_upload.copy_code"
 # Reads a line with the folder it is given, by remote code alone.
@@ -23,6 +24,12 @@ print(json.dumps({
     "package": "htr_convtext" in sys.modules,
 }))
 """
+
+
+def test_the_modeling_file_names_all_that_travels():
+    """transformers 4.57 copies no more than that beside it, and then misses what those files import."""
+    named = {f"{name}.py" for name in get_relative_imports(MODELING)}
+    assert named | {MODELING.name} == {path.name for path in code_files()}
 
 
 @pytest.fixture

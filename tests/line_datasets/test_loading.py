@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import errno
 import json
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -210,6 +211,23 @@ def test_a_listed_name_that_no_disk_can_have_is_named(tmp_path, name):
     (tmp_path / "train.ln").write_text(f"a.png\n{name}\n")
     with pytest.raises(LineDataError, match="train.ln, line 2: there is no image"):
         load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+
+
+def test_a_folder_that_cannot_be_opened_costs_its_lines_alone(tmp_path, monkeypatch):
+    for folder in ("broken", "open"):
+        write_line(tmp_path / folder / f"{folder}.png", folder)
+    scandir = os.scandir
+
+    def refusing(folder):
+        if folder == tmp_path / "broken":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(LineDataError, match=r"1 problem:\n.*broken: the folder cannot be opened"):
+        load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
+    splits = load_lines("lines", data_dir=tmp_path, on_error="skip", cache_dir=tmp_path / ".cache")
+    assert splits["train"]["text"] == ["open"]
 
 
 def test_an_image_whose_name_begins_as_comments_do_is_listed(tmp_path):

@@ -64,6 +64,11 @@ def test_a_comment_is_no_image_and_an_image_no_comment(tmp_path, content):
     assert found == {"#1": "one"} and not wrong
 
 
+def test_a_text_that_begins_as_comments_do_is_read(tmp_path):
+    found, wrong, _ = read(tmp_path, "text\tfile_name\n#5 apples\ta.png\n# no\tx.png\nthree\tb.png\n")
+    assert found == {"a": "#5 apples", "b": "three"} and not wrong
+
+
 def test_spaces_in_a_name_do_not_take_another_image(tmp_path):
     found, wrong, _ = read(tmp_path, "my line.png one two\n", ("my.png", "my line.png"))
     assert found == {"my line": "one two"} and not wrong

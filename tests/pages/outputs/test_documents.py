@@ -375,13 +375,18 @@ def test_a_format_that_cannot_be_written_costs_no_other(tmp_path, transcribed, m
     assert (out / "letter.txt").read_text("utf-8") == "new\n" and (out / "letter.html").exists()
 
 
-def test_a_run_that_read_no_page_can_be_gone_on_with(tmp_path, drawn_pages):
+def test_a_run_that_read_no_page_can_be_gone_on_with(tmp_path, drawn_pages, transcribed):
     """Its own table, of no lines, was in the way."""
     drawn_pages.draw().save(tmp_path / "page.png")
     sources, out = find_pages([tmp_path / "page.png"]).sources, tmp_path / "out"
     kept = KeptPages(out, {})
     assert write_tables(sources, ("csv",), out, kept) == []
     prepare_output(out, [sources], ("txt", "csv"), kept, "resume")
+    other = transcribed.drawn_page(tmp_path, [["one"]])
+    kept.write(other)
+    assert write_tables([other.source], ("csv",), out, kept) == []
+    with pytest.raises(FileExistsError, match="lines.csv there already"):  # It would lose the line of the other page.
+        prepare_output(out, [sources], ("txt", "csv"), kept, "resume")
     (out / "lines.csv").write_text("of somebody else")
     with pytest.raises(FileExistsError, match="lines.csv there already"):
         prepare_output(out, [sources], ("txt", "csv"), kept, "resume")

@@ -352,6 +352,20 @@ def test_a_damaged_pdf_that_opens_becomes_pictures(tmp_path, transcribed, scanne
     check_pdfium(written, pages)
 
 
+def test_a_pdf_that_cannot_be_written_does_not_become_pictures(tmp_path, transcribed, scanned_book, monkeypatch):
+    """A full disk cost the outline, the text and what else the document had."""
+    pages, writers = scanned_book(0), []
+
+    def refusing(writer, file):
+        writers.append(writer)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PdfWriter, "write", refusing)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_document(pages, ["pdf"], tmp_path / "out", transcribed.NOW)
+    assert len(writers) == 1
+
+
 @pytest.mark.parametrize("step", [3, 10])
 def test_the_same_words_in_lines_that_overlap_are_all_found(tmp_path, transcribed, step):
     page = transcribed.drawn_page(tmp_path, [["same words"]])
