@@ -102,6 +102,22 @@ def image_processor():
     return HTRConvTextImageProcessor()
 
 
+@pytest.fixture
+def shut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Takes away the right to open a folder, for root as well."""
+    scandir = os.scandir
+
+    def take_away(shut: Path) -> None:
+        def refusing(folder):
+            if folder == shut:
+                raise PermissionError(13, "Permission denied", str(folder))
+            return scandir(folder)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+
+    return take_away
+
+
 def load_module(path: Path) -> ModuleType:
     """A module of the tests that is no test itself."""
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import errno
 import json
-import os
 import re
 import unicodedata
 from pathlib import Path
@@ -213,17 +212,10 @@ def test_a_listed_name_that_no_disk_can_have_is_named(tmp_path, name):
         load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
 
 
-def test_a_folder_that_cannot_be_opened_costs_its_lines_alone(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_opened_costs_its_lines_alone(tmp_path, shut):
     for folder in ("broken", "open"):
         write_line(tmp_path / folder / f"{folder}.png", folder)
-    scandir = os.scandir
-
-    def refusing(folder):
-        if folder == tmp_path / "broken":
-            raise PermissionError(13, "Permission denied", str(folder))
-        return scandir(folder)
-
-    monkeypatch.setattr(os, "scandir", refusing)
+    shut(tmp_path / "broken")
     with pytest.raises(LineDataError, match=r"1 problem:\n.*broken: the folder cannot be opened"):
         load_lines("lines", data_dir=tmp_path, cache_dir=tmp_path / ".cache")
     splits = load_lines("lines", data_dir=tmp_path, on_error="skip", cache_dir=tmp_path / ".cache")

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which pages there are in files and folders, and what they are called."""
 
-import os
 import re
 import shutil
 
@@ -80,18 +79,11 @@ def test_a_tiff_that_is_cut_off_in_its_last_page_has_the_others(tmp_path, drawn_
         load_page(last, dpi=72)
 
 
-def test_a_folder_that_cannot_be_listed_is_named(tmp_path, drawn_pages, monkeypatch):
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path, drawn_pages, shut):
     """It was left out silently, and its pages with it."""
     for folder in ("broken", "open"):
         drawn_pages.write_page(tmp_path / folder, "1")
-    scandir = os.scandir
-
-    def refusing(folder):
-        if folder == tmp_path / "broken":
-            raise PermissionError(13, "Permission denied", str(folder))
-        return scandir(folder)
-
-    monkeypatch.setattr(os, "scandir", refusing)
+    shut(tmp_path / "broken")
     found = find_pages([tmp_path])
     assert names(found) == ["open/1"]
     (problem,) = found.problems
