@@ -90,14 +90,15 @@ def plan_page_image(file: Path | str | BytesIO, page: Page) -> PageImage:
 
 def page_frame(opened: Image.Image, page: Page, told: Size | None) -> int:
     """The frame of an image: the only one, the one that the XML numbers, or the only one of its size."""
-    frames = len(full_frames(opened))
+    numbers = full_frames(opened)
+    frames = len(numbers)
     if frames == 1:
         if page.frame:
             raise ValueError(f"the XML has a page {page.frame + 1}, but the image has one frame")
         return 0
     if page.frame is not None and page.frame < frames:
         return page.frame
-    same = [frame for frame in range(frames) if frame_size(opened, frame) == told]
+    same = [frame for frame, number in enumerate(numbers) if size_of_frame(opened, number) == told]
     if len(same) != 1:
         raise ValueError(f"the image has {frames} frames, and the XML does not tell which; save the page's as a file")
     return same[0]
@@ -108,9 +109,9 @@ def go_to_frame(opened: Image.Image, frame: int) -> None:
     opened.seek(full_frames(opened)[frame])
 
 
-def frame_size(opened: Image.Image, frame: int) -> Size | None:
+def size_of_frame(opened: Image.Image, number: int) -> Size | None:
     try:
-        go_to_frame(opened, frame)
+        opened.seek(number)
         return opened.size
     except Exception:  # The damaged end of a file is no page's.
         return None

@@ -142,7 +142,8 @@ def write_outputs(
     those that somebody has changed, perhaps corrected. Tells what keeps it from that. Where pictures are asked for,
     PAGE and ALTO that name the scans are written anew.
     """
-    pages_of = {file.path: file.sources for file in output_files(document, formats, folder)}
+    files = output_files(document, formats, folder)
+    pages_of = {file.path: file.sources for file in files}
     done = newer_files(pages_of, kept)
     beside = SCANS
     if writes_pictures(document[0], formats):  # PAGE and ALTO name them, and were perhaps made without.
@@ -155,8 +156,9 @@ def write_outputs(
         return
     changed = kept.changed_files(pages_of.keys() - done, document[0])
     yield from map(not_replaced, sorted(changed))
-    files = output_files([page.source for page in pages], formats, folder)
-    written, problems = write_each([file for file in files if file.path not in done | changed], pages, formats, folder)
+    read = {page.source for page in pages}
+    to_write = [file for file in files if file.path not in done | changed and not read.isdisjoint(file.sources)]
+    written, problems = write_each(to_write, pages, formats, folder)
     yield from problems
     file = document[0].document
     try:
