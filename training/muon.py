@@ -24,21 +24,24 @@ class MuonAdamW(torch.optim.AdamW):
     AdamW, but for the matrices among a network's weights Muon, at the same learning rate and weight decay.
 
     torch.optim.Muon takes matrices only and computes in bfloat16, which many CPUs are slow at. Here convolutions count
-    as matrices of shape (output channels, the rest). Several processes share out the matrices, and each makes its own
-    orthogonal: a step takes all of them together as long as one process alone.
+    as matrices of shape (output channels, the rest), and bfloat16 is for trainings that have chosen it. Several
+    processes share out the matrices, and each makes its own orthogonal: a step takes all of them together as long as
+    one process alone.
 
     Args:
         model: The network.
         classifier: The weights of the network's classifier, which are AdamW's.
+        dtype: In which matrices are made orthogonal; their weights and momenta stay as they are.
         options: AdamW's.
     """
 
-    def __init__(self, model: nn.Module, classifier: Tensor, **options):
+    def __init__(self, model: nn.Module, classifier: Tensor, dtype: torch.dtype = torch.float32, **options):
         matrices = [weight for weight in matrices_of(model) if weight is not classifier]
         chosen = set(matrices)
         others = [weight for weight in model.parameters() if weight.requires_grad and weight not in chosen]
         groups: list[dict[str, Any]] = [{"params": others}, {"params": matrices, "momentum": MOMENTUM}]
         super().__init__(groups, **options)
+        self.dtype = dtype
 
     def __setstate__(self, state):
         for each in state["state"].values():
@@ -55,7 +58,7 @@ class MuonAdamW(torch.optim.AdamW):
         loss = super().step(closure)
         pairs = list(zip(matrices, gradients, strict=True))
         smoothed = [self._smoothed(weight, grad, group["momentum"]) for weight, grad in pairs]
-        for (weight, grad), step in zip(pairs, orthogonal_steps(smoothed), strict=True):
+        for (weight, grad), step in zip(pairs, orthogonal_steps(smoothed, self.dtype), strict=True):
             step = step.view_as(weight)
             weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(step, alpha=group["lr"])
             weight.grad = grad
@@ -77,15 +80,15 @@ def matrices_of(model: nn.Module) -> Iterator[Tensor]:
                 yield weight
 
 
-def orthogonal_steps(gradients: list[Tensor]) -> list[Tensor]:
+def orthogonal_steps(gradients: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
     """Steps of unit learning rate for gradients of shape (rows, columns); every process makes its share of them."""
     number = dist.get_world_size() if dist.is_initialized() else 1
     if number == 1:
-        return [orthogonal_step(gradient) for gradient in gradients]
+        return [orthogonal_step(gradient, dtype) for gradient in gradients]
     mine = dist.get_rank()
     shares = shared_out(gradients, number)
     steps = [
-        orthogonal_step(gradient) if share == mine else torch.zeros_like(gradient)
+        orthogonal_step(gradient, dtype) if share == mine else torch.zeros_like(gradient)
         for gradient, share in zip(gradients, shares, strict=True)
     ]
     together = torch.cat([step.flatten() for step in steps])
@@ -104,19 +107,23 @@ def shared_out(matrices: list[Tensor], number: int) -> list[int]:
     return share
 
 
-def orthogonal_step(gradient: Tensor) -> Tensor:
+def orthogonal_step(gradient: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """
     The gradient with singular values of about 1 (0.7 to 1.2, the smallest less) instead of its own, scaled as AdamW's
     steps are.
 
     Args:
         gradient: Shape (rows, columns).
+        dtype: Of the products.
+
+    Returns:
+        Of the gradient's shape and type.
     """
     a, b, c = COEFFICIENTS
     wide = gradient if gradient.shape[0] <= gradient.shape[1] else gradient.T
-    wide = wide / (wide.norm() + 1e-7)
+    wide = (wide / (wide.norm() + 1e-7)).to(dtype)
     for _ in range(ROUNDS):
         product = wide @ wide.T
         wide = a * wide + (b * product + c * product @ product) @ wide
     made = wide if gradient.shape[0] <= gradient.shape[1] else wide.T
-    return made * (ADAMW_RMS * max(gradient.shape) ** 0.5)
+    return made.to(gradient.dtype) * (ADAMW_RMS * max(gradient.shape) ** 0.5)

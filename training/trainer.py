@@ -243,6 +243,7 @@ class HTRConvTextTrainer(LineTrainer):
             self.optimizer = MuonAdamW(
                 self.model,
                 self.recognizer.ctc_head.weight,
+                dtype=torch.bfloat16 if self.args.bf16 else torch.float32,
                 lr=self.args.learning_rate,
                 betas=(self.args.adam_beta1, self.args.adam_beta2),
                 eps=self.args.adam_epsilon,

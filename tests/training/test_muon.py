@@ -22,6 +22,17 @@ def test_a_step_has_the_gradients_directions_all_alike(shape):
     torch.testing.assert_close(orthogonal_step(1000 * gradient), orthogonal_step(gradient), atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("shape", [(20, 50), (50, 20)])
+def test_a_step_in_bfloat16_is_one_of_the_weights_type(shape):
+    torch.manual_seed(0)
+    gradient = torch.randn(shape)
+    step = orthogonal_step(gradient, torch.bfloat16)
+    assert step.dtype == torch.float32
+    values = torch.linalg.svdvals(step / (ADAMW_RMS * max(shape) ** 0.5))
+    assert 0.5 < values.min() and values.max() < 1.3
+    assert not torch.equal(step, orthogonal_step(gradient))  # The products were rounded.
+
+
 @pytest.fixture(params=[40, 32])
 def model(request) -> HTRConvTextForCTC:
     """With more classes than channels, and with as many: 31 characters and the blank."""
@@ -62,6 +73,23 @@ def test_steps_of_both_kinds(model):
             weight.copy_(before[name])
     torch.optim.AdamW(model.parameters(), **OPTIONS).step()
     torch.testing.assert_close(model.ctc_head.weight.detach(), after)
+
+
+def test_products_in_bfloat16_and_the_rest_in_float32(model):
+    for weight in model.parameters():
+        weight.grad = torch.randn_like(weight)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    optimizer = MuonAdamW(model, model.ctc_head.weight, dtype=torch.bfloat16, **OPTIONS)
+    optimizer.step()
+    matrices = set(optimizer.param_groups[1]["params"])
+    name, weight = next(pair for pair in model.named_parameters() if pair[1].dim() == 4 and pair[1] in matrices)
+    momentum = optimizer.state[weight]["momentum_buffer"]
+    torch.testing.assert_close(momentum, 0.05 * weight.grad)
+    smoothed = weight.grad.lerp(momentum, 0.95).flatten(1)
+    in_bfloat16, in_float32 = (orthogonal_step(smoothed, dtype) for dtype in (torch.bfloat16, torch.float32))
+    made = (before[name] * (1 - 1e-2 * 0.1) - weight.detach()).flatten(1) / 1e-2
+    torch.testing.assert_close(made, in_bfloat16, atol=1e-4, rtol=0)
+    assert (made - in_float32).abs().max() > 1e-3
 
 
 def test_processes_have_alike_much_to_do():

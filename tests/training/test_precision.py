@@ -63,6 +63,14 @@ def test_bf16_autocast_trains_as_float32_does(train):
     assert torch.nn.functional.cosine_similarity(step, exact_step, dim=0) > 0.98
 
 
+@pytest.mark.parametrize(("bf16", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_muon_computes_in_the_type_of_training(make_trainer, bf16, dtype):
+    trainer = make_trainer(bf16=bf16, muon=True, max_steps=1, sam_rho=0.0)
+    trainer.train()
+    assert trainer.optimizer.optimizer.dtype == dtype
+    assert {parameter.dtype for parameter in trainer.model.parameters()} == {torch.float32}
+
+
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 def test_evaluation_in_bfloat16_rounds_no_weights_that_are_trained_or_saved(make_trainer, ema_decay):
     trainer = make_trainer(bf16_full_eval=True, ema_decay=ema_decay, max_steps=1, sam_rho=0.0)
