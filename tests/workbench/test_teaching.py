@@ -325,7 +325,7 @@ WORDS = (
 
 @pytest.mark.slow  # Minutes: it teaches the released model. With -s it prints the figures.
 def test_the_released_model_learns_a_hand(tmp_path, root, drawn_pages, capsys):
-    """From the first page to the taught model, on drawn pages of a font that the released model reads badly."""
+    """From the first page to the taught model, on drawn pages of a font."""
     project = Project(tmp_path / "project", str(root / "hub_upload" / "htr-convtext-fr"))
     choose = random.Random(0)
     texts = {f"page_{page}": [" ".join(choose.choices(WORDS, k=5)) for _ in range(8)] for page in range(1, 5)}
