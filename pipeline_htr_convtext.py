@@ -545,7 +545,9 @@ def count_lines(bands: Sequence[Sequence[float]], is_long: bool) -> int:
     counts = [len(heights) for heights in bands]
     if max(counts) >= SEVERAL_LINES_OF_A_PAGE and not is_long:
         return max(counts)
-    median = int(np.median(counts))
+    # Rules of squared paper are bands, too, but thin ones.
+    high = [[height for height in heights if height >= SECOND_BAND * max(heights)] for heights in bands]
+    median = int(np.median([len(heights) for heights in high]))
     return median if median >= SEVERAL_LINES else 1 + are_two_lines(bands, *TWO_LINES)
 
 

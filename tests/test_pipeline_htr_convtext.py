@@ -425,6 +425,20 @@ def test_real_lines_are_neither_turned_nor_refused(readings):
     assert not any("notes" in line for (line,) in readings)
 
 
+ON_SQUARED_PAPER = (
+    "D.1.notes-1-et-2_0012_034",
+    "D.1.notes-1-et-2_0013_033",
+    "D.3.eurasie-5-6_0019_031",
+    "D.4.eurasie-7-8_0079_037",
+    "D.6.eurasie-11-12_0004_018",
+)
+
+
+@pytest.mark.parametrize("name", ON_SQUARED_PAPER)
+def test_rules_of_squared_paper_are_no_lines_of_text(shared_lines, name):
+    assert outcome_of(shared_lines / "peraire" / "lines" / f"{name}.jpg") in ("line", "noted")
+
+
 @pytest.mark.slow
 def test_hardly_a_real_line_is_refused(shared_lines):
     outcomes = Counter()
