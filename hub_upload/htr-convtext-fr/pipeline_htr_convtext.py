@@ -545,17 +545,19 @@ def count_lines(bands: Sequence[Sequence[float]], is_long: bool) -> int:
     counts = [len(heights) for heights in bands]
     if max(counts) >= SEVERAL_LINES_OF_A_PAGE and not is_long:
         return max(counts)
-    # Rules of squared paper are bands, too, but thin ones.
-    high = [[height for height in heights if height >= SECOND_BAND * max(heights)] for heights in bands]
-    median = int(np.median([len(heights) for heights in high]))
+    median = int(np.median(list(map(count_high_bands, bands))))
     return median if median >= SEVERAL_LINES else 1 + are_two_lines(bands, *TWO_LINES)
 
 
 def are_two_lines(bands: Sequence[Sequence[float]], strips: int, share: float) -> bool:
     """Whether the strips have two bands alike along the image; see `TWO_LINES`."""
-    highest = [sorted(heights)[-2:] for heights in bands]
-    alike = [len(heights) == 2 and heights[0] >= SECOND_BAND * heights[1] for heights in highest]
+    alike = [count_high_bands(heights) >= 2 for heights in bands]
     return len(bands) >= strips and bool(np.mean(alike) >= share)
+
+
+def count_high_bands(heights: Sequence[float]) -> int:
+    """Bands of a strip without the low ones: rules of squared paper and underlines are bands, too."""
+    return sum(height >= SECOND_BAND * max(heights) for height in heights)
 
 
 def is_squat_line(grey: Image.Image) -> bool:
